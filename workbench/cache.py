@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""A cache of built things, keyed by what they are made from. An entry is a folder, and is there whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench import progress
+
+KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
+CACHE_VARIABLE = "KOBOSHI_CACHE"
+
+
+def root() -> Path:
+    """The cache folder: $KOBOSHI_CACHE, or koboshi in the user's cache folder. Made if missing."""
+    fallback = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "koboshi"
+    path = Path(os.environ.get(CACHE_VARIABLE) or fallback)
+    path.mkdir(parents=True, exist_ok=True)
+    return path.resolve()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's contents, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key(parts: Iterable[str | bytes | Path]) -> str:
+    """The key of what is made from `parts`; a Path stands for its contents (and, for a folder, its files' names)."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = _bytes_of(part)
+        digest.update(b"%d:" % len(data) + data)  # with lengths: ("ab", "c") is not ("a", "bc")
+    return digest.hexdigest()[:KEY_LENGTH]
+
+
+def _bytes_of(part: str | bytes | Path) -> bytes:
+    if isinstance(part, Path):
+        if not part.is_dir():
+            return file_digest(part).encode()
+        files = sorted(path for path in part.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+        return "\n".join(f"{path.relative_to(part)} {mode(path):o} {file_digest(path)}" for path in files).encode()
+    return part.encode() if isinstance(part, str) else part
+
+
+def mode(path: Path) -> int:
+    """The permission bits that matter for an image: whether it may be executed."""
+    return 0o755 if path.stat().st_mode & 0o100 else 0o644
+
+
+@contextmanager
+def lock(name: str) -> Iterator[None]:
+    """Hold the lock `name` against other processes; says so when it has to wait."""
+    path = root() / "locks" / name
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.note(f"waiting for another koboshi process that is building {name}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def entry(kind: str, entry_key: str, build: Callable[[Path], None]) -> Path:
+    """The folder of `kind` and `entry_key`, built by `build(empty folder)` if it is not there.
+
+    Built aside and renamed into place, under a lock: a build that fails or is interrupted leaves no entry, and two
+    at the same time build once.
+    """
+    path = root() / kind / entry_key
+    if not path.is_dir():
+        with lock(f"{kind}-{entry_key}"):
+            if not path.is_dir():
+                _build_aside(path, build)
+    os.utime(path)  # what clean-cache goes by
+    return path
+
+
+def _build_aside(path: Path, build: Callable[[Path], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        build(aside)
+        aside.chmod(0o755)
+        aside.rename(path)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def clean(kinds: Iterable[str], older_than_days: float = 0) -> list[Path]:
+    """Remove the entries of `kinds` not used for `older_than_days`, and what interrupted builds left; say which."""
+    limit = time.time() - older_than_days * 86400
+    removed = []
+    for kind in kinds:
+        for path in sorted((root() / kind).glob("*")) + sorted((root() / kind).glob(".*")):
+            if path.stat().st_mtime <= limit:
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(path)
+    return removed
