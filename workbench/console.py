@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""A console: every byte goes to its log before anything looks at it, then to the decoder and to who listens."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.deadline import Deadline
+from workbench.decoder import Decoder, Item, KernelLine, Record, Text
+from workbench.errors import ConsoleClosed, ConsoleTimeout
+from workbench.findings import Finding, judge
+from workbench.transport import Transport
+
+Listener = Callable[[Item], None]
+SLICE_S = 0.25  # how long one read may wait, so that Ctrl-C and a live view are served
+
+
+class Console:
+    """Nothing is read but in `pump`, which all waits call: no thread, no byte lost between two waits.
+
+    `log` is created; its first lines are `header` as comments, the rest is what came, byte for byte.
+    """
+
+    def __init__(self, transport: Transport, log: Path | None = None, header: str = "") -> None:
+        self.transport = transport
+        self.log = log
+        self.decoder = Decoder()
+        self.findings: list[Finding] = []
+        self.closed = False
+        self.raw: Callable[[bytes], None] | None = None  # also gets the bytes as they came (a terminal)
+        self._listeners: list[Listener] = []
+        self._tail: deque[str] = deque(maxlen=20)
+        self._tee = log.open("wb", buffering=0) if log else None
+        if self._tee and header:
+            self._tee.write("".join(f"# {line}\n" for line in header.splitlines()).encode())
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with each item."""
+        self._listeners.append(listener)
+
+    def write(self, data: bytes) -> None:
+        """Send to the console's other side."""
+        self.transport.write(data)
+
+    def pump(self, timeout: float = SLICE_S) -> list[Item]:
+        """Read what is there, waiting up to `timeout` seconds; the items that it completed.
+
+        Raises ConsoleClosed when the other side is gone; what it sent before has been handed out then.
+        """
+        try:
+            data = self.transport.read(timeout)
+        except ConsoleClosed:
+            self.closed = True
+            self._hand_out(self.decoder.flush())
+            raise
+        if data and self._tee:
+            self._tee.write(data)
+        if data and self.raw:
+            self.raw(data)
+        items = self.decoder.feed(data) if data else []
+        self._hand_out(items)
+        return items
+
+    def _hand_out(self, items: list[Item]) -> None:
+        for item in items:
+            self._tail.append(show(item))
+            if finding := judge(item):
+                self.findings.append(finding)
+            for listener in self._listeners:
+                listener(item)
+
+    def until(self, true: Callable[[], bool], deadline: Deadline, what: str) -> None:
+        """Pump until `true()`; ConsoleTimeout says that `what` did not come."""
+        while not true():
+            if deadline.expired:
+                raise ConsoleTimeout(what, deadline.seconds, self.last_lines())
+            self.pump(min(SLICE_S, deadline.remaining()))
+
+    def wait(self, match: Callable[[Item], bool], deadline: Deadline, what: str) -> Item:
+        """The next item, from now on, that matches."""
+        while not deadline.expired:
+            for item in self.pump(min(SLICE_S, deadline.remaining())):
+                if match(item):
+                    return item
+        raise ConsoleTimeout(what, deadline.seconds, self.last_lines())
+
+    def drain(self, quiet_s: float = 0.2, limit_s: float = 5.0) -> None:
+        """Read until nothing came for `quiet_s`, or until the end: for a `finally`, so it raises nothing."""
+        end = time.monotonic() + limit_s
+        try:
+            while not self.closed and time.monotonic() < end:
+                before = self.decoder.counts.records, self.decoder.partial
+                if not self.pump(quiet_s) and before == (self.decoder.counts.records, self.decoder.partial):
+                    return
+        except ConsoleClosed:
+            return
+
+    def last_lines(self) -> list[str]:
+        """The end of what was seen, the unfinished line included."""
+        return [*self._tail, *([self.decoder.partial] if self.decoder.partial else [])]
+
+    def close(self) -> None:
+        """Close the port and the log; twice is no error."""
+        self.transport.close()
+        if self._tee:
+            self._tee.close()
+            self._tee = None
+
+
+def show(item: Item) -> str:
+    """An item as one line of plain text."""
+    if isinstance(item, Record):
+        pairs = " ".join(f"{key}={value}" for key, value in item.fields.items())
+        return f"{item.time:12.6f} {item.event} {pairs}".rstrip()
+    if isinstance(item, KernelLine):
+        return f"[{item.time:12.6f}] {item.text}"
+    assert isinstance(item, Text)
+    return item.text

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""One deadline, made by whoever starts a job and handed down to everything that waits for a part of it.
+
+Waits that each bring a time limit of their own add up to a time nobody chose. KOBOSHI_SLOW=3 in the
+environment triples every limit, for a machine that is that much slower than the one they were chosen on.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+
+SLOW_VARIABLE = "KOBOSHI_SLOW"
+
+
+def slow_factor() -> float:
+    """The multiplier in KOBOSHI_SLOW: a number > 0; 1.0 where it is unset or empty."""
+    text = os.environ.get(SLOW_VARIABLE, "")
+    if not text:
+        return 1.0
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not (0 < factor < math.inf):
+        raise ValueError(f"{SLOW_VARIABLE}={text!r} is not a number greater than 0, such as 2 or 1.5")
+    return factor
+
+
+class Deadline:
+    """A point in time that a job must not pass; `remaining()` is what a wait may still use."""
+
+    def __init__(
+        self, seconds: float, what: str = "", *, now: Callable[[], float] = time.monotonic, scaled: bool = True
+    ) -> None:
+        self.what = what
+        self.seconds = seconds * (slow_factor() if scaled else 1.0)
+        self._now = now
+        self._end = now() + self.seconds
+
+    def remaining(self) -> float:
+        """Seconds left; 0.0 once it has passed."""
+        return max(0.0, self._end - self._now())
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has passed."""
+        return self.remaining() <= 0
+
+    def within(self, seconds: float, what: str = "") -> Deadline:
+        """A part's own deadline: `seconds` (multiplied like all), but never later than this one."""
+        part = Deadline(seconds, what or self.what, now=self._now)
+        part._end = min(part._end, self._end)
+        return part
+
+    @staticmethod
+    def never() -> Deadline:
+        """A deadline that does not come, for interactive use."""
+        return Deadline(math.inf, scaled=False)

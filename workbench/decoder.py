@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: MIT
+"""From a console's bytes to records, kernel lines and text, with a count of everything that went wrong.
+
+Four writers share the line: the supervisor, the kernel, the shell and its user's echo. Writes of user space do not
+break each other up, but the kernel's do break up a line that is still on its way; such a record is put together
+again here, and its check decides whether that was right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from koboshi import records
+
+RECORD_START = re.compile(r"koboshi/\d+ \d+ ")
+RECORD = re.compile(r"(koboshi/1 (\d{1,18}) (\d{1,18}\.\d+) (\S+)((?: [^ *]+)*)) \*([0-9a-f]{8})")
+KERNEL_STAMP = re.compile(r"\[ *(\d+\.\d{6})\](?:\[ *[TC]\d+\])? ")
+BANNER = re.compile(r"Linux version \d+\.\d+")
+COMMAND_LINE = re.compile(r"Command line:")
+SHELL_MARK = re.compile(r"@sh-[0-9a-f]{8}")
+MAX_LINE = 16384  # without a newline in so many bytes it is no console's text, and is cut
+
+
+@dataclass(frozen=True)
+class Record:
+    """A whole record with a right check; `boot` counts the boots seen so far, from 1 (0: none seen)."""
+
+    seq: int
+    time: float
+    event: str
+    fields: dict[str, str]
+    boot: int
+
+    @property
+    def component(self) -> str:
+        """The component it is about; "" for none."""
+        return self.fields.get("component", "")
+
+    def number(self, key: str) -> int | None:
+        """A numeric field, or None."""
+        text = self.fields.get(key, "")
+        return int(text) if re.fullmatch(r"-?\d+", text) else None
+
+
+@dataclass(frozen=True)
+class KernelLine:
+    """A line of the kernel's; `time` is its stamp in seconds."""
+
+    time: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """Everything else: a shell's output, echo, a broken record."""
+
+    text: str
+
+
+Item = Record | KernelLine | Text
+
+
+@dataclass
+class Counts:
+    """What the decoder saw. `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: put together again."""
+
+    records: int = 0
+    garbled: int = 0
+    lost: int = 0
+    repeated: int = 0
+    spliced: int = 0
+    record_boots: int = 0
+    kernel_boots: int = 0
+
+
+@dataclass
+class Decoder:
+    """Feed it bytes as they come; it returns the items that they completed."""
+
+    counts: Counts = field(default_factory=Counts)
+    _buffer: bytes = b""
+    _head: str | None = None  # the beginning of a record that a kernel line broke up
+    _last_seq: int = 0
+    _joined: bool = False  # attached in the middle of a boot: the first SEQ is no gap
+    _banner: bool = False  # the last line was a kernel's banner
+
+    @property
+    def boots(self) -> int:
+        """Boots seen, by whichever of the two counts saw more: a boot's first record may be lost."""
+        return max(self.counts.record_boots, self.counts.kernel_boots)
+
+    @property
+    def partial(self) -> str:
+        """The line that is not ended yet: a prompt, as a rule."""
+        return self._buffer.decode("utf-8", "replace").lstrip("\r")
+
+    def feed(self, data: bytes) -> list[Item]:
+        """Decode `data`."""
+        self._buffer += data
+        *lines, self._buffer = self._buffer.split(b"\n")
+        if len(self._buffer) > MAX_LINE:
+            lines.append(self._buffer)
+            self._buffer = b""
+        return [item for line in lines for item in self._line(line.decode("utf-8", "replace").removesuffix("\r"))]
+
+    def flush(self) -> list[Item]:
+        """The end of the stream: what is left counts as a line."""
+        return self.feed(b"\n") if self._buffer else []
+
+    def _line(self, line: str) -> Iterator[Item]:
+        if self._head is not None:
+            yield from self._continue(self._head, line)
+        else:
+            yield from self._fresh(line)
+
+    def _continue(self, head: str, line: str) -> Iterator[Item]:
+        """A record broke off in `head`: does it go on in `line`?"""
+        whole = RECORD.match(head + line)
+        if whole and records.check(whole.group(1)) == whole.group(6):
+            self._head = None
+            self.counts.spliced += 1
+            yield from self._fresh(head + line)
+            return
+        stamp = KERNEL_STAMP.search(line)
+        if stamp and not RECORD_START.search(line):
+            self._head = head + line[: stamp.start()]
+            yield self._kernel(stamp, line)
+            return
+        self._head = None
+        self.counts.garbled += 1
+        yield Text(head)
+        yield from self._fresh(line)
+
+    def _fresh(self, line: str) -> Iterator[Item]:
+        start = RECORD_START.search(line)
+        stamp = KERNEL_STAMP.search(line)
+        mark = SHELL_MARK.search(line)
+        first = min((m.start() for m in (start, stamp) if m), default=len(line))
+        if mark and mark.start() < first:
+            yield Text(line)  # a command's output may quote records and kernel lines: it is not them
+        elif start:
+            yield from self._with_record(line, start.start())
+        elif stamp:
+            if before := line[: stamp.start()].strip("\r\0"):
+                yield Text(before)
+            yield self._kernel(stamp, line)
+        elif text := line.strip("\r\0"):
+            yield self._text(text)
+
+    def _with_record(self, line: str, first: int) -> Iterator[Item]:
+        """The line has at least the beginning of a record at `first`; the last whole one counts."""
+        for start in reversed([m.start() for m in RECORD_START.finditer(line)]):
+            whole = RECORD.match(line, start)
+            parsed = self._parse(whole) if whole else None
+            if whole and parsed:
+                yield from self._before_record(line[:start])
+                yield parsed
+                if rest := line[whole.end() :].strip():
+                    yield from self._fresh(rest)
+                return
+        yield from self._broken(line, first)
+
+    def _before_record(self, text: str) -> Iterator[Item]:
+        if not text.strip():
+            return
+        if RECORD_START.search(text):
+            self.counts.garbled += 1
+        yield Text(text)
+
+    def _broken(self, line: str, start: int) -> Iterator[Item]:
+        stamp = KERNEL_STAMP.search(line, start)
+        if stamp is None:
+            self.counts.garbled += 1
+            yield Text(line)
+            return
+        if start:
+            yield Text(line[:start])
+        self._head = line[start : stamp.start()]
+        yield self._kernel(stamp, line)
+
+    def _parse(self, match: re.Match[str]) -> Item | None:
+        """A record, Text for one that was seen before, None where the check is wrong."""
+        body, seq, time, event, words, check = match.groups()
+        if records.check(body) != check:
+            return None
+        try:
+            fields = records.parse_keys(words.split())
+        except ValueError:
+            return None
+        record = Record(int(seq), float(time), event, fields, self.boots)
+        return self._in_sequence(record) or Text(match.group())
+
+    def _in_sequence(self, record: Record) -> Record | None:
+        """The record, counted; None for one that was seen before."""
+        if record.event == "boot":
+            self.counts.record_boots += 1
+            self._last_seq, self._joined = 0, True
+            record = Record(record.seq, record.time, record.event, record.fields, self.boots)
+        if not self._joined:
+            self._last_seq, self._joined = record.seq - 1, True
+        if record.seq <= self._last_seq:
+            self.counts.repeated += 1
+            return None
+        self.counts.lost += record.seq - self._last_seq - 1
+        self._last_seq = record.seq
+        self.counts.records += 1
+        return record
+
+    def _kernel(self, stamp: re.Match[str], line: str) -> KernelLine:
+        text = line[stamp.end() :]
+        self._count_banner(text)
+        return KernelLine(float(stamp.group(1)), text)
+
+    def _text(self, line: str) -> Text:
+        self._count_banner(line)  # a kernel without CONFIG_PRINTK_TIME
+        return Text(line)
+
+    def _count_banner(self, text: str) -> None:
+        """A boot is a banner with the command line right after it; /proc/version alone is not."""
+        if self._banner and COMMAND_LINE.match(text):
+            self.counts.kernel_boots += 1
+            self._last_seq, self._joined = 0, True
+        self._banner = bool(BANNER.match(text))

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""The kernel log's verdict: which of its lines say that the kernel itself is in trouble.
+
+A program of user space that crashes ("segfault at", "traps: ...") is what this product is for, and no finding.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from workbench.decoder import Item, KernelLine, Text
+
+RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("panic", re.compile(r"Kernel panic")),
+    ("bug", re.compile(r"\bBUG:|kernel BUG at")),
+    ("warning", re.compile(r"\bWARNING: ")),
+    ("oops", re.compile(r"\bOops\b")),
+    ("general-protection", re.compile(r"general protection")),
+    ("rcu-stall", re.compile(r"rcu: INFO|INFO: rcu_")),
+    ("hung-task", re.compile(r"INFO: task ")),
+    ("sanitizer", re.compile(r"\bUBSAN: |\bKASAN: |\bKCSAN: ")),
+    ("tainted", re.compile(r"\bTainted: ")),
+)
+USER_SPACE = re.compile(r"^traps: |segfault at ")
+
+# include/linux/panic.h of 6.12; an out-of-tree or staging module taints too, and the image has none
+TAINT_BITS = "PFSRMBUDAWCIOELKXTN"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the kernel should not have said."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+def judge(item: Item) -> Finding | None:
+    """What a line of the console says about the kernel's health."""
+    if not isinstance(item, KernelLine | Text) or USER_SPACE.search(item.text):
+        return None
+    for kind, pattern in RULES:
+        # Without a stamp it may be anybody's text, so there the line must begin with it.
+        found = pattern.search(item.text) if isinstance(item, KernelLine) else pattern.match(item.text)
+        if found:
+            return Finding(kind, item.text.strip())
+    return None
+
+
+def judge_taint(mask: int) -> Finding | None:
+    """What /proc/sys/kernel/tainted says."""
+    if mask == 0:
+        return None
+    letters = "".join(letter for bit, letter in enumerate(TAINT_BITS) if mask >> bit & 1)
+    return Finding("tainted", f"/proc/sys/kernel/tainted is {mask} ({letters})")

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""QEMU: starts an image stopped, with its console attached, and leaves nothing behind, however the host's program ends."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from workbench.deadline import Deadline
+from workbench.errors import BootError, PortError, QmpError
+from workbench.images import Image
+from workbench.qmp import Qmp
+from workbench.transport import UnixSocket
+
+PROGRAM = "qemu-system-x86_64"
+# The oldest CPU that the product promises to run on: an instruction that it lacks must fail here too.
+CPU = "core2duo"
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run an image; what is None comes from the image."""
+
+    smp: int | None = None
+    memory_mb: int | None = None
+    append: str = ""  # added to the image's
+    catch_reboot: bool = False  # a reboot ends QEMU
+    accel: str = "tcg"  # "kvm" only where a probe guest has booted under a time limit
+
+
+def machine(image: Image, options: Options) -> list[str]:
+    """The part of the command line that makes the machine, the same for programs and for people."""
+    append = f"{image.append} {options.append}".strip()
+    command = [PROGRAM, "-machine", "pc", "-cpu", CPU, "-accel", options.accel, "-nodefaults", "-no-user-config"]
+    command += ["-display", "none", "-smp", str(options.smp or image.smp), "-m", str(options.memory_mb or image.memory_mb)]
+    command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", append]
+    return [*command, "-no-reboot"] if options.catch_reboot else command
+
+
+def command_line(image: Image, options: Options, folder: Path) -> list[str]:
+    """Started stopped (-S): ttyS0, ttyS1 (a GPS receiver's port) and QMP on Unix sockets in `folder`."""
+
+    def chardev(name: str) -> list[str]:
+        return ["-chardev", f"socket,id={name},path={folder / name},server=on,wait=off", "-serial", f"chardev:{name}"]
+
+    qmp = ["-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"]
+    return [*machine(image, options), *chardev("console"), *chardev("nmea"), *qmp, "-S"]
+
+
+def paste_command(image: Image, options: Options) -> str:
+    """The same machine for a person's terminal."""
+    return shlex.join([*machine(image, options), "-serial", "mon:stdio", "-serial", "null"])
+
+
+class Qemu:
+    """A QEMU process and its sockets; a context manager, and `close` may be called at any time."""
+
+    def __init__(self, image: Image, options: Options | None = None) -> None:
+        self.image = image
+        self.options = options or Options()
+        self.folder = Path(tempfile.mkdtemp(prefix="koboshi-qemu-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._qmp: Qmp | None = None
+
+    def __enter__(self) -> Qemu:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def start(self, deadline: Deadline) -> None:
+        """Start it, stopped, with its sockets listening; BootError (phase qemu) says why not."""
+        try:
+            self._spawn()
+            self._qmp = self._connect_qmp(deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def _spawn(self) -> None:
+        if shutil.which(PROGRAM) is None:
+            raise BootError("qemu", None, [], f"{PROGRAM} is not installed; ./dev installs it (package qemu-system-x86)")
+        with (self.folder / "errors").open("wb") as errors:
+            self._process = subprocess.Popen(
+                command_line(self.image, self.options, self.folder),
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is ours to handle: the console is drained first
+                preexec_fn=_die_with_parent(),
+            )
+
+    def _connect_qmp(self, deadline: Deadline) -> Qmp:
+        process = self._process
+        assert process is not None
+        while True:
+            if process.poll() is not None:
+                raise BootError("qemu", None, self.errors(), f"QEMU ended with status {process.returncode}")
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                return Qmp(self.folder / "qmp", deadline)
+            if deadline.expired:
+                raise BootError("qemu", None, self.errors(), f"no QMP socket within {deadline.seconds:.0f} s")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+
+    def errors(self) -> list[str]:
+        """What QEMU itself had to say."""
+        with contextlib.suppress(OSError):
+            return (self.folder / "errors").read_text(errors="replace").splitlines()[-20:]
+        return []
+
+    def connect(self, name: str) -> UnixSocket:
+        """Connect to `console` or `nmea`."""
+        try:
+            return UnixSocket.connect(self.folder / name)
+        except PortError as error:
+            raise BootError("qemu", None, self.errors(), str(error)) from error
+
+    def qmp(self, command: str, seconds: float = 10.0) -> object:
+        """A QMP command without arguments."""
+        if self._qmp is None:
+            raise QmpError(command, "QEMU is not running")
+        return self._qmp.command(command, seconds)
+
+    def cont(self) -> None:
+        """Let the CPUs run, now that the console is attached."""
+        self.qmp("cont")
+
+    def reset(self) -> None:
+        """The reset button."""
+        self.qmp("system_reset")
+
+    @property
+    def pid(self) -> int | None:
+        """QEMU's PID while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    def close(self) -> None:
+        """End QEMU and remove its sockets."""
+        if self._qmp:
+            self._qmp.close()
+            self._qmp = None
+        if self._process:
+            self._end(self._process)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                if process.poll() is None:
+                    os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
+                return
+
+
+def _die_with_parent() -> Callable[[], None]:
+    """For preexec_fn: QEMU gets SIGKILL when the thread that started it ends, kill -9 included (prctl(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def in_child() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it had ended before the call
+            os._exit(1)
+
+    return in_child

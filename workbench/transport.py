@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Ways to a console's bytes: a Unix socket (QEMU), anything pyserial opens, a log file that may still grow.
+
+All have `read(timeout)`, which returns b"" when nothing came in time and raises ConsoleClosed at the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import time
+from pathlib import Path
+from typing import Protocol
+
+import serial
+
+from workbench.errors import ConsoleClosed, PortError
+
+CHUNK = 65536
+
+
+class Transport(Protocol):
+    """Bytes to and from a console."""
+
+    name: str
+
+    def read(self, timeout: float) -> bytes:
+        """What is there, waiting up to `timeout` seconds for a first byte."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`."""
+
+    def close(self) -> None:
+        """Release the port; closing twice is no error."""
+
+
+class UnixSocket:
+    """A stream socket, as QEMU's chardev serves it."""
+
+    def __init__(self, sock: socket.socket, name: str) -> None:
+        self._sock = sock
+        self.name = name
+
+    @classmethod
+    def connect(cls, path: Path) -> UnixSocket:
+        """Connect to the listening socket at `path`."""
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.connect(str(path))
+        except OSError as error:
+            sock.close()
+            raise PortError(str(path), str(error), "a listening Unix socket is needed") from error
+        return cls(sock, str(path))
+
+    def fileno(self) -> int:
+        """For select(2)."""
+        return self._sock.fileno()
+
+    def read(self, timeout: float) -> bytes:
+        """See Transport."""
+        try:
+            if not select.select([self._sock], [], [], max(0.0, timeout))[0]:
+                return b""
+            data = self._sock.recv(CHUNK)
+        except (OSError, ValueError) as error:  # ValueError: closed by another thread
+            raise ConsoleClosed(f"{self.name}: {error}") from error
+        if not data:
+            raise ConsoleClosed(f"{self.name}: closed by the other side")
+        return data
+
+    def write(self, data: bytes) -> None:
+        """See Transport."""
+        try:
+            self._sock.sendall(data)
+        except OSError as error:
+            raise ConsoleClosed(f"{self.name}: {error}") from error
+
+    def close(self) -> None:
+        """See Transport."""
+        self._sock.close()
+
+
+class SerialPort:
+    """A port opened by pyserial: /dev/ttyUSB0, rfc2217://HOST:PORT, socket://HOST:PORT, loop://."""
+
+    POLL_S = 0.05  # pyserial's network ports have no descriptor to select(2) on
+    # A change of `timeout` costs a tcsetattr(3) on a real port, so it is set once and read() loops.
+
+    def __init__(self, url: str, baud: int = 115200) -> None:
+        self.name = url
+        try:
+            self._port = serial.serial_for_url(url, baudrate=baud, timeout=self.POLL_S)
+        except (serial.SerialException, OSError, ValueError) as error:
+            expected = "what pyserial opens is needed, such as /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT"
+            raise PortError(url, str(error), expected) from error
+
+    def read(self, timeout: float) -> bytes:
+        """See Transport."""
+        end = time.monotonic() + timeout
+        while True:
+            data = self._read_some()
+            if data or time.monotonic() >= end:
+                return data
+
+    def _read_some(self) -> bytes:
+        try:
+            data: bytes = self._port.read(1)
+            while data and len(data) < CHUNK and self._port.in_waiting:
+                data += self._port.read(self._port.in_waiting)
+        except (serial.SerialException, OSError, TypeError) as error:  # TypeError: its descriptor is gone
+            raise ConsoleClosed(f"{self.name}: {error}") from error
+        return data
+
+    def write(self, data: bytes) -> None:
+        """See Transport."""
+        try:
+            self._port.write(data)
+        except (serial.SerialException, OSError) as error:
+            raise ConsoleClosed(f"{self.name}: {error}") from error
+
+    def close(self) -> None:
+        """See Transport."""
+        self._port.close()
+
+
+class LogFile:
+    """A console's log, from its first byte; followed while its writer lives (`pid`), else read to its end."""
+
+    POLL_S = 0.1
+
+    def __init__(self, path: Path, pid: int | None = None) -> None:
+        self.name = str(path)
+        self._pid = pid
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise PortError(str(path), str(error), "a console's log is needed") from error
+
+    def read(self, timeout: float) -> bytes:
+        """See Transport."""
+        end = time.monotonic() + timeout
+        while True:
+            alive = self._pid is not None and process_alive(self._pid)
+            data = os.read(self._fd, CHUNK)  # after the look at the writer: nothing it wrote last is missed
+            if data:
+                return data
+            if not alive:
+                raise ConsoleClosed(f"{self.name}: end of the log")
+            if time.monotonic() >= end:
+                return b""
+            time.sleep(min(self.POLL_S, max(0.0, end - time.monotonic())))
+
+    def write(self, data: bytes) -> None:
+        """Logs cannot be written to."""
+        raise ConsoleClosed(f"{self.name}: a log is read only")
+
+    def close(self) -> None:
+        """See Transport."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def process_alive(pid: int) -> bool:
+    """Whether a process of that PID exists."""
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.EPERM
+    return True
+
+
+def open_port(port: str) -> Transport:
+    """`unix:PATH` is a Unix socket, everything else is pyserial's."""
+    if port.startswith("unix:"):
+        return UnixSocket.connect(Path(port.removeprefix("unix:")))
+    return SerialPort(port)
