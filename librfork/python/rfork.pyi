@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""Processes that get up again: a restart comes back at rfork.checkpoint()."""
+
+from typing import Literal, NoReturn
+
+_Cause = Literal["request", "error", "signal", "status", "operator", "heartbeat", "exit"]
+
+def checkpoint() -> int:
+    """From here on, a restart comes back here.
+
+    Returns 0 now, and the generation (1, 2, ...) each time the process comes back. Standard output and error are
+    flushed first; hooks of os.register_at_fork() run as around os.fork(). Raises OSError: ESRCH outside a rebootable
+    process, EBUSY with more than one thread.
+    """
+
+def restart() -> NoReturn:
+    """Ask to be restarted: this instance ends here, without `finally` or atexit. OSError ESRCH outside a rebootable process."""
+
+def generation() -> int | None:
+    """0 in the first instance, one more after each restart; None outside a rebootable process."""
+
+def cause() -> _Cause | None:
+    """Why the instance before this one ended; None in the first instance and outside a rebootable process."""
+
+def backend() -> Literal["kernel", "user"]:
+    """The level of rfork this process runs under, or would use."""

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The Python module `rfork`: librfork for CPython, against the stable ABI, so
+ * that one rfork.abi3.so loads in every CPython from 3.7 on.
+ *
+ * A checkpoint is a fork as far as the interpreter can tell: the one that comes
+ * back has another PID and none of the other threads. So CPython's own hooks
+ * run around it as they do around os.fork().
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rfork.h"
+
+static const char *explain(int error)
+{
+	switch (error) {
+	case ESRCH:
+		return "not a rebootable process (start it with rfork-run, or under the supervisor)";
+	case EBUSY:
+		return "more than one thread: call rfork.checkpoint() before threads are started";
+	case ENOSYS:
+		return "this kernel has no rfork(2) and RFORK_BACKEND=kernel asks for it";
+	default:
+		return NULL;
+	}
+}
+
+static PyObject *fail(const char *call, int error)
+{
+	const char *text = explain(error);
+	PyObject *message, *arguments;
+
+	message = PyUnicode_FromFormat("rfork.%s: %s", call, text ? text : strerror(error));
+	if (!message)
+		return NULL;
+	arguments = Py_BuildValue("(iN)", error, message);
+	if (!arguments)
+		return NULL;
+	PyErr_SetObject(PyExc_OSError, arguments);
+	Py_DECREF(arguments);
+	return NULL;
+}
+
+/* What is still in a buffer at the checkpoint would be written again by every instance. */
+static int flush_stream(const char *name)
+{
+	PyObject *stream = PySys_GetObject(name); /* borrowed */
+	PyObject *result;
+
+	if (!stream || stream == Py_None)
+		return 0;
+	Py_INCREF(stream);
+	result = PyObject_CallMethod(stream, "flush", NULL);
+	Py_DECREF(stream);
+	Py_XDECREF(result);
+	return result ? 0 : -1;
+}
+
+static int flush_all(void)
+{
+	fflush(NULL);
+	return flush_stream("stdout") || flush_stream("stderr") ? -1 : 0;
+}
+
+PyDoc_STRVAR(checkpoint_doc,
+"checkpoint() -> int\n\n"
+"From here on, a restart comes back here. Returns 0 now, and the generation\n"
+"(1, 2, ...) each time the process comes back. Hooks of os.register_at_fork()\n"
+"run as around os.fork(). Raises OSError: ESRCH outside a rebootable process,\n"
+"EBUSY with more than one thread.");
+
+static PyObject *checkpoint(PyObject *self, PyObject *unused)
+{
+	pid_t before = getpid();
+	int64_t result;
+
+	(void)self;
+	(void)unused;
+	if (flush_all())
+		return NULL;
+	PyOS_BeforeFork();
+	result = rfork_checkpoint();
+	/* At user level the process that goes on may itself be a copy: the PID tells. */
+	if (result > 0 || getpid() != before)
+		PyOS_AfterFork_Child();
+	else
+		PyOS_AfterFork_Parent();
+	if (result < 0)
+		return fail("checkpoint", (int)-result);
+	return PyLong_FromLongLong(result);
+}
+
+PyDoc_STRVAR(restart_doc,
+"restart() -> NoReturn\n\n"
+"Ask to be restarted: this instance ends here, without `finally` or atexit, after\n"
+"standard output and error are flushed. Raises OSError ESRCH outside a\n"
+"rebootable process.");
+
+static PyObject *restart(PyObject *self, PyObject *unused)
+{
+	int64_t generation = rfork_generation();
+
+	(void)unused;
+	if (generation < 0)
+		return fail("restart", (int)-generation);
+	/* A reader that has gone away is no reason to stay. */
+	if (flush_all())
+		PyErr_WriteUnraisable(self);
+	rfork_restart();
+}
+
+PyDoc_STRVAR(generation_doc,
+"generation() -> int | None\n\n"
+"0 in the first instance, one more after each restart; None outside a rebootable process.");
+
+static PyObject *generation(PyObject *self, PyObject *unused)
+{
+	int64_t result = rfork_generation();
+
+	(void)self;
+	(void)unused;
+	if (result == -ESRCH)
+		Py_RETURN_NONE;
+	if (result < 0)
+		return fail("generation", (int)-result);
+	return PyLong_FromLongLong(result);
+}
+
+PyDoc_STRVAR(cause_doc,
+"cause() -> str | None\n\n"
+"Why the instance before this one ended: 'request', 'error', 'signal', 'status',\n"
+"'operator' or 'heartbeat'; None in the first instance and outside a rebootable process.");
+
+static PyObject *cause(PyObject *self, PyObject *unused)
+{
+	int result = rfork_cause();
+
+	(void)self;
+	(void)unused;
+	if (result == -ESRCH || result == RFORK_CAUSE_NONE)
+		Py_RETURN_NONE;
+	if (result < 0)
+		return fail("cause", -result);
+	return PyUnicode_FromString(rfork_cause_name((unsigned int)result));
+}
+
+PyDoc_STRVAR(backend_doc,
+"backend() -> str\n\n"
+"'kernel' or 'user': the level of rfork this process runs under, or would use.");
+
+static PyObject *backend(PyObject *self, PyObject *unused)
+{
+	(void)self;
+	(void)unused;
+	return PyUnicode_FromString(rfork_backend() == RFORK_BACKEND_KERNEL ? "kernel" : "user");
+}
+
+static PyMethodDef methods[] = {
+	{ "checkpoint", checkpoint, METH_NOARGS, checkpoint_doc },
+	{ "restart", restart, METH_NOARGS, restart_doc },
+	{ "generation", generation, METH_NOARGS, generation_doc },
+	{ "cause", cause, METH_NOARGS, cause_doc },
+	{ "backend", backend, METH_NOARGS, backend_doc },
+	{ NULL, NULL, 0, NULL },
+};
+
+static PyModuleDef_Slot slots[] = { { 0, NULL } };
+
+static struct PyModuleDef module = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "rfork",
+	.m_doc = "Processes that get up again: a restart comes back at rfork.checkpoint().",
+	.m_methods = methods,
+	.m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit_rfork(void)
+{
+	return PyModuleDef_Init(&module);
+}
