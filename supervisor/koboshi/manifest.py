@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MIT
+"""The manifest: read, checked, and put into normal form (docs/manifest.md). For the device and the host."""
+
+from __future__ import annotations
+
+import sys
+
+from koboshi import manifest_rules as rules
+from koboshi.toml_lines import Path, line_of, locate
+
+PYTHON = "/usr/bin/python3"
+
+
+class ManifestError(Exception):
+    """One mistake in a manifest: where it is, what is wrong, and what would be right."""
+
+    def __init__(self, file: str, line: int, key: str, problem: str, expected: str) -> None:
+        super().__init__(f"{file}:{line}: {key}: {problem}; {expected}")
+        self.file = file
+        self.line = line
+        self.key = key
+        self.problem = problem
+        self.expected = expected
+
+
+class ManifestRefusedError(Exception):
+    """A manifest with mistakes: all of them, in the order of their lines."""
+
+    def __init__(self, errors: list[ManifestError]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = errors
+
+
+class Component:
+    """One component, every default filled in. Two with equal `values` are the same component."""
+
+    __slots__ = ("name", "values")
+
+    def __init__(self, name: str, values: dict[str, object]) -> None:
+        self.name = name
+        self.values = values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Component) and (self.name, self.values) == (other.name, other.values)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"Component({self.name!r}, {self.values!r})"
+
+    def get(self, key: str) -> str | None:
+        """A string, or None where there is none."""
+        value = self.values[key]
+        return None if value is None else str(value)
+
+    def number(self, key: str) -> float:
+        """A number; integers are numbers."""
+        value = self.values[key]
+        assert isinstance(value, (int, float))
+        return value
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """An array of strings."""
+        value = self.values[key]
+        assert isinstance(value, tuple)
+        return value
+
+    def table(self, key: str) -> dict[str, object]:
+        """A table."""
+        value = self.values[key]
+        assert isinstance(value, dict)
+        return value
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The components that are ready before this one starts."""
+        return self.words("needs")
+
+    def argv(self) -> list[str]:
+        """What rfork-run executes: `command`, or Python with the entry point."""
+        entry = self.get("python")
+        if entry is None:
+            return list(self.words("command"))
+        module, colon, function = entry.partition(":")
+        if not colon:
+            return [PYTHON, "-m", module, *self.words("arguments")]
+        start = (
+            f"import sys; sys.argv[0] = {module!r}; from {module} import {function}; sys.exit({function}())"
+        )
+        return [PYTHON, "-c", start, *self.words("arguments")]
+
+
+class Manifest:
+    """All components, each after those it needs."""
+
+    __slots__ = ("components", "file", "text")
+
+    def __init__(self, file: str, text: str, components: dict[str, Component]) -> None:
+        self.file = file
+        self.text = text
+        self.components = components
+
+
+def load(path: str) -> Manifest:
+    """The manifest in a file; ManifestRefusedError with every mistake in it (an unreadable file is one)."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode("utf-8")
+    except OSError as error:
+        raise _one(path, 1, "(file)", f"cannot be read: {error.strerror}", "a readable TOML file") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise _one(path, line, "(file)", "is not UTF-8", "TOML is UTF-8 text") from None
+    return parse(text, path)
+
+
+def parse(text: str, file: str) -> Manifest:
+    """As `load`, for a text that came from `file`."""
+    import tomllib
+
+    try:
+        data = tomllib.loads(text)
+    except ValueError as error:
+        raise _syntax(file, text, str(error)) from None
+    except RecursionError:
+        raise _one(file, 1, "(syntax)", "is nested too deep", "a few levels at most") from None
+    checker = _Checker(file, text)
+    components = checker.check(data)
+    if checker.errors:
+        raise ManifestRefusedError(sorted(checker.errors, key=lambda error: error.line))
+    return Manifest(file, text, components)
+
+
+def check(path: str) -> list[str]:
+    """Every mistake as `FILE:LINE: KEY: what is wrong; what would be right`; none: the manifest is right."""
+    try:
+        load(path)
+    except ManifestRefusedError as refused:
+        return [str(error) for error in refused.errors]
+    return []
+
+
+def _one(file: str, line: int, key: str, problem: str, expected: str) -> ManifestRefusedError:
+    return ManifestRefusedError([ManifestError(file, line, key, problem, expected)])
+
+
+def _syntax(file: str, text: str, message: str) -> ManifestRefusedError:
+    # "Expected '=' after a key in a key/value pair (at line 3, column 7)": the place is in the text only.
+    problem, _at, place = message.partition(" (at ")
+    digits = place.removeprefix("line ").partition(",")[0]
+    line = int(digits) if digits.isdecimal() else text.count("\n") + 1
+    problem = problem[:1].lower() + problem[1:]
+    return _one(file, max(line, 1), "(syntax)", problem, "TOML 1.0, as toml.io has it")
+
+
+class _Checker:
+    """Collects the mistakes of one text; gives the components in the order in which they can start."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self.lines: dict[Path, int] | None = None
+        self.errors: list[ManifestError] = []
+
+    def wrong(self, path: Path, problem: str, expected: str, *inside: str | int) -> None:
+        if self.lines is None:
+            self.lines = locate(self.text)
+        key = ".".join(_key(part) for part in path if not isinstance(part, int)) or "(file)"
+        line = line_of(self.lines, path + inside)
+        self.errors.append(ManifestError(self.file, line, key, problem, expected))
+
+    def check(self, data: dict[str, object]) -> dict[str, Component]:
+        self.unknown((), data, ("version", "component"))
+        version = data.get("version")
+        if type(version) is not int or version != 1:
+            problem = "is missing" if version is None else f"{rules.shown(version)} is unknown"
+            self.wrong(("version",), problem, "version = 1")
+        tables = data.get("component", {})
+        if not isinstance(tables, dict):
+            self.wrong(("component",), f"is {rules.kind_of(tables)}", "tables [component.NAME]")
+            return {}
+        components = {name: self.component(name, table) for name, table in tables.items()}
+        return self.order(components)
+
+    def unknown(self, path: Path, table: dict[str, object], known: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                problem = f"is unknown{rules.suggestion(key, known)}"
+                self.wrong((*path, key), problem, "one of " + ", ".join(known))
+
+    def component(self, name: str, table: object) -> Component:
+        path: Path = ("component", name)
+        if not rules.NAME.fullmatch(name):
+            self.wrong(path, "is no name for a component", "at most 32 of a-z, 0-9 and -, no - first")
+        if not isinstance(table, dict):
+            self.wrong(path, f"is {rules.kind_of(table)}", f"a table [component.{_key(name)}]")
+            return Component(name, {"needs": ()})
+        before = len(self.errors)
+        values = self.values(path, table, rules.COMPONENT)
+        self.program(path, table)
+        if "ready_timeout_s" in table and values.get("ready") == "none":
+            self.wrong((*path, "ready_timeout_s"), "has no effect", "a ready other than none, or no timeout")
+        if len(self.errors) == before:
+            self.cold_limit((*path, "cold"), values)
+        values["needs"] = values["needs"] or ()
+        return Component(name, values)
+
+    def values(self, path: Path, table: dict[str, object], known: dict[str, object]) -> dict[str, object]:
+        """Every known key with its value or default; keys of inner tables as `table.key`."""
+        self.unknown(path, table, tuple(known))
+        values: dict[str, object] = {}
+        for key, rule in known.items():
+            if isinstance(rule, dict):
+                inner = self.inner((*path, key), table.get(key, {}), rule)
+                values.update({f"{key}.{name}": value for name, value in inner.items()})
+            else:
+                assert isinstance(rule, tuple)
+                values[key] = self.value((*path, key), table[key], rule[0]) if key in table else rule[1]
+        return values
+
+    def inner(self, path: Path, table: object, known: dict[str, object]) -> dict[str, object]:
+        if isinstance(table, dict):
+            return self.values(path, table, known)
+        self.wrong(path, f"{rules.kind_of(table)} where a table belongs", "a table with " + ", ".join(known))
+        return {}
+
+    def value(self, path: Path, value: object, rule: object) -> object:
+        assert callable(rule)
+        try:
+            return rule(value)
+        except rules.RuleError as wrong:
+            self.wrong(path, wrong.problem, wrong.expected, *wrong.inside)
+            return None
+
+    def program(self, path: Path, table: dict[str, object]) -> None:
+        if "command" in table and "python" in table:
+            self.wrong((*path, "python"), "stands beside command", "either command or python")
+        elif "command" not in table and "python" not in table:
+            self.wrong((*path, "command"), "is missing", 'command = ["/bin/program"], or python = "module"')
+        if "arguments" in table and "python" not in table:
+            self.wrong((*path, "arguments"), "stands without python", "a command's arguments in command")
+
+    def cold_limit(self, path: Path, values: dict[str, object]) -> None:
+        attempts, window, delay, longest = (values[f"cold.{key}"] for key in rules.COLD)
+        assert isinstance(attempts, int)
+        assert isinstance(window, float)
+        assert isinstance(delay, float)
+        assert isinstance(longest, float)
+        if delay > longest:
+            problem = f"{delay:g} is more than cold.delay_max_s, {longest:g}"
+            self.wrong((*path, "delay_s"), problem, f"at most that, or a delay_max_s of {delay:g}")
+            return
+        total = sum(min(delay * 2 ** min(n, 64), longest) for n in range(attempts))
+        if total >= window:
+            problem = f"the limit never trips: {attempts} attempts in {window:g} s, but {total:g} s of delays"
+            expected = f"a window_s above {total:g}, fewer attempts or shorter delays"
+            self.wrong((*path, "attempts"), problem, expected)
+
+    def order(self, components: dict[str, Component]) -> dict[str, Component]:
+        """Each component after those it needs; a need that is not there, and a cycle, are mistakes."""
+        for name, component in components.items():
+            for index, need in enumerate(component.needs):
+                if need not in components:
+                    problem = f"{need} is no component{rules.suggestion(need, tuple(components))}"
+                    self.wrong(("component", name, "needs"), problem, "names that this file has", index)
+        ordered: dict[str, Component] = {}
+        waiting = dict(components)
+        while waiting:
+            free = [n for n, c in waiting.items() if not any(need in waiting for need in c.needs)]
+            if not free:
+                self.cycle(waiting)
+                break
+            ordered.update({name: waiting.pop(name) for name in free})
+        return ordered
+
+    def cycle(self, waiting: dict[str, Component]) -> None:
+        trail: list[str] = []
+        name = next(iter(waiting))
+        while name not in trail:
+            trail.append(name)
+            name = next(need for need in waiting[name].needs if need in waiting)
+        loop = [*trail[trail.index(name) :], name]
+        problem = f"needs go round: {' -> '.join(loop)}"
+        self.wrong(("component", loop[0], "needs"), problem, "needs without a way back")
+
+
+def _key(part: str | int) -> str:
+    """A key as TOML would write it."""
+    word = str(part)
+    plain = word.isascii() and word.replace("-", "").replace("_", "").isalnum()
+    return word if plain else ascii(word)
+
+
+def main(argv: list[str]) -> int:
+    """Checks the named files; status 0 if all are right, 1 if not, 100 for wrong use."""
+    if not argv:
+        print("usage: python3 -m koboshi.manifest FILE...", file=sys.stderr)
+        return 100
+    mistakes = [line for path in argv for line in check(path)]
+    for line in mistakes:
+        print(line, file=sys.stderr)
+    return 1 if mistakes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""The keys of the manifest and what each may hold (docs/manifest.md); manifest.schema.json says the same.
+
+A rule takes a value and gives (value in normal form, None), or (None, (what is wrong, what would be right)).
+"""
+
+from __future__ import annotations
+
+import re
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?", re.ASCII)
+PORT = re.compile(r"[1-9][0-9]{0,4}")
+
+CAUSES = ("request", "error", "signal", "status")
+BACKENDS = ("auto", "kernel", "user")
+# Times become milliseconds in an unsigned int on their way to rfork-run.
+MAX_SECONDS = 1_000_000
+MAX_COUNT = 2**31 - 1
+
+
+class RuleError(Exception):
+    """A value breaks a rule: what is wrong, what would be right, and where inside the value."""
+
+    def __init__(self, problem: str, expected: str, *inside: str | int) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.expected = expected
+        self.inside = inside
+
+
+def shown(value: object) -> str:
+    """A value for a message: short, on one line."""
+    kind = kind_of(value)
+    if kind in ("a table", "an array"):
+        return kind
+    text = ("true" if value else "false") if isinstance(value, bool) else ascii(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def kind_of(value: object) -> str:
+    """What TOML calls the type of a value."""
+    names = {bool: "a boolean", int: "an integer", float: "a number", str: "a string"}
+    names.update({list: "an array", dict: "a table"})
+    return names.get(type(value), "a date or time")
+
+
+def text(value: object, expected: str = "a string") -> str:
+    """A string without NUL (no argument, variable or path can hold one)."""
+    if not isinstance(value, str):
+        raise RuleError(f"{kind_of(value)} where a string belongs", expected)
+    if "\0" in value:
+        raise RuleError("holds a NUL character", expected)
+    return value
+
+
+def path(value: object, expected: str = "an absolute path") -> str:
+    """An absolute path."""
+    if not text(value, expected).startswith("/"):
+        raise RuleError(f"{shown(value)} is no absolute path", expected)
+    return str(value)
+
+
+def matching(pattern: re.Pattern[str], expected: str) -> object:
+    """A rule: a string that the pattern matches wholly."""
+
+    def rule(value: object) -> str:
+        if not pattern.fullmatch(text(value, expected)):
+            raise RuleError(f"{shown(value)} is not allowed", expected)
+        return str(value)
+
+    return rule
+
+
+def one_of(names: tuple[str, ...]) -> object:
+    """A rule: one of some names."""
+    expected = "one of " + ", ".join(names)
+
+    def rule(value: object) -> str:
+        if text(value, expected) not in names:
+            raise RuleError(f"{shown(value)} is unknown{suggestion(str(value), names)}", expected)
+        return str(value)
+
+    return rule
+
+
+def suggestion(word: str, known: tuple[str, ...]) -> str:
+    """Text like " (did you mean burst?)" if a known word is close, else nothing."""
+    import difflib  # only a wrong manifest pays for it
+
+    close = difflib.get_close_matches(word, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def number(low: float, above: bool = False, high: float = MAX_SECONDS) -> object:
+    """A rule: an integer or a float within a range, which nan never is."""
+    expected = f"a number {'>' if above else '>='} {low:g} and <= {high:g}"
+
+    def rule(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise RuleError(f"{kind_of(value)} where a number belongs", expected)
+        # Written so that nan is refused too.
+        if not (low <= value <= high) or (above and value == low):
+            raise RuleError(f"{shown(value)} is out of range", expected)
+        return float(value)
+
+    return rule
+
+
+def integer(low: int, high: int = MAX_COUNT) -> object:
+    """A rule: an integer within a range; 5.0 is one, as in JSON Schema."""
+    expected = f"an integer from {low} to {high}"
+
+    def rule(value: object) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise RuleError(f"{kind_of(value)} where an integer belongs", expected)
+        if not low <= value <= high:
+            raise RuleError(f"{shown(value)} is out of range", expected)
+        return value
+
+    return rule
+
+
+def strings(value: object, expected: str = "an array of strings") -> tuple[str, ...]:
+    """An array of strings, as a tuple."""
+    if not isinstance(value, list):
+        raise RuleError(f"{kind_of(value)} where an array belongs", expected)
+    for index, item in enumerate(value):
+        try:
+            text(item)
+        except RuleError as wrong:
+            raise RuleError(wrong.problem, expected, index) from None
+    return tuple(value)
+
+
+def command(value: object) -> tuple[str, ...]:
+    """A program with its arguments."""
+    expected = 'as ["/bin/program", "-x"]: an absolute path, then arguments'
+    words = strings(value, expected)
+    if not words:
+        raise RuleError("is empty", expected)
+    if not words[0].startswith("/"):
+        raise RuleError(f"{shown(words[0])} is no absolute path", expected, 0)
+    return words
+
+
+def needs(value: object) -> tuple[str, ...]:
+    """Names of other components; whether these exist is checked with all of them at hand."""
+    expected = "an array of names of other components, each once"
+    names = strings(value, expected)
+    for index, name in enumerate(names):
+        if not NAME.fullmatch(name):
+            raise RuleError(f"{shown(name)} is no component's name", expected, index)
+        if name in names[:index]:
+            raise RuleError(f"{name} is there twice", expected, index)
+    return names
+
+
+def causes(value: object) -> tuple[str, ...]:
+    """What a restart follows on."""
+    expected = "request and error, and of signal and status those that apply"
+    names = strings(value, expected)
+    for index, name in enumerate(names):
+        if name not in CAUSES:
+            raise RuleError(f"{shown(name)} is unknown{suggestion(name, CAUSES)}", expected, index)
+        if name in names[:index]:
+            raise RuleError(f"{name} is there twice", expected, index)
+    for name in ("request", "error"):
+        if name not in names:
+            raise RuleError(f"{name} is missing: every rebootable process restarts on it", expected)
+    return names
+
+
+def environment(value: object) -> dict[str, str]:
+    """Environment variables."""
+    expected = 'a table of strings, as { TZ = "UTC" }'
+    if not isinstance(value, dict):
+        raise RuleError(f"{kind_of(value)} where a table belongs", expected)
+    for key, item in value.items():
+        if not VARIABLE.fullmatch(key):
+            raise RuleError(
+                f"{shown(key)} is no name of an environment variable", "letters, digits and _", key
+            )
+        try:
+            text(item)
+        except RuleError as wrong:
+            raise RuleError(wrong.problem, expected, key) from None
+    return dict(value)
+
+
+def ready(value: object) -> str:
+    """A way of being ready."""
+    expected = '"none", "notify", "file:/absolute/path" or "port:1..65535"'
+    kind, colon, rest = text(value, expected).partition(":")
+    if kind == "file" and colon and rest.startswith("/"):
+        return str(value)
+    if kind == "port" and PORT.fullmatch(rest) and int(rest) <= 65535:
+        return str(value)
+    if value not in ("none", "notify"):
+        raise RuleError(f"{shown(value)} is no way of being ready", expected)
+    return str(value)
+
+
+def output(value: object) -> str:
+    """A place for standard output and error."""
+    expected = 'an absolute path, "console" or "discard"'
+    if value in ("console", "discard"):
+        return str(value)
+    return path(value, expected)
+
+
+# key: (rule, default); a dict in place of the pair is a table with keys of its own.
+LIMITS = {
+    "memory_mb": (integer(1), None),
+    "files": (integer(1), None),
+    "core_mb": (integer(0), None),
+    "processes": (integer(1), None),
+}
+RESTART = {
+    "on": (causes, CAUSES),
+    "burst": (integer(1), 5),
+    "window_s": (number(0, above=True), 10.0),
+    "probation_s": (number(0), 1.0),
+    "backend": (one_of(BACKENDS), "auto"),
+}
+COLD = {
+    "attempts": (integer(0, 1000), 5),
+    "window_s": (number(0, above=True), 120.0),
+    "delay_s": (number(0), 0.5),
+    "delay_max_s": (number(0), 8.0),
+}
+COMPONENT: dict[str, object] = {
+    "command": (command, None),
+    "python": (matching(ENTRY_POINT, '"module" or "module:function"'), None),
+    "arguments": (strings, ()),
+    "environment": (environment, {}),
+    "directory": (path, "/"),
+    "user": (matching(USER, "a user's name, as in /etc/passwd"), "root"),
+    "limits": LIMITS,
+    "output": (output, None),
+    "needs": (needs, ()),
+    "ready": (ready, "none"),
+    "ready_timeout_s": (number(0, above=True), 30.0),
+    "heartbeat_s": (number(0.1), None),
+    "stop_timeout_s": (number(0, above=True), 5.0),
+    "restart": RESTART,
+    "cold": COLD,
+}
