@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A console: every byte goes to its log before anything looks at it, then to the decoder and to who listens."""
+"""A console: every byte goes to its log before anything looks at it, then to the decoder and to who
+listens."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from workbench.deadline import Deadline
 from workbench.decoder import Decoder, Item, KernelLine, Record, Text
-from workbench.errors import ConsoleClosed, ConsoleTimeout
+from workbench.errors import ConsoleClosedError, ConsoleTimeoutError
 from workbench.findings import Finding, judge
 from workbench.transport import Transport
 
@@ -48,11 +49,11 @@ class Console:
     def pump(self, timeout: float = SLICE_S) -> list[Item]:
         """Read what is there, waiting up to `timeout` seconds; the items that it completed.
 
-        Raises ConsoleClosed when the other side is gone; what it sent before has been handed out then.
+        Raises ConsoleClosedError when the other side is gone; what it sent before has been handed out then.
         """
         try:
             data = self.transport.read(timeout)
-        except ConsoleClosed:
+        except ConsoleClosedError:
             self.closed = True
             self._hand_out(self.decoder.flush())
             raise
@@ -73,10 +74,10 @@ class Console:
                 listener(item)
 
     def until(self, true: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        """Pump until `true()`; ConsoleTimeout says that `what` did not come."""
+        """Pump until `true()`; ConsoleTimeoutError says that `what` did not come."""
         while not true():
             if deadline.expired:
-                raise ConsoleTimeout(what, deadline.seconds, self.last_lines())
+                raise ConsoleTimeoutError(what, deadline.seconds, self.last_lines())
             self.pump(min(SLICE_S, deadline.remaining()))
 
     def wait(self, match: Callable[[Item], bool], deadline: Deadline, what: str) -> Item:
@@ -85,7 +86,7 @@ class Console:
             for item in self.pump(min(SLICE_S, deadline.remaining())):
                 if match(item):
                     return item
-        raise ConsoleTimeout(what, deadline.seconds, self.last_lines())
+        raise ConsoleTimeoutError(what, deadline.seconds, self.last_lines())
 
     def drain(self, quiet_s: float = 0.2, limit_s: float = 5.0) -> None:
         """Read until nothing came for `quiet_s`, or until the end: for a `finally`, so it raises nothing."""
@@ -95,8 +96,13 @@ class Console:
                 before = self.decoder.counts.records, self.decoder.partial
                 if not self.pump(quiet_s) and before == (self.decoder.counts.records, self.decoder.partial):
                     return
-        except ConsoleClosed:
+        except ConsoleClosedError:
             return
+
+    def reopen(self, transport: Transport) -> None:
+        """Go on with another transport to the same console."""
+        self.transport = transport
+        self.closed = False
 
     def last_lines(self) -> list[str]:
         """The end of what was seen, the unfinished line included."""

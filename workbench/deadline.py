@@ -33,7 +33,12 @@ class Deadline:
     """A point in time that a job must not pass; `remaining()` is what a wait may still use."""
 
     def __init__(
-        self, seconds: float, what: str = "", *, now: Callable[[], float] = time.monotonic, scaled: bool = True
+        self,
+        seconds: float,
+        what: str = "",
+        *,
+        now: Callable[[], float] = time.monotonic,
+        scaled: bool = True,
     ) -> None:
         self.what = what
         self.seconds = seconds * (slow_factor() if scaled else 1.0)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """From a console's bytes to records, kernel lines and text, with a count of everything that went wrong.
 
-Four writers share the line: the supervisor, the kernel, the shell and its user's echo. Writes of user space do not
-break each other up, but the kernel's do break up a line that is still on its way; such a record is put together
-again here, and its check decides whether that was right.
+Four writers share the line: the supervisor, the kernel, the shell and its user's echo. Writes of user space
+do not break each other up, but the kernel's do break up a line that is still on its way; such a record is
+put together again here, and its check decides whether that was right.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ Item = Record | KernelLine | Text
 
 @dataclass
 class Counts:
-    """What the decoder saw. `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: put together again."""
+    """What the decoder saw. `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: put together
+    again."""
 
     records: int = 0
     garbled: int = 0
@@ -103,7 +104,9 @@ class Decoder:
         if len(self._buffer) > MAX_LINE:
             lines.append(self._buffer)
             self._buffer = b""
-        return [item for line in lines for item in self._line(line.decode("utf-8", "replace").removesuffix("\r"))]
+        return [
+            item for line in lines for item in self._line(line.decode("utf-8", "replace").removesuffix("\r"))
+        ]
 
     def flush(self) -> list[Item]:
         """The end of the stream: what is left counts as a line."""
@@ -116,7 +119,7 @@ class Decoder:
             yield from self._fresh(line)
 
     def _continue(self, head: str, line: str) -> Iterator[Item]:
-        """A record broke off in `head`: does it go on in `line`?"""
+        """Go on with a record that broke off in `head`, if `line` is its end."""
         whole = RECORD.match(head + line)
         if whole and records.check(whole.group(1)) == whole.group(6):
             self._head = None
@@ -193,7 +196,7 @@ class Decoder:
         return self._in_sequence(record) or Text(match.group())
 
     def _in_sequence(self, record: Record) -> Record | None:
-        """The record, counted; None for one that was seen before."""
+        """Count the record; None for one that was seen before."""
         if record.event == "boot":
             self.counts.record_boots += 1
             self._last_seq, self._joined = 0, True

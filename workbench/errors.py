@@ -31,11 +31,11 @@ class BootError(WorkbenchError):
         return "\n".join([head, *tail, f"the whole console: {self.log}"])
 
 
-class ConsoleClosed(WorkbenchError):
+class ConsoleClosedError(WorkbenchError):
     """The other end of a console is gone."""
 
 
-class ConsoleTimeout(WorkbenchError):
+class ConsoleTimeoutError(WorkbenchError):
     """What was waited for did not appear on the console in time."""
 
     def __init__(self, what: str, seconds: float, last_lines: Sequence[str]) -> None:

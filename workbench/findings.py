@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The kernel log's verdict: which of its lines say that the kernel itself is in trouble.
 
-A program of user space that crashes ("segfault at", "traps: ...") is what this product is for, and no finding.
+A program of user space that crashes ("segfault at", "traps: ...") is what this product is for, and no
+finding.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""QEMU: starts an image stopped, with its console attached, and leaves nothing behind, however the host's program ends."""
+"""QEMU: starts an image stopped, with its console attached, and leaves nothing behind, however the host's
+program ends."""
 
 from __future__ import annotations
 
@@ -42,8 +43,25 @@ class Options:
 def machine(image: Image, options: Options) -> list[str]:
     """The part of the command line that makes the machine, the same for programs and for people."""
     append = f"{image.append} {options.append}".strip()
-    command = [PROGRAM, "-machine", "pc", "-cpu", CPU, "-accel", options.accel, "-nodefaults", "-no-user-config"]
-    command += ["-display", "none", "-smp", str(options.smp or image.smp), "-m", str(options.memory_mb or image.memory_mb)]
+    command = [
+        PROGRAM,
+        "-machine",
+        "pc",
+        "-cpu",
+        CPU,
+        "-accel",
+        options.accel,
+        "-nodefaults",
+        "-no-user-config",
+    ]
+    command += [
+        "-display",
+        "none",
+        "-smp",
+        str(options.smp or image.smp),
+        "-m",
+        str(options.memory_mb or image.memory_mb),
+    ]
     command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", append]
     return [*command, "-no-reboot"] if options.catch_reboot else command
 
@@ -52,7 +70,12 @@ def command_line(image: Image, options: Options, folder: Path) -> list[str]:
     """Started stopped (-S): ttyS0, ttyS1 (a GPS receiver's port) and QMP on Unix sockets in `folder`."""
 
     def chardev(name: str) -> list[str]:
-        return ["-chardev", f"socket,id={name},path={folder / name},server=on,wait=off", "-serial", f"chardev:{name}"]
+        return [
+            "-chardev",
+            f"socket,id={name},path={folder / name},server=on,wait=off",
+            "-serial",
+            f"chardev:{name}",
+        ]
 
     qmp = ["-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"]
     return [*machine(image, options), *chardev("console"), *chardev("nmea"), *qmp, "-S"]
@@ -76,7 +99,9 @@ class Qemu:
     def __enter__(self) -> Qemu:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
         self.close()
 
     def start(self, deadline: Deadline) -> None:
@@ -90,7 +115,9 @@ class Qemu:
 
     def _spawn(self) -> None:
         if shutil.which(PROGRAM) is None:
-            raise BootError("qemu", None, [], f"{PROGRAM} is not installed; ./dev installs it (package qemu-system-x86)")
+            raise BootError(
+                "qemu", None, [], f"{PROGRAM} is not installed; ./dev installs it (package qemu-system-x86)"
+            )
         with (self.folder / "errors").open("wb") as errors:
             self._process = subprocess.Popen(
                 command_line(self.image, self.options, self.folder),
@@ -98,7 +125,7 @@ class Qemu:
                 stdout=errors,
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C is ours to handle: the console is drained first
-                preexec_fn=_die_with_parent(),
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - prctl(2) alone, which takes no lock
             )
 
     def _connect_qmp(self, deadline: Deadline) -> Qmp:

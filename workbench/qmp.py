@@ -27,10 +27,10 @@ class Qmp:
             self._sock.close()
             raise
 
-    def command(self, name: str, seconds: float = 10.0, **arguments: Any) -> Any:
+    def command(self, name: str, seconds: float = 10.0, **arguments: object) -> object:
         """Run a command and return what it returns."""
         deadline = Deadline(seconds, name)
-        request: dict[str, Any] = {"execute": name}
+        request: dict[str, object] = {"execute": name}
         if arguments:
             request["arguments"] = arguments
         try:
@@ -42,7 +42,8 @@ class Qmp:
             if "error" in reply:
                 raise QmpError(name, str(reply["error"].get("desc", reply["error"])))
             if "return" in reply:
-                return reply["return"]
+                value: object = reply["return"]
+                return value
             self.events.append(reply)
 
     def _next(self, name: str, deadline: Deadline) -> dict[str, Any]:

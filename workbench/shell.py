@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Commands in the guest's console shell, on a line that records and kernel messages share.
 
-A command's output is kept in a file in the guest and printed with a mark before each line, so that others' lines
-fall out and a damaged print can be asked for again. The command itself is never typed twice.
+A command's output is kept in a file in the guest and printed with a mark before each line, so that others'
+lines fall out and a damaged print can be asked for again. The command itself is never typed twice.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from workbench.console import Console
 from workbench.deadline import Deadline
 from workbench.decoder import Item, Text
-from workbench.errors import ConsoleTimeout, ShellError
+from workbench.errors import ConsoleTimeoutError, ShellError
 
 PROBE_S = 2.0
 REPRINT_S = 5.0
 # Neither prompt nor line editing nor echo from here on; a command cannot eat the lines after it.
-LOOP = b"stty -echo; while IFS= read -r l; do eval \"$l\"; done\n"
+LOOP = b'stty -echo; while IFS= read -r l; do eval "$l"; done\n'
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Shell:
         """Find a shell at the other end and make it read commands without echo."""
         while not self._looping:
             if deadline.expired:
-                raise ConsoleTimeout("shell", deadline.seconds, self._console.last_lines())
+                raise ConsoleTimeoutError("shell", deadline.seconds, self._console.last_lines())
             self._console.write(b"\n" + LOOP)
             self._looping = self._probe(deadline.within(PROBE_S))
 
@@ -60,7 +60,7 @@ class Shell:
         self._console.write(f"echo @sh-''{token}'|'alive\n".encode())
         try:
             self._console.until(lambda: "alive" in self._lines, deadline, "shell")
-        except ConsoleTimeout:
+        except ConsoleTimeoutError:
             return False
         finally:
             self._wanted = ""
@@ -109,7 +109,7 @@ class Shell:
         """Marked lines `|:LINE`, then `|= STATUS BYTES`; may be typed again at any time."""
         out = f"{self._directory}/.sh-{token}"
         mark = f"@sh-''{token}'|'"
-        return f"sed \"s/^/\"{mark}:/ {out}; echo; echo {mark}= $(cat {out}.s) $(wc -c <{out})"
+        return f'sed "s/^/"{mark}:/ {out}; echo; echo {mark}= $(cat {out}.s) $(wc -c <{out})'
 
     def _collect(self, command: str, token: str, deadline: Deadline) -> Result:
         attempt = deadline.within(deadline.seconds / 2)
@@ -128,7 +128,7 @@ class Shell:
     def _attempt(self, deadline: Deadline) -> Result | None:
         try:
             self._console.until(self._ended, deadline, "end of a command")
-        except ConsoleTimeout:
+        except ConsoleTimeoutError:
             return None
         return self._whole()
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Ways to a console's bytes: a Unix socket (QEMU), anything pyserial opens, a log file that may still grow.
 
-All have `read(timeout)`, which returns b"" when nothing came in time and raises ConsoleClosed at the end.
+All have `read(timeout)`, which returns b"" when nothing came in time and raises ConsoleClosedError at the
+end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Protocol
 
 import serial
 
-from workbench.errors import ConsoleClosed, PortError
+from workbench.errors import ConsoleClosedError, PortError
 
 CHUNK = 65536
 
@@ -65,9 +66,9 @@ class UnixSocket:
                 return b""
             data = self._sock.recv(CHUNK)
         except (OSError, ValueError) as error:  # ValueError: closed by another thread
-            raise ConsoleClosed(f"{self.name}: {error}") from error
+            raise ConsoleClosedError(f"{self.name}: {error}") from error
         if not data:
-            raise ConsoleClosed(f"{self.name}: closed by the other side")
+            raise ConsoleClosedError(f"{self.name}: closed by the other side")
         return data
 
     def write(self, data: bytes) -> None:
@@ -75,7 +76,7 @@ class UnixSocket:
         try:
             self._sock.sendall(data)
         except OSError as error:
-            raise ConsoleClosed(f"{self.name}: {error}") from error
+            raise ConsoleClosedError(f"{self.name}: {error}") from error
 
     def close(self) -> None:
         """See Transport."""
@@ -93,7 +94,9 @@ class SerialPort:
         try:
             self._port = serial.serial_for_url(url, baudrate=baud, timeout=self.POLL_S)
         except (serial.SerialException, OSError, ValueError) as error:
-            expected = "what pyserial opens is needed, such as /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT"
+            expected = (
+                "what pyserial opens is needed, such as /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT"
+            )
             raise PortError(url, str(error), expected) from error
 
     def read(self, timeout: float) -> bytes:
@@ -110,7 +113,7 @@ class SerialPort:
             while data and len(data) < CHUNK and self._port.in_waiting:
                 data += self._port.read(self._port.in_waiting)
         except (serial.SerialException, OSError, TypeError) as error:  # TypeError: its descriptor is gone
-            raise ConsoleClosed(f"{self.name}: {error}") from error
+            raise ConsoleClosedError(f"{self.name}: {error}") from error
         return data
 
     def write(self, data: bytes) -> None:
@@ -118,7 +121,7 @@ class SerialPort:
         try:
             self._port.write(data)
         except (serial.SerialException, OSError) as error:
-            raise ConsoleClosed(f"{self.name}: {error}") from error
+            raise ConsoleClosedError(f"{self.name}: {error}") from error
 
     def close(self) -> None:
         """See Transport."""
@@ -147,14 +150,14 @@ class LogFile:
             if data:
                 return data
             if not alive:
-                raise ConsoleClosed(f"{self.name}: end of the log")
+                raise ConsoleClosedError(f"{self.name}: end of the log")
             if time.monotonic() >= end:
                 return b""
             time.sleep(min(self.POLL_S, max(0.0, end - time.monotonic())))
 
     def write(self, data: bytes) -> None:
         """Logs cannot be written to."""
-        raise ConsoleClosed(f"{self.name}: a log is read only")
+        raise ConsoleClosedError(f"{self.name}: a log is read only")
 
     def close(self) -> None:
         """See Transport."""

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""A booted guest: QEMU, its console with log, the model of it, and its shell, behind one context manager."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from workbench import cache
+from workbench.console import Console
+from workbench.deadline import Deadline
+from workbench.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
+from workbench.feed import Feed, standing_still
+from workbench.findings import Finding, judge_taint
+from workbench.images import Image
+from workbench.model import Model
+from workbench.qemu import Options, Qemu, paste_command
+from workbench.shell import Shell
+
+BOOT_S = 120.0
+
+
+def running_note() -> Path:
+    """Says which console is open now, for `./dev watch` without --port."""
+    return cache.root() / "running.json"
+
+
+def new_log(name: str) -> Path:
+    """A log's path that no other run uses."""
+    folder = cache.root() / "logs"
+    folder.mkdir(exist_ok=True)
+    return (
+        folder
+        / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 1000000:06}.log"
+    )
+
+
+class Guest:
+    """`with Guest(image) as guest: guest.boot()`; leaving it drains the console and ends QEMU."""
+
+    def __init__(self, image: Image, options: Options | None = None, log: Path | None = None) -> None:
+        self.image = image
+        self.log = log or new_log(image.name)
+        self.qemu = Qemu(image, options)
+        self.model = Model()
+        self._console: Console | None = None
+        self._shell: Shell | None = None
+        self._nmea: Feed | None = None
+
+    @property
+    def console(self) -> Console:
+        """Its console; it has one once it was started."""
+        assert self._console is not None, "start() comes first"
+        return self._console
+
+    @property
+    def shell(self) -> Shell:
+        """Its console's shell."""
+        assert self._shell is not None, "start() comes first"
+        return self._shell
+
+    def __enter__(self) -> Guest:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self, deadline: Deadline) -> None:
+        """Start QEMU and let it run, its console attached before its first instruction."""
+        self.qemu.start(deadline)
+        header = f"run it by hand:\n{paste_command(self.image, self.qemu.options)}"
+        self._console = Console(self.qemu.connect("console"), self.log, header)
+        self._console.listen(self.model.take)
+        self._shell = Shell(self._console)
+        self._nmea = Feed(self.qemu.connect("nmea"), standing_still())
+        self._nmea.start()
+        self.qemu.cont()
+        self._note()
+
+    def boot(self, seconds: float = BOOT_S) -> None:
+        """Start and wait until all components are ready; BootError says how far it came."""
+        deadline = Deadline(seconds, "all-ready")
+        self.start(deadline)
+        self.wait_all_ready(1, deadline)
+
+    def wait_all_ready(self, boots: int, deadline: Deadline) -> None:
+        """Wait for `all-ready` of the boot with that number."""
+
+        def there() -> bool:
+            return self.model.boots >= boots and self.model.all_ready
+
+        try:
+            self.console.until(there, deadline, f"all-ready of boot {boots}")
+        except (ConsoleTimeoutError, ConsoleClosedError) as error:
+            raise BootError(
+                self._phase(boots), self.log, self.console.last_lines(), _first_line(error)
+            ) from error
+
+    def _phase(self, boots: int) -> str:
+        if self.console.decoder.boots < boots:
+            return "kernel"
+        return "user space" if self.model.boots < boots else "all-ready"
+
+    def reboot(self, seconds: float = BOOT_S) -> float:
+        """Reboot from the guest's shell; seconds until all components of the next boot are ready."""
+        boots = self.model.boots + 1
+        begin = time.monotonic()
+        self.shell.send("reboot -f")
+        self.shell.forget()
+        self.wait_all_ready(boots, Deadline(seconds, "reboot"))
+        return time.monotonic() - begin
+
+    def verdict(self) -> list[Finding]:
+        """What the kernel should not have said until now, and whether it is tainted."""
+        taint = judge_taint(int(self.shell.run("cat /proc/sys/kernel/tainted").output))
+        return [*self.console.findings, *([taint] if taint else [])]
+
+    def _note(self) -> None:
+        note = {"pid": os.getpid(), "log": str(self.log), "image": self.image.name}
+        path = running_note()
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(note))
+        new.replace(path)
+
+    def close(self) -> None:
+        """Drain the console, end QEMU, remove its sockets."""
+        try:
+            if self._console:
+                self._console.drain(limit_s=2.0)
+        finally:
+            self.qemu.close()
+            if self._nmea:
+                self._nmea.stop()
+            if self._console:
+                self._console.drain(limit_s=2.0)
+                self._console.close()
+            self._forget_note()
+
+    def _forget_note(self) -> None:
+        with suppress(OSError, ValueError):
+            if json.loads(running_note().read_text())["log"] == str(self.log):
+                running_note().unlink()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

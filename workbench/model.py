@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""What the device looks like, from its records alone: the state that the live view shows and the demo
+judges."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from workbench.decoder import Item, Record
+
+EVENTS_KEPT = 200
+# Where a record alone decides the state (docs/supervisor.md); "end" and "adopted" need a look at more.
+STATE_AFTER = {
+    "declared": "waiting",
+    "starting": "starting",
+    "started": "running",
+    "restart": "running",
+    "ready": "ready",
+    "cold": "restarting",
+    "stopping": "stopping",
+    "stopped": "stopped",
+    "given-up": "given-up",
+}
+
+
+@dataclass(frozen=True)
+class Restart:
+    """One restart; `latency_us` is docs/runner.md's: from the old instance's failure to the new one's
+    start."""
+
+    component: str
+    generation: int
+    level: str
+    backend: str
+    cause: str
+    status: str
+    old: int
+    pid: int
+    latency_us: int
+    boot: int
+
+
+@dataclass
+class Component:
+    """One component; PIDs are 0 and texts empty while nothing is known."""
+
+    name: str
+    state: str = "waiting"
+    needs: tuple[str, ...] = ()
+    pid: int = 0
+    runner: int = 0
+    backend: str = ""
+    generation: int = 0
+    level: str = ""
+    cause: str = ""
+    status: str = ""
+    downtime_us: int = 0
+    since: float = 0.0
+    cold_starts: int = 0
+    restarts: list[Restart] = field(default_factory=list)
+    runner_alive: bool = False
+
+    @property
+    def latencies(self) -> list[int]:
+        """Of its restarts in this boot, in microseconds, oldest first."""
+        return [restart.latency_us for restart in self.restarts]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How some numbers are spread; `n` of them."""
+
+    p50: float
+    p99: float
+    max: float
+    n: int
+
+
+def spread(values: Iterable[int]) -> Spread:
+    """Median, 99th percentile (nearest rank: a value that occurred) and maximum of at least one value."""
+    ordered = sorted(values)
+
+    def rank(share: float) -> float:
+        return float(ordered[max(0, math.ceil(share * len(ordered)) - 1)])
+
+    return Spread(rank(0.5), rank(0.99), float(ordered[-1]), len(ordered))
+
+
+@dataclass
+class Model:
+    """Feed `take` with the console's items."""
+
+    components: dict[str, Component] = field(default_factory=dict)
+    events: deque[Record] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT))
+    history: list[Restart] = field(default_factory=list)  # of all boots
+    boot_id: str = ""
+    kernel: str = ""
+    rfork: str = ""
+    boots: int = 0
+    supervisor_pid: int = 0
+    supervisor_starts: int = 0
+    adopted: int = 0
+    all_ready: bool = False
+    all_ready_time: float = 0.0
+    duplicates: int = 0
+    given_up: int = 0
+    time: float = 0.0
+
+    def take(self, item: Item) -> None:
+        """Bring the model up to date; anything but a record changes nothing."""
+        if not isinstance(item, Record):
+            return
+        self.time = item.time
+        self.events.append(item)
+        if item.event == "boot":
+            self._boot(item)
+        elif item.event == "supervisor":
+            self._supervisor(item)
+        elif item.event == "all-ready":
+            self.all_ready, self.all_ready_time = True, item.time
+        elif item.component:
+            self._about(item, self.components.setdefault(item.component, Component(item.component)))
+
+    def settled(self) -> bool:
+        """Whether every component is ready, or ended as it should have."""
+        states = [component.state for component in self.components.values()]
+        return bool(states) and all(state in ("ready", "ended") for state in states)
+
+    def latency_us(self) -> dict[str, dict[str, Spread]]:
+        """Spread of the restart latencies by level, then backend."""
+        table: dict[str, dict[str, list[int]]] = {}
+        for restart in self.history:
+            table.setdefault(restart.level, {}).setdefault(restart.backend, []).append(restart.latency_us)
+        return {
+            level: {backend: spread(values) for backend, values in backends.items()}
+            for level, backends in table.items()
+        }
+
+    def _boot(self, record: Record) -> None:
+        self.boots += 1
+        self.components.clear()
+        self.boot_id = record.fields.get("id", "")
+        self.kernel = record.fields.get("kernel", "")
+        self.rfork = record.fields.get("rfork", "")
+        self.supervisor_pid = self.supervisor_starts = self.adopted = 0
+        self.all_ready = False
+
+    def _supervisor(self, record: Record) -> None:
+        self.supervisor_pid = record.number("pid") or 0
+        self.supervisor_starts = record.number("start") or self.supervisor_starts + 1
+        self.adopted = record.number("adopted") or 0
+
+    def _about(self, record: Record, component: Component) -> None:
+        component.state = STATE_AFTER.get(record.event, component.state)
+        component.since = record.time
+        match record.event:
+            case "declared":
+                needs = record.fields.get("needs", "-")
+                component.needs = () if needs == "-" else tuple(needs.split(","))
+            case "started":
+                self._started(record, component)
+            case "adopted":
+                self._adopted(record, component)
+            case "ready":
+                component.pid = record.number("pid") or component.pid
+                component.downtime_us = record.number("downtime_us") or 0
+            case "restart":
+                self._restart(record, component)
+            case "end":
+                component.runner_alive, component.pid = False, 0
+                if record.fields.get("reason") == "exit" and record.fields.get("status") == "exit:0":
+                    component.state = "ended"
+            case "cold":
+                component.cold_starts += 1
+                component.runner_alive = False
+            case "given-up":
+                self.given_up += 1
+
+    def _started(self, record: Record, component: Component) -> None:
+        if component.runner_alive and record.number("runner") != component.runner:
+            self.duplicates += 1  # a second runner began before the first had ended
+        component.runner_alive = True
+        component.runner = record.number("runner") or 0
+        component.pid = record.number("pid") or 0
+        component.backend = record.fields.get("backend", "")
+        component.generation = 0
+
+    def _adopted(self, record: Record, component: Component) -> None:
+        """Its state is as it was: the runner told of it, and the supervisor's death changed nothing."""
+        component.runner_alive = True
+        component.runner = record.number("runner") or component.runner
+        component.pid = record.number("pid") or component.pid
+        if component.state in ("waiting", "starting"):
+            component.state = "running"
+
+    def _restart(self, record: Record, component: Component) -> None:
+        fields = record.fields
+        component.generation = record.number("gen") or component.generation + 1
+        component.pid = record.number("pid") or 0
+        component.level, component.cause = fields.get("level", ""), fields.get("cause", "")
+        component.status = fields.get("status", "")
+        component.backend = fields.get("backend", component.backend)
+        restart = Restart(
+            component=component.name,
+            generation=component.generation,
+            level=component.level,
+            backend=component.backend,
+            cause=component.cause,
+            status=component.status,
+            old=record.number("old") or 0,
+            pid=component.pid,
+            latency_us=record.number("latency_us") or 0,
+            boot=record.boot,
+        )
+        component.restarts.append(restart)
+        self.history.append(restart)
