@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Kernel sources: found or fetched, checked, unpacked once, patched in place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from workbench import cache, patches, progress
+from workbench.command import logged
+from workbench.errors import WorkbenchError
+from workbench.lines import KernelLine
+
+CHUNK = 1 << 20
+
+
+class SourceError(WorkbenchError):
+    """A kernel source is missing or is not what it should be."""
+
+    def __init__(self, where: Path | str, reason: str, expected: str) -> None:
+        self.where = where
+        self.reason = reason
+        self.expected = expected
+        super().__init__(f"{where}: {reason}; {expected}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tarball or a folder, and what identifies its contents."""
+
+    path: Path
+    identity: str
+    description: str
+
+
+def find(line: KernelLine, given: Path | None) -> Source:
+    """The source: the one given, else the distribution's package, else kernel.org's tarball with the pinned sum."""
+    if given is not None:
+        return _given(given)
+    if line.package_tarball is not None and line.package_tarball.exists():
+        return Source(line.package_tarball, cache.file_digest(line.package_tarball), _package_version(line))
+    tarball = _download(line)
+    return Source(tarball, line.upstream_sha256, line.upstream_url)
+
+
+def _given(path: Path) -> Source:
+    if path.is_dir():
+        if not (path / "Kbuild").exists():
+            raise SourceError(path, "no kernel source", "a folder with a kernel's top Makefile and Kbuild is needed")
+        return Source(path.resolve(), _folder_identity(path.resolve()), str(path.resolve()))
+    if not path.is_file():
+        raise SourceError(path, "not there", "--linux-source takes a tarball or a folder of kernel source")
+    return Source(path.resolve(), cache.file_digest(path), str(path.resolve()))
+
+
+def _folder_identity(folder: Path) -> str:
+    """By names, sizes and times: reading 1.5 GB at each build would cost more than it tells."""
+    digest = hashlib.sha256(str(folder).encode())
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            status = Path(parent, name).lstat()
+            digest.update(f"{parent}/{name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _package_version(line: KernelLine) -> str:
+    query = ["dpkg-query", "-W", "-f", "${Package} ${Version}", str(line.package)]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True)
+    except FileNotFoundError:
+        return str(line.package_tarball)
+    return done.stdout or str(line.package_tarball)
+
+
+def _download(line: KernelLine) -> Path:
+    def fetch(folder: Path) -> None:
+        try:
+            with urllib.request.urlopen(line.upstream_url, timeout=60) as reply:
+                _receive(line, reply, int(reply.headers.get("Content-Length") or 0), folder / "source.tar.xz")
+        except (urllib.error.URLError, OSError) as error:
+            raise SourceError(
+                line.upstream_url, f"cannot be fetched ({error})",
+                f"install Debian's package {line.package}, or give --linux-source TARBALL_OR_FOLDER",
+            ) from error
+
+    return cache.entry("download", line.upstream_sha256[: cache.KEY_LENGTH], fetch) / "source.tar.xz"
+
+
+def _receive(line: KernelLine, reply: BinaryIO, length: int, target: Path) -> None:
+    digest = hashlib.sha256()
+    with progress.Progress(f"fetching {line.upstream_url}", length // CHUNK or None) as steps, target.open("wb") as out:
+        while chunk := reply.read(CHUNK):
+            digest.update(chunk)
+            out.write(chunk)
+            steps.step()
+    if digest.hexdigest() != line.upstream_sha256:
+        raise SourceError(
+            line.upstream_url, f"SHA-256 is {digest.hexdigest()}", f"{line.upstream_sha256} is pinned in workbench/lines.py"
+        )
+
+
+def unpack(source: Source, line: KernelLine) -> patches.Tree:
+    """The source unpacked in the cache, ready to be patched in place; its object tree goes beside it."""
+    def build(folder: Path) -> None:
+        target = folder / "source"
+        progress.note(f"unpacking {source.path}")
+        if source.path.is_dir():
+            shutil.copytree(source.path, target, symlinks=True, ignore=shutil.ignore_patterns(".git"))
+        else:
+            target.mkdir()
+            command = ["tar", "-x", "-f", source.path, "--strip-components=1", "--no-same-owner", "-C", target]
+            logged(command, folder / "unpack.log")
+
+    folder = cache.entry("linux", cache.key([line.name, source.identity]), build)
+    return patches.Tree(folder / "source", folder / "pristine", folder / "patched.json")
