@@ -16,6 +16,8 @@ from pathlib import Path
 from workbench import progress
 
 KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
+# What is rebuilt when it is missing; the virtual environments are ./dev's.
+KINDS = ("kernel", "linux", "download", "base", "objects", "layer", "image")
 CACHE_VARIABLE = "KOBOSHI_CACHE"
 
 
@@ -97,7 +99,7 @@ def _build_aside(path: Path, build: Callable[[Path], None]) -> None:
         raise
 
 
-def clean(kinds: Iterable[str], older_than_days: float = 0) -> list[Path]:
+def clean(kinds: Iterable[str] = KINDS, older_than_days: float = 0) -> list[Path]:
     """Remove the entries of `kinds` not used for `older_than_days`, and what interrupted builds left; say which."""
     limit = time.time() - older_than_days * 86400
     removed = []

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Debian packages by name, with dependencies, as this machine's apt is configured; nothing is installed and no root
+is needed: apt gets a state and a cache of its own, and believes that nothing is installed yet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from workbench import cache, progress
+from workbench.command import CommandError, output
+from workbench.errors import WorkbenchError
+
+ARCHITECTURE = "amd64"
+FRESH_S = 86400  # how long the archive's answer is taken as the present one
+_URI = re.compile(r"^'[^']+' (\S+)_([^_]+)_[^_]+\.deb \d+ ?(\S*)$")
+
+
+class NoApt(WorkbenchError):
+    """The quick image takes its programs from Debian's packages, through apt."""
+
+    def __init__(self) -> None:
+        super().__init__("apt-get: not there; the quick image needs Debian or a system like it")
+
+
+@dataclass(frozen=True, order=True)
+class Package:
+    """A package as the archive has it: file name in apt's cache, and the sum in the archive's index."""
+
+    name: str
+    version: str
+    file: str
+    checksum: str
+
+
+def resolve(names: Sequence[str]) -> list[Package]:
+    """The packages and all they depend on; asked anew once a day, and the last answer serves where asking fails."""
+    if shutil.which("apt-get") is None:
+        raise NoApt
+    answer = _folder() / f"resolved-{cache.key(names)}.json"
+    if answer.exists() and time.time() - answer.stat().st_mtime < FRESH_S:
+        return _load(answer)
+    try:
+        with cache.lock("apt"):
+            packages = _ask(names)
+    except CommandError as error:
+        if not answer.exists():
+            raise
+        progress.note(f"the package archive cannot be asked, so its last answer is taken: {error.output.strip()}")
+        return _load(answer)
+    answer.write_text(json.dumps([asdict(package) for package in packages]))
+    return packages
+
+
+def download(names: Sequence[str], packages: Sequence[Package]) -> list[Path]:
+    """The packages' files, in apt's order of names; fetched and checked by apt."""
+    archives = _folder() / "cache/archives"
+    files = [archives / package.file for package in packages]
+    if not all(file.exists() for file in files):
+        progress.note(f"fetching {len(files)} packages")
+        with cache.lock("apt"):
+            output(_command("install", "--download-only", *names))
+    return files
+
+
+def _load(answer: Path) -> list[Package]:
+    return [Package(**item) for item in json.loads(answer.read_text())]
+
+
+def _ask(names: Sequence[str]) -> list[Package]:
+    progress.note("asking the package archive")
+    output(_command("update"))
+    found = parse_uris(output(_command("install", "--print-uris", *names)))
+    if not found:  # all are in the cache of an earlier download, which apt does not print then
+        shutil.rmtree(_folder() / "cache/archives")
+        found = parse_uris(output(_command("install", "--print-uris", *names)))
+    return found
+
+
+def parse_uris(text: str) -> list[Package]:
+    """What `apt-get --print-uris install` says, sorted by name; %3a in file names is the colon of an epoch."""
+    packages = []
+    for line in text.splitlines():
+        if found := _URI.match(line):
+            file = line.split("' ", 1)[1].split(" ", 1)[0]
+            packages.append(Package(found[1], found[2].replace("%3a", ":"), file, found[3]))
+    return sorted(packages)
+
+
+def _folder() -> Path:
+    folder = cache.root() / "apt"
+    for name in ("state/lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "state/status").touch()
+    return folder
+
+
+def _command(*arguments: str) -> list[str]:
+    folder = _folder()
+    options = {
+        "Dir::State": folder / "state",
+        "Dir::State::status": folder / "state/status",
+        "Dir::Cache": folder / "cache",
+        "Dir::Log": folder,
+        "APT::Architecture": ARCHITECTURE,
+        "APT::Architectures": ARCHITECTURE,
+        "APT::Install-Recommends": "false",
+        "APT::Keep-Downloaded-Packages": "true",
+        "APT::Sandbox::User": "root",  # apt's own user cannot write to a cache in a home folder
+    }
+    settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return ["apt-get", "-qq", "-y", *settings, *arguments]
