@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""Tasks of the front door: ./dev TASK. Thin on purpose, the work is in workbench/."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from invoke import Collection, Context, Exit, task
+
+from workbench.errors import WorkbenchError
+
+
+def told(body: Callable[..., int | None]) -> Callable[..., None]:
+    """A task whose failures are told in a line, and whose exit status is what it returns."""
+
+    @functools.wraps(body)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            status = body(*arguments, **options)
+        except WorkbenchError as error:
+            raise Exit(f"dev: {error}", code=1) from error
+        if status:
+            raise Exit(code=status)
+
+    return run
+
+
+@task
+@told
+def kernel(_: Context, line: str = "linux-6.12", linux_source: str = "") -> None:
+    """Build the kernel (--line, --linux-source TAR_OR_DIR)"""
+    from workbench import kernel
+
+    print(kernel.build(line, Path(linux_source) if linux_source else None).image)
+
+
+@task
+@told
+def image(_: Context, manifest: str = "") -> None:
+    """Build the quick image (--manifest FILE)"""
+    from workbench import quickimage
+
+    print(quickimage.build(Path(manifest) if manifest else None).initrd)
+
+
+@task
+@told
+def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "") -> int:
+    """Boot the image, its console here (--smp, --manifest)"""
+    from workbench import boot
+
+    return boot.boot(smp, memory_mb, Path(manifest) if manifest else None)
+
+
+@task
+@told
+def demo(_: Context, json: str = "", smp: int = 2) -> int:
+    """Boot, break everything, see it get up (--json, --smp)"""
+    from workbench import demo
+
+    return demo.run(Path(json) if json else None, smp)
+
+
+@task
+@told
+def watch(_: Context, port: str = "") -> int:
+    """Live view of a console (--port /dev/ttyUSB0 or URL)"""
+    from workbench import watch
+
+    return watch.watch(port or None)
+
+
+@task(positional=["file"])
+@told
+def check_manifest(_: Context, file: str) -> int:
+    """Check a manifest FILE as the device does"""
+    from workbench import manifest
+
+    return manifest.check(Path(file))
+
+
+@task
+@told
+def test(_: Context, only: str = "") -> int:
+    """All checks and tests (--only as pytest's -k)"""
+    from workbench import checks
+
+    return checks.everything(only)
+
+
+@task
+@told
+def lint(_: Context) -> int:
+    """Lint, format, types, shell scripts, licence lines"""
+    from workbench import checks
+
+    return checks.lint()
+
+
+@task
+@told
+def check(_: Context) -> int:
+    """The C library's own tests on this machine"""
+    from workbench import checks
+
+    return checks.library()
+
+
+@task
+@told
+def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
+    """Empty the cache (--older-than-days N)"""
+    from workbench import cache
+
+    print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")
+
+
+namespace = Collection(kernel, image, boot, demo, watch, test, lint, check, clean_cache)
+manifests = Collection("manifest")
+manifests.add_task(check_manifest, name="check")
+namespace.add_collection(manifests)
