@@ -27,8 +27,8 @@
 #define RFORK_RESTART		4	/* struct rfork_ctl */
 
 /* rfork_args.flags */
-#define RFORK_ON_SIGNAL		0x1	/* also on other fatal signals, SIGKILL and the OOM killer's included */
-#define RFORK_ON_STATUS		0x2	/* also on any non-zero exit status */
+#define RFORK_ON_SIGNAL		0x1	/* on other fatal signals too, the OOM killer's */
+#define RFORK_ON_STATUS		0x2	/* on any other non-zero status too */
 #define RFORK_OUTLIVE		0x4	/* the group outlives its parent */
 
 /* The exit status that asks for a restart: ERESTART's number. */
@@ -40,12 +40,12 @@
 
 struct rfork_args {
 	__aligned_u64 flags;
-	__aligned_u64 rfd;	/* in: pointer to __s32 that receives the group's descriptor, or 0 */
-	__u32 exit_signal;	/* to the parent when an instance ends, as in clone3(2); 0: none */
+	__aligned_u64 rfd;	/* where to store the descriptor (__s32), or 0 */
+	__u32 exit_signal;	/* to the parent when an instance ends; 0: none */
 	__u32 restart_status;	/* 1..255; 0: RFORK_RESTART_STATUS */
 	__u32 burst;		/* restarts allowed within the window; 0: RFORK_DEFAULT_BURST */
 	__u32 window_ms;	/* 0: RFORK_DEFAULT_WINDOW_MS */
-	__u32 probation_ms;	/* a checkpoint's image that crashes again so soon is dropped; 0: never */
+	__u32 probation_ms;	/* see RFORK_END_POISONED; 0: off */
 	__u32 reserved;		/* must be 0 */
 };
 #define RFORK_ARGS_SIZE_VER0	40
@@ -57,14 +57,14 @@ struct rfork_args {
 #define RFORK_CAUSE_SIGNAL	3	/* another fatal signal */
 #define RFORK_CAUSE_STATUS	4	/* another non-zero exit status */
 #define RFORK_CAUSE_OPERATOR	5	/* RFORK_RESTART; not counted against the burst */
-#define RFORK_CAUSE_HEARTBEAT	6	/* RFORK_RESTART by whoever watches its heartbeat; counted */
+#define RFORK_CAUSE_HEARTBEAT	6	/* the same by its watcher; counted */
 #define RFORK_CAUSE_EXIT	7	/* it exited with status 0 */
 
 /* reason: why a group ended */
 #define RFORK_END_EXIT		1	/* the instance's end is not one to restart on */
 #define RFORK_END_STOP		2	/* RFORK_STOP */
 #define RFORK_END_BURST		3	/* restart intensity exceeded */
-#define RFORK_END_POISONED	4	/* a restart from a checkpoint crashed within its probation */
+#define RFORK_END_POISONED	4	/* a checkpoint's image crashed in probation */
 #define RFORK_END_NO_IMAGE	5	/* no template could be made for the last instance */
 #define RFORK_END_OWNER		6	/* the parent is gone */
 
@@ -75,7 +75,7 @@ struct rfork_args {
 
 /* rfork_event.flags, rfork_info.flags */
 #define RFORK_WARM		0x1	/* the instance began from a checkpoint's image */
-#define RFORK_NO_IMAGE		0x2	/* the instance has no template: its next end is the group's */
+#define RFORK_NO_IMAGE		0x2	/* its next end is the group's: no template */
 
 /*
  * read(2) on the group's descriptor returns whole records, oldest first, and
@@ -90,7 +90,7 @@ struct rfork_event {
 	__s32 old_pid;		/* PIDs as seen in the parent's PID namespace */
 	__s32 new_pid;
 	__u32 flags;
-	__aligned_u64 generation; /* of the instance that runs now: 0 for the first, +1 each restart */
+	__aligned_u64 generation; /* restarts so far */
 	__aligned_u64 fail_ns;	/* CLOCK_MONOTONIC when the old instance failed */
 	__aligned_u64 start_ns;	/* when the new one was about to run its first instruction */
 	__u32 reason;		/* RFORK_END_*, with RFORK_EV_END */
@@ -101,7 +101,7 @@ struct rfork_info {
 	__s32 rfd;		/* in: the group's descriptor, or -1: the caller's own group */
 	__u32 cause;		/* of the end of the instance before this one */
 	__s32 status;
-	__s32 pid;		/* the instance now; 0 while a restart is under way or after the end */
+	__s32 pid;		/* 0: between two instances, or after the last */
 	__aligned_u64 generation;
 	__u32 flags;
 	__u32 reason;		/* RFORK_END_*; 0 while the group lives */
