@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""What a Python component needs towards its supervisor: readiness, heartbeat, checkpoint, a socket.
+
+Standard library only, few imports, and no call that Linux 2.6.23 lacks.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+
+
+def say(text: str) -> None:
+    """One line to the component's own log."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def notify(state: str) -> None:
+    """Tell the supervisor `READY=1` or `WATCHDOG=1` (sd_notify's protocol), if it asked (NOTIFY_SOCKET)."""
+    path = os.environ.get("NOTIFY_SOCKET")
+    if not path:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(state.encode(), "\0" + path[1:] if path.startswith("@") else path)
+
+
+class Heartbeat:
+    """WATCHDOG=1 at half of the period the supervisor allows; call `beat` from the working loop."""
+
+    def __init__(self) -> None:
+        microseconds = int(os.environ.get("WATCHDOG_USEC") or 0)
+        self.interval: float | None = microseconds / 2e6 if microseconds > 0 else None
+        self._next = 0.0
+
+    def beat(self) -> float | None:
+        """Send it if it is due; return the seconds until the next one (None: nobody asked)."""
+        if self.interval is None:
+            return None
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + self.interval
+            try:
+                notify("WATCHDOG=1")
+            except OSError as error:  # a supervisor that is away must not end a component that works
+                say(f"heartbeat not sent: {error}")
+        return max(0.0, self._next - now)
+
+
+def checkpoint() -> int:
+    """A restart comes back here. Return the generation; 0 the first time, and where there is no rfork."""
+    try:
+        import rfork  # type: ignore[import-not-found, unused-ignore]  # its stub is there where it is built
+    except ImportError:
+        say("no module rfork: a restart begins anew")
+        return 0
+    try:
+        return int(rfork.checkpoint())
+    except OSError as error:
+        say(f"no checkpoint, a restart begins anew: {error}")
+        return 0
+
+
+def listen(path: str) -> socket.socket:
+    """A non-blocking Unix stream listener at path, in place of a socket left by an earlier run."""
+    folder = os.path.dirname(path)
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+    if os.path.lexists(path):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(16)
+    listener.setblocking(False)
+    return listener
