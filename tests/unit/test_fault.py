@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -53,17 +52,14 @@ def start(built: Path) -> Iterator[Start]:
     """Start a victim ("c" or "python") and wait until it is up; whatever is left is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def run(language: str, *arguments: str, memory: int | None = None) -> subprocess.Popen[bytes]:
-        def limit() -> None:
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            if memory is not None:
-                resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-
+    def run(language: str, *arguments: str, memory_kib: str = "unlimited") -> subprocess.Popen[bytes]:
         program = "import time; print('up', flush=True)\nwhile True: time.sleep(1000)"
         command = [str(built / "victim"), *arguments] if language == "c" else [sys.executable, "-c", program]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=limit)
+        limits = f'ulimit -c 0; ulimit -v {memory_kib}; exec "$@"'
+        process = subprocess.Popen(["sh", "-c", limits, "sh", *command], stdout=subprocess.PIPE)
         started.append(process)
-        assert process.stdout is not None and process.stdout.readline() == b"up\n"
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
         return process
 
     yield run
@@ -96,7 +92,9 @@ def cpu_ticks(pid: int) -> int:
         ("stack", -signal.SIGSEGV),
     ],
 )
-def test_the_victim_ends_as_its_fault_says(built: Path, start: Start, language: str, kind: str, status: int) -> None:
+def test_the_victim_ends_as_its_fault_says(
+    built: Path, start: Start, language: str, kind: str, status: int
+) -> None:
     """A process blocked in a system call dies of the fault's own signal or status, and one line says so."""
     victim = start(language)
     result = fault(built, str(victim.pid), kind)
@@ -107,7 +105,7 @@ def test_the_victim_ends_as_its_fault_says(built: Path, start: Start, language: 
 @pytest.mark.parametrize("language", ["c", "python"])
 def test_refused_memory_ends_the_victim(built: Path, start: Start, language: str) -> None:
     """Where the kernel refuses memory before it kills, the leak ends in a wild pointer and not in a loop."""
-    victim = start(language, memory=200 << 20)
+    victim = start(language, memory_kib="200000")
     assert fault(built, str(victim.pid), "leak").returncode == 0
     assert victim.wait(LIMIT_S) == -signal.SIGSEGV
 
@@ -147,9 +145,10 @@ def test_a_name_is_found_in_the_runners_events(built: Path, start: Start, tmp_pa
     """The PID of a component is the last one in its event log, not an older one."""
     old, now = start("c"), start("c")
     (tmp_path / "gps").mkdir()
-    (tmp_path / "gps/events").write_text(
+    events = tmp_path / "gps/events"
+    events.write_text(
         f"rfork-run/1 1 1.000000 started runner=1 pid={old.pid} backend=user boot=00000000\n"
-        f"rfork-run/1 2 2.000000 restart gen=1 level=warm backend=user cause=error old={old.pid} pid={now.pid}\n"
+        f"rfork-run/1 2 2.000000 restart gen=1 level=warm backend=user old={old.pid} pid={now.pid}\n"
     )
     assert fault(built, "--run", str(tmp_path), "gps", "request").stdout == f"fault {now.pid} request\n"
     assert now.wait(LIMIT_S) == 85
@@ -174,7 +173,9 @@ def test_a_name_is_found_in_the_status(
     assert victim.wait(LIMIT_S) == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("arguments", [[], ["1"], ["1", "kill"], ["2000000000", "kill"], ["no-such", "kill"], ["2", "melt"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["1"], ["1", "kill"], ["2000000000", "kill"], ["no-such", "kill"], ["2", "melt"]]
+)
 def test_wrong_use_is_refused(built: Path, tmp_path: Path, arguments: list[str]) -> None:
     """A missing or unknown argument, PID 1 or an unknown name: status 100 and a text that helps."""
     result = fault(built, "--run", str(tmp_path), *arguments)
