@@ -2,7 +2,7 @@
 """Make track.nmea: a boat's way through San Francisco Bay, as a GPS receiver would tell it.
 
 The track is synthetic. Its waypoints are public geography (from Pier 39 around Alcatraz, under the Golden
-Gate Bridge and back towards Sausalito); speed, satellites and altitude are made up within what a receiver tells.
+Gate Bridge and back towards Sausalito); speed, satellites and altitude are made up.
 Same input, same bytes: `python3 components/gps/make_track.py > components/gps/track.nmea`.
 """
 
