@@ -48,9 +48,10 @@ def read_track(file: Path = TRACK) -> list[bytes]:
 class NmeaPlayer:
     """Hands sentences to `write` at `hertz` (0.1 to 100) from a thread of its own, in a loop until `stop`.
 
-    `write` takes the bytes: a socket's `sendall`, a file's `write`, a transport's. When it says that the guest
-    has gone (OSError, ConsoleClosedError) the playing ends; `error` keeps it. Sentences keep to the schedule of
-    the start, so their rate does not drift; after a pause of the whole machine they go on without a burst.
+    `write` takes the bytes: a socket's `sendall`, a file's `write`, a transport's. When it says that the
+    guest has gone (OSError, ConsoleClosedError) the playing ends; `error` keeps it. Sentences keep to the
+    schedule of the start, so their rate does not drift; after a pause of the whole machine they go on
+    without a burst.
     """
 
     def __init__(
