@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What runs on the host: builds images, boots them in QEMU, reads the console, watches, breaks and measures."""
+"""What runs on the host: builds images, boots them in QEMU, reads the console, breaks, measures."""

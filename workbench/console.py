@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A console: every byte goes to its log before anything looks at it, then to the decoder and to who
-listens."""
+"""A console: every byte goes to its log before anything looks at it, then to the decoder and listeners."""
 
 from __future__ import annotations
 
@@ -31,6 +30,7 @@ class Console:
         self.decoder = Decoder()
         self.findings: list[Finding] = []
         self.closed = False
+        self.after_pump: Callable[[], None] | None = None
         self.raw: Callable[[bytes], None] | None = None  # also gets the bytes as they came (a terminal)
         self._listeners: list[Listener] = []
         self._tail: deque[str] = deque(maxlen=20)
@@ -63,6 +63,8 @@ class Console:
             self.raw(data)
         items = self.decoder.feed(data) if data else []
         self._hand_out(items)
+        if self.after_pump:
+            self.after_pump()
         return items
 
     def _hand_out(self, items: list[Item]) -> None:

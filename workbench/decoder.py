@@ -64,8 +64,10 @@ Item = Record | KernelLine | Text
 
 @dataclass
 class Counts:
-    """What the decoder saw. `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: put together
-    again."""
+    """What the decoder saw.
+
+    `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: records put together again.
+    """
 
     records: int = 0
     garbled: int = 0

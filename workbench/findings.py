@@ -23,6 +23,8 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("sanitizer", re.compile(r"\bUBSAN: |\bKASAN: |\bKCSAN: ")),
     ("tainted", re.compile(r"\bTainted: ")),
 )
+# For grep -E in the guest: more than RULES, never less.
+GREP = "panic|BUG|WARNING|Oops|general protection|INFO:|SAN:|Tainted:"
 USER_SPACE = re.compile(r"^traps: |segfault at ")
 
 # include/linux/panic.h of 6.12; an out-of-tree or staging module taints too, and the image has none

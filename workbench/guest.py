@@ -5,23 +5,30 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from workbench import cache
-from workbench.console import Console
+from workbench.console import Console, Listener
 from workbench.deadline import Deadline
+from workbench.decoder import KERNEL_STAMP, KernelLine
 from workbench.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
-from workbench.feed import Feed, standing_still
-from workbench.findings import Finding, judge_taint
+from workbench.findings import GREP, Finding, judge, judge_taint
 from workbench.images import Image
 from workbench.model import Model
+from workbench.nmea import NmeaPlayer
 from workbench.qemu import Options, Qemu, paste_command
 from workbench.shell import Shell
+from workbench.transport import UnixSocket
 
 BOOT_S = 120.0
+# Whatever the image says (quiet): a boot is also counted by the kernel's banner, a notice.
+SHOW_BANNER = "loglevel=6"
 
 
 def running_note() -> Path:
@@ -45,11 +52,26 @@ class Guest:
     def __init__(self, image: Image, options: Options | None = None, log: Path | None = None) -> None:
         self.image = image
         self.log = log or new_log(image.name)
-        self.qemu = Qemu(image, options)
+        options = options or Options()
+        self.qemu = Qemu(image, replace(options, append=f"{options.append} {SHOW_BANNER}".strip()))
         self.model = Model()
         self._console: Console | None = None
         self._shell: Shell | None = None
-        self._nmea: Feed | None = None
+        self._nmea: NmeaPlayer | None = None
+        self._nmea_port: UnixSocket | None = None
+        self._listeners: list[Listener] = [self.model.take]
+        self.after_pump: Callable[[], None] | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called with each item of the console, from the start."""
+        self._listeners.append(listener)
+        if self._console:
+            self._console.listen(listener)
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a console yet."""
+        return self._console is not None
 
     @property
     def console(self) -> Console:
@@ -76,18 +98,22 @@ class Guest:
         self.qemu.start(deadline)
         header = f"run it by hand:\n{paste_command(self.image, self.qemu.options)}"
         self._console = Console(self.qemu.connect("console"), self.log, header)
-        self._console.listen(self.model.take)
+        self._console.after_pump = self.after_pump
+        for listener in self._listeners:
+            self._console.listen(listener)
         self._shell = Shell(self._console)
-        self._nmea = Feed(self.qemu.connect("nmea"), standing_still())
-        self._nmea.start()
+        self._nmea_port = self.qemu.connect("nmea")
+        self._nmea = NmeaPlayer(_both_ways(self._nmea_port)).start()
         self.qemu.cont()
         self._note()
 
-    def boot(self, seconds: float = BOOT_S) -> None:
-        """Start and wait until all components are ready; BootError says how far it came."""
+    def boot(self, seconds: float = BOOT_S) -> float:
+        """Start, wait until all components are ready, return the seconds; BootError says how far it came."""
         deadline = Deadline(seconds, "all-ready")
+        begin = time.monotonic()
         self.start(deadline)
         self.wait_all_ready(1, deadline)
+        return time.monotonic() - begin
 
     def wait_all_ready(self, boots: int, deadline: Deadline) -> None:
         """Wait for `all-ready` of the boot with that number."""
@@ -117,9 +143,17 @@ class Guest:
         return time.monotonic() - begin
 
     def verdict(self) -> list[Finding]:
-        """What the kernel should not have said until now, and whether it is tainted."""
+        """What the kernel should not have said until now, and whether it is tainted.
+
+        The console shows only the gravest messages once the guest is up, so the rest is looked for in dmesg.
+        """
+        found = {finding.text: finding for finding in self.console.findings}
+        for line in self.shell.run(f"dmesg | grep -E {shlex.quote(GREP)}; true").output.splitlines():
+            stamp = KERNEL_STAMP.match(line)
+            if finding := judge(KernelLine(0.0, line[stamp.end() :] if stamp else line)):
+                found.setdefault(finding.text, finding)
         taint = judge_taint(int(self.shell.run("cat /proc/sys/kernel/tainted").output))
-        return [*self.console.findings, *([taint] if taint else [])]
+        return [*found.values(), *([taint] if taint else [])]
 
     def _note(self) -> None:
         note = {"pid": os.getpid(), "log": str(self.log), "image": self.image.name}
@@ -135,8 +169,9 @@ class Guest:
                 self._console.drain(limit_s=2.0)
         finally:
             self.qemu.close()
-            if self._nmea:
-                self._nmea.stop()
+            if self._nmea and self._nmea_port:
+                self._nmea.stop()  # QEMU has gone, so no write to its port waits any more
+                self._nmea_port.close()
             if self._console:
                 self._console.drain(limit_s=2.0)
                 self._console.close()
@@ -150,3 +185,13 @@ class Guest:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
+
+
+def _both_ways(port: UnixSocket) -> Callable[[bytes], None]:
+    """Write, and drop what the guest wrote: an echo must not pile up until QEMU waits for us."""
+
+    def write(data: bytes) -> None:
+        port.write(data)
+        port.read(0)
+
+    return write

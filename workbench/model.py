@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the device looks like, from its records alone: the state that the live view shows and the demo
-judges."""
+"""What the device looks like, from its records alone: what the live view shows and the demo judges."""
 
 from __future__ import annotations
 
@@ -28,8 +27,7 @@ STATE_AFTER = {
 
 @dataclass(frozen=True)
 class Restart:
-    """One restart; `latency_us` is docs/runner.md's: from the old instance's failure to the new one's
-    start."""
+    """One restart; `latency_us` is docs/runner.md's: from the failure to the new instance's start."""
 
     component: str
     generation: int
@@ -128,16 +126,6 @@ class Model:
         """Whether every component is ready, or ended as it should have."""
         states = [component.state for component in self.components.values()]
         return bool(states) and all(state in ("ready", "ended") for state in states)
-
-    def latency_us(self) -> dict[str, dict[str, Spread]]:
-        """Spread of the restart latencies by level, then backend."""
-        table: dict[str, dict[str, list[int]]] = {}
-        for restart in self.history:
-            table.setdefault(restart.level, {}).setdefault(restart.backend, []).append(restart.latency_us)
-        return {
-            level: {backend: spread(values) for backend, values in backends.items()}
-            for level, backends in table.items()
-        }
 
     def _boot(self, record: Record) -> None:
         self.boots += 1

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""QEMU: starts an image stopped, with its console attached, and leaves nothing behind, however the host's
-program ends."""
+"""QEMU: an image started stopped, its console attached, and nothing left behind however the host ends."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class Watcher:
 
 def _live(watcher: Watcher, out: TextIO) -> None:
     terminal = Terminal(file=out)
-    with Live(watcher.view, console=terminal, refresh_per_second=8, screen=False) as live:
+    with Live(watcher.view, console=terminal, auto_refresh=False) as live:
         watcher.run(lambda item: None, live.refresh)
 
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""`./dev boot`: a guest's console in this terminal. Ctrl-] ends it."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.deadline import Deadline
+from workbench.errors import ConsoleClosedError
+from workbench.guest import Guest
+from workbench.images import Image
+from workbench.qemu import Options
+
+ESCAPE = b"\x1d"  # Ctrl-], as telnet has it
+POLL_S = 0.02
+START_S = 30.0
+
+
+def boot(
+    smp: int | None = None,
+    memory_mb: int | None = None,
+    manifest: Path | None = None,
+    image: Image | None = None,
+) -> int:
+    """Build the image (with another manifest, if given) and run it until Ctrl-] or its end."""
+    if image is None:        from workbench import quickimage
+
+        image = quickimage.build(manifest)
+    with Guest(image, Options(smp=smp, memory_mb=memory_mb)) as guest:
+        print(f"Ctrl-] ends it; in another terminal: ./dev watch. The log: {guest.log}\r")
+        guest.start(Deadline(START_S))
+        with raw_terminal(sys.stdin.fileno()):
+            guest.console.raw = lambda data: _all(sys.stdout.fileno(), data)
+            attach(guest, sys.stdin.fileno())
+        print()
+    return 0
+
+
+def attach(guest: Guest, keyboard: int) -> None:
+    """Carry keys to the console until ESCAPE, end of file or the guest's end."""
+    while True:
+        try:
+            guest.console.pump(POLL_S)
+            if select.select([keyboard], [], [], 0)[0]:
+                keys = os.read(keyboard, 1024)
+                before, escape, _ = keys.partition(ESCAPE)
+                guest.console.write(before)
+                if escape or not keys:
+                    return
+        except ConsoleClosedError:
+            return
+
+
+@contextmanager
+def raw_terminal(descriptor: int) -> Iterator[None]:
+    """No echo, line editing or signals from keys: all of that is the guest's. Only for a terminal."""
+    if not os.isatty(descriptor):
+        yield
+        return
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setraw(descriptor)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
