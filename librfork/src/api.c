@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* The public calls: defaults, checks, and which backend is meant. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "internal.h"
+
+#define KNOWN_FLAGS (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE)
+#define LAST_SIGNAL 64
+
+uint32_t rfork_own_restart_status = RFORK_RESTART_STATUS;
+
+static enum rfork_backend wanted_backend(enum rfork_backend asked)
+{
+	const char *name = getenv("RFORK_BACKEND");
+
+	if (asked != RFORK_BACKEND_AUTO || !name)
+		return asked;
+	if (!strcmp(name, "user"))
+		return RFORK_BACKEND_USER;
+	return strcmp(name, "kernel") ? RFORK_BACKEND_AUTO : RFORK_BACKEND_KERNEL;
+}
+
+static int complete(struct rfork_options *options)
+{
+	if (options->flags & ~(uint64_t)KNOWN_FLAGS || options->restart_status > 255 ||
+	    options->exit_signal < -1 || options->exit_signal > LAST_SIGNAL ||
+	    options->backend > RFORK_BACKEND_KERNEL)
+		return -EINVAL;
+	if (!options->restart_status)
+		options->restart_status = RFORK_RESTART_STATUS;
+	if (!options->exit_signal)
+		options->exit_signal = SIGCHLD;
+	return 0;
+}
+
+pid_t rfork_create(const struct rfork_options *given, int *rfd)
+{
+	struct rfork_options options = { 0 };
+	enum rfork_backend backend;
+	pid_t pid = -ENOSYS;
+	int rc;
+
+	if (given)
+		options = *given;
+	rc = complete(&options);
+	if (rc < 0)
+		return rc;
+	backend = wanted_backend(options.backend);
+	if (backend != RFORK_BACKEND_USER)
+		pid = rfork_kernel_create(&options, rfd);
+	if (pid == -ENOSYS && backend != RFORK_BACKEND_KERNEL)
+		pid = rfork_user_create(&options, rfd);
+	if (pid == 0)
+		rfork_own_restart_status = options.restart_status;
+	return pid;
+}
+
+pid_t rfork(void)
+{
+	return rfork_create(NULL, NULL);
+}
+
+/* The monitor's socket, or the kernel's anonymous file? */
+static int is_user_level(int rfd)
+{
+	struct stat st;
+	int saved = errno;
+	int rc = fstat(rfd, &st) < 0 ? -errno : S_ISSOCK(st.st_mode);
+
+	errno = saved;
+	return rc;
+}
+
+int rfork_next_event(int rfd, struct rfork_event *event)
+{
+	int user = is_user_level(rfd);
+
+	if (user < 0)
+		return user;
+	return user ? rfork_user_next_event(rfd, event) : rfork_kernel_next_event(rfd, event);
+}
+
+static int control(int rfd, unsigned int cmd, int signal, unsigned int cause)
+{
+	int user = is_user_level(rfd);
+
+	if (user < 0)
+		return user;
+	if (signal < 0 || signal > LAST_SIGNAL)
+		return -EINVAL;
+	return user ? rfork_user_ctl(rfd, cmd, signal, cause) : rfork_kernel_ctl(rfd, cmd, signal, cause);
+}
+
+int rfork_stop(int rfd, int signal)
+{
+	return control(rfd, RFORK_STOP, signal, 0);
+}
+
+int rfork_kick(int rfd, int signal, unsigned int cause)
+{
+	if (cause != RFORK_CAUSE_OPERATOR && cause != RFORK_CAUSE_HEARTBEAT)
+		return -EINVAL;
+	return control(rfd, RFORK_RESTART, signal, cause);
+}
+
+static void describe(const struct rfork_self *self, struct rfork_info *info)
+{
+	memset(info, 0, sizeof *info);
+	info->rfd = -1;
+	info->cause = self->cause;
+	info->status = self->status;
+	info->pid = self->pid;
+	info->generation = self->generation;
+	info->flags = self->flags;
+	info->fail_ns = self->fail_ns;
+	info->start_ns = self->start_ns;
+}
+
+int rfork_query(int rfd, struct rfork_info *info)
+{
+	const struct rfork_self *self;
+	int user;
+
+	if (rfd < -1)
+		return -EBADF;
+	if (rfd == -1) {
+		self = rfork_self();
+		if (!self)
+			return rfork_kernel_query(-1, info);
+		describe(self, info);
+		return 0;
+	}
+	user = is_user_level(rfd);
+	if (user < 0)
+		return user;
+	return user ? rfork_user_query(rfd, info) : rfork_kernel_query(rfd, info);
+}
+
+_Noreturn void rfork_restart(void)
+{
+	const struct rfork_self *self = rfork_self();
+
+	_exit((int)(self ? self->restart_status : rfork_own_restart_status));
+}
+
+int64_t rfork_checkpoint(void)
+{
+	struct rfork_info info;
+	int rc = rfork_query(-1, &info);
+
+	if (rc < 0)
+		return rc;
+	if (!rfork_single_threaded())
+		return -EBUSY;
+	return rfork_self() ? rfork_user_checkpoint() : rfork_kernel_checkpoint();
+}
+
+int64_t rfork_generation(void)
+{
+	struct rfork_info info;
+	int rc = rfork_query(-1, &info);
+
+	return rc < 0 ? rc : (int64_t)info.generation;
+}
+
+int rfork_cause(void)
+{
+	struct rfork_info info;
+	int rc = rfork_query(-1, &info);
+
+	return rc < 0 ? rc : (int)info.cause;
+}
+
+enum rfork_backend rfork_backend(void)
+{
+	enum rfork_backend wanted = wanted_backend(RFORK_BACKEND_AUTO);
+	struct rfork_info info;
+
+	if (rfork_self())
+		return RFORK_BACKEND_USER;
+	if (rfork_kernel_query(-1, &info) == 0)
+		return RFORK_BACKEND_KERNEL;
+	if (wanted != RFORK_BACKEND_AUTO)
+		return wanted;
+	return rfork_kernel_present() ? RFORK_BACKEND_KERNEL : RFORK_BACKEND_USER;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* The owner's commands: stop, restart, query. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "monitor.h"
+
+static int send_signal(struct rfork_monitor *m, int signal)
+{
+	return m->self.pid && kill(m->self.pid, signal) < 0 ? -errno : 0;
+}
+
+static int stop(struct rfork_monitor *m, const struct rfork_command *command)
+{
+	m->stopping = true;
+	return command->signal ? send_signal(m, (int)command->signal) : 0;
+}
+
+static int kick(struct rfork_monitor *m, const struct rfork_command *command)
+{
+	if (m->stopping)
+		return -EBUSY;
+	if (!m->self.pid)
+		return 0;	/* a restart is under way as it is */
+	m->kick = command->cause;
+	return send_signal(m, command->signal ? (int)command->signal : SIGKILL);
+}
+
+static void describe(const struct rfork_monitor *m, struct rfork_info *info)
+{
+	info->cause = m->self.cause;
+	info->status = m->self.status;
+	info->pid = m->self.pid;
+	info->generation = m->self.generation;
+	info->flags = m->self.flags;
+	info->fail_ns = m->self.fail_ns;
+	info->start_ns = m->self.start_ns;
+}
+
+static int obey(struct rfork_monitor *m, const struct rfork_command *command, struct rfork_reply *reply)
+{
+	switch (command->cmd) {
+	case RFORK_STOP:
+		return stop(m, command);
+	case RFORK_RESTART:
+		return kick(m, command);
+	case RFORK_INFO:
+		describe(m, &reply->info);
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* False: there is none now. */
+bool rfork_monitor_command(struct rfork_monitor *m)
+{
+	struct rfork_command command;
+	struct rfork_packet in = { .data = &command, .size = sizeof command };
+	struct rfork_reply reply = { 0 };
+	struct rfork_packet out = { .data = &reply, .size = sizeof reply };
+	int rc;
+
+	if (m->owner_socket < 0)
+		return false;
+	rc = rfork_wire_receive(m->owner_socket, &in, MSG_DONTWAIT);
+	if (rc == 0 || rc == -ECONNRESET)
+		rfork_wire_close(&m->owner_socket);
+	if (rc != 1)
+		return rc == -EPROTO;
+	reply.error = obey(m, &command, &reply);
+	if (in.fd_count)
+		rfork_wire_send(in.fds[0], &out, MSG_DONTWAIT);
+	while (in.fd_count)
+		close(in.fds[--in.fd_count]);
+	return true;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel backend: rfork(2) as rfork_abi.h has it. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "internal.h"
+
+static long call(unsigned int cmd, void *arg, size_t size)
+{
+	int saved = errno;
+	long rc = syscall(__NR_rfork, cmd, arg, size);
+
+	if (rc < 0)
+		rc = -errno;
+	errno = saved;
+	return rc;
+}
+
+bool rfork_kernel_present(void)
+{
+	struct rfork_info info = { .rfd = -1 };
+
+	return call(RFORK_INFO, &info, sizeof info) != -ENOSYS;
+}
+
+pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd)
+{
+	__s32 descriptor = -1;
+	struct rfork_args args = {
+		.flags = options->flags,
+		.rfd = rfd ? (uintptr_t)&descriptor : 0,
+		.exit_signal = options->exit_signal < 0 ? 0 : (uint32_t)options->exit_signal,
+		.restart_status = options->restart_status,
+		.burst = options->burst,
+		.window_ms = options->window_ms,
+		.probation_ms = options->probation_ms,
+	};
+	struct rfork_thread thread;
+	long pid;
+
+	rfork_thread_save(&thread);
+	pid = call(RFORK_CREATE, &args, sizeof args);
+	if (pid == 0)
+		rfork_thread_restore(&thread);
+	else if (pid > 0 && rfd)
+		*rfd = descriptor;
+	return (pid_t)pid;
+}
+
+int rfork_kernel_next_event(int rfd, struct rfork_event *event)
+{
+	int saved = errno;
+	ssize_t got = read(rfd, event, sizeof *event);
+	int rc = got < 0 ? -errno : got > 0;
+
+	if (rc == 1 && (event->type == RFORK_EV_RESTART || event->type == RFORK_EV_END)) {
+		/* ECHILD: the program, or SIGCHLD being ignored, was faster. */
+		while (waitpid(event->old_pid, NULL, __WALL) < 0 && errno == EINTR)
+			;
+	}
+	errno = saved;
+	return rc;
+}
+
+int rfork_kernel_ctl(int rfd, unsigned int cmd, int signal, unsigned int cause)
+{
+	struct rfork_ctl ctl = { .rfd = rfd, .signal = (uint32_t)signal, .cause = cause };
+	long rc = call(cmd, &ctl, sizeof ctl);
+
+	return rc < 0 ? (int)rc : 0;
+}
+
+int rfork_kernel_query(int rfd, struct rfork_info *info)
+{
+	long rc;
+
+	memset(info, 0, sizeof *info);
+	info->rfd = rfd;
+	rc = call(RFORK_INFO, info, sizeof *info);
+	if (rc == -ENOSYS)
+		return -ESRCH;
+	return rc < 0 ? (int)rc : 0;
+}
+
+int64_t rfork_kernel_checkpoint(void)
+{
+	struct rfork_thread thread;
+	struct rfork_info info;
+	pid_t before = getpid();
+	long rc;
+
+	rfork_thread_save(&thread);
+	rc = call(RFORK_CHECKPOINT, NULL, 0);
+	if (rc < 0)
+		return rc == -ENOSYS ? -ESRCH : rc;
+	if (getpid() == before)
+		return 0;
+	rfork_thread_restore(&thread);
+	if (rc > 0)
+		return rc;
+	rc = rfork_kernel_query(-1, &info);
+	return rc < 0 ? rc : (int64_t)info.generation;
+}

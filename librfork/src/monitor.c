@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* The monitor's set-up and its loop. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "monitor.h"
+
+void rfork_monitor_commands(struct rfork_monitor *m)
+{
+	while (rfork_monitor_command(m))
+		;
+}
+
+/* A notice counts only if the instance itself sent it: the kernel says who did. */
+static void heed(struct rfork_monitor *m, const struct rfork_notice *notice, struct rfork_packet *packet)
+{
+	bool current = packet->sender == m->self.pid && m->self.pid;
+
+	if (notice->type == RFORK_NOTICE_STARTED) {
+		if (current)
+			rfork_monitor_started(m, notice->start_ns);
+		else if (packet->sender > 0 && waitpid(packet->sender, NULL, WNOHANG | __WALL) == 0)
+			kill(packet->sender, SIGKILL);	/* of a holder given up on */
+	} else if (notice->type == RFORK_NOTICE_CHECKPOINT && current && packet->fd_count == 2) {
+		rfork_image_take(m, packet, notice->image_pid);
+		packet->fd_count = 0;
+	}
+	while (packet->fd_count)
+		close(packet->fds[--packet->fd_count]);
+}
+
+void rfork_monitor_notices(struct rfork_monitor *m)
+{
+	struct rfork_notice notice;
+	struct rfork_packet packet = { .data = &notice, .size = sizeof notice };
+	int rc;
+
+	while ((rc = rfork_wire_receive(m->control, &packet, MSG_DONTWAIT)) == 1 || rc == -EPROTO)
+		if (rc == 1)
+			heed(m, &notice, &packet);
+}
+
+/* True: this is a new instance. */
+static bool reap(struct rfork_monitor *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
+		if (pid == m->image.pid)
+			rfork_image_drop(m, true);
+		else if (pid == m->self.pid && rfork_monitor_ended(m, status))
+			return true;
+	}
+	return false;
+}
+
+static bool owner_gone(const struct rfork_monitor *m)
+{
+	return !(m->options.flags & RFORK_OUTLIVE) && getppid() != m->owner;
+}
+
+static void sleep_until_something(struct rfork_monitor *m)
+{
+	struct pollfd waiting[2] = {
+		{ .fd = m->control, .events = POLLIN },
+		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
+	};
+	sigset_t mask;
+
+	rfork_signals_wait_mask(&mask);
+	ppoll(waiting, 2, NULL, &mask);
+}
+
+/* Returns in instances only. */
+static void watch(struct rfork_monitor *m)
+{
+	for (;;) {
+		sleep_until_something(m);
+		if (reap(m))
+			return;
+		rfork_monitor_notices(m);
+		rfork_monitor_commands(m);
+		rfork_signals_forward(m->self.pid);
+		if (owner_gone(m))
+			rfork_monitor_abandon(m);
+		rfork_queue_flush(m);
+	}
+}
+
+/* The control socket: our end tells who sends, the instances' end survives an exec. */
+static int open_control(struct rfork_monitor *m)
+{
+	struct stat st;
+	int pair[2], on = 1;
+	int rc = rfork_wire_pair(SOCK_DGRAM, pair);
+
+	if (rc < 0)
+		return rc;
+	m->control = rfork_wire_raise(pair[0]);
+	m->self.control = rfork_wire_raise(pair[1]);
+	if (m->control < 0 || m->self.control < 0)
+		return -EMFILE;
+	if (setsockopt(m->control, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 || fstat(m->self.control, &st) < 0)
+		return -errno;
+	m->self.control_inode = st.st_ino;
+	fcntl(m->self.control, F_SETFD, 0);
+	return 0;
+}
+
+/* The owner's end, to be sent to it, or -errno. Made here and not by the owner, so that
+ * SO_PEERCRED tells the owner whom it talks to. */
+static int open_owner_socket(struct rfork_monitor *m)
+{
+	int pair[2];
+	int rc = rfork_wire_pair(SOCK_STREAM, pair);
+
+	if (rc < 0)
+		return rc;
+	m->owner_socket = rfork_wire_raise(pair[0]);
+	if (m->owner_socket < 0)
+		return m->owner_socket;
+	rfork_queue_limit(m);
+	return pair[1];
+}
+
+static int set_up(struct rfork_monitor *m, const struct rfork_start *start)
+{
+	memset(m, 0, sizeof *m);
+	m->options = *start->options;
+	m->pid = getpid();
+	m->owner = start->owner;
+	m->owner_socket = m->control = m->image.socket = -1;
+	m->self.restart_status = m->options.restart_status;
+	rfork_bucket_init(&m->bucket, m->options.burst, m->options.window_ms);
+	if (!(m->options.flags & RFORK_OUTLIVE))
+		prctl(PR_SET_PDEATHSIG, SIGIO);
+	return rfork_self_prepare() < 0 ? -ENOMEM : open_control(m);
+}
+
+static int say_hello(int socket, int error, int owner_end)
+{
+	struct rfork_hello hello = { .error = error };
+	struct rfork_packet packet = {
+		.data = &hello, .size = sizeof hello, .fds = { owner_end }, .fd_count = error ? 0 : 1,
+	};
+
+	return rfork_wire_send(socket, &packet, 0);
+}
+
+/* Returns in every instance; the monitor itself stays in here until the group's end. */
+void rfork_monitor_run(const struct rfork_start *start)
+{
+	struct rfork_monitor monitor;
+	int owner_end = -1, told = 0;
+	int rc = set_up(&monitor, start);
+
+	if (rc == 0)
+		rc = owner_end = open_owner_socket(&monitor);
+	if (rc >= 0) {
+		rfork_signals_take(&start->mask);
+		rc = rfork_monitor_spawn(&monitor);
+	}
+	if (rc != 1)
+		told = say_hello(start->hello, rc < 0 ? rc : 0, owner_end);
+	rfork_wire_close(&owner_end);
+	close(start->hello);
+	if (rc == 1)
+		return;
+	if (rc < 0 || told < 0)
+		rfork_monitor_abandon(&monitor);
+	watch(&monitor);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor: the user level's pristine image, and the process that watches the
+ * instance that it has forked from itself.
+ */
+#ifndef RFORK_MONITOR_H
+#define RFORK_MONITOR_H
+
+#include <signal.h>
+#include "internal.h"
+#include "wire.h"
+
+#define RFORK_QUEUE 64
+
+struct rfork_start {
+	const struct rfork_options *options;
+	pid_t owner;
+	int hello;		/* socket to the owner */
+	sigset_t mask;		/* the instances' */
+};
+
+struct rfork_queue {		/* events that the owner's socket has no room for yet */
+	struct rfork_event events[RFORK_QUEUE];
+	unsigned int first, count;
+	uint64_t seq;
+};
+
+struct rfork_image {		/* the holder of a checkpoint's image */
+	pid_t pid;		/* 0: none */
+	int socket;
+};
+
+struct rfork_monitor {
+	struct rfork_options options;
+	pid_t pid, owner;
+	int owner_socket;	/* -1: the owner has closed the group's descriptor */
+	int control;		/* where notices of instances come in */
+	struct rfork_queue queue;
+	struct rfork_image image;
+	struct rfork_bucket bucket;
+	struct rfork_self self;	/* the instance now; pid 0: none */
+	pid_t old_pid;		/* of the restart under way */
+	bool started;		/* the instance has said so */
+	bool stopping;
+	unsigned int kick;	/* cause of an end that was ordered, or 0 */
+};
+
+/* monitor.c */
+void rfork_monitor_run(const struct rfork_start *start);
+void rfork_monitor_commands(struct rfork_monitor *m);
+void rfork_monitor_notices(struct rfork_monitor *m);
+
+/* commands.c */
+bool rfork_monitor_command(struct rfork_monitor *m);
+
+/* restart.c */
+int rfork_monitor_spawn(struct rfork_monitor *m);
+bool rfork_monitor_ended(struct rfork_monitor *m, int status);
+void rfork_monitor_started(struct rfork_monitor *m, uint64_t start_ns);
+_Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason, unsigned int cause, int status);
+_Noreturn void rfork_monitor_abandon(struct rfork_monitor *m);
+
+/* image.c */
+void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder);
+pid_t rfork_image_start(struct rfork_monitor *m);
+void rfork_image_drop(struct rfork_monitor *m, bool dead);
+
+/* queue.c */
+struct rfork_event *rfork_queue_add(struct rfork_monitor *m, unsigned int type);
+void rfork_queue_flush(struct rfork_monitor *m);
+void rfork_queue_limit(struct rfork_monitor *m);
+void rfork_queue_finish(struct rfork_monitor *m);
+
+/* signals.c */
+void rfork_signals_take(const sigset_t *instance_mask);
+void rfork_signals_give_back(void);
+void rfork_signals_forward(pid_t instance);
+void rfork_signals_wait_mask(sigset_t *mask);
+
+#endif

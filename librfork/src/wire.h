@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The user level's messages. Owner and monitor talk over the group's descriptor
+ * (events one way, commands the other); instances send notices to the monitor over
+ * the control socket; the monitor starts instances through an image's socket.
+ */
+#ifndef RFORK_WIRE_H
+#define RFORK_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "rfork_abi.h"
+
+#define RFORK_WIRE_FDS 2
+
+struct rfork_hello {		/* monitor to owner, once, with the group's descriptor */
+	int32_t error;
+};
+
+struct rfork_command {		/* owner to monitor, with a socket for the reply */
+	uint32_t cmd, signal, cause;
+};
+
+struct rfork_reply {
+	int32_t error;
+	int32_t reserved;
+	struct rfork_info info;
+};
+
+enum { RFORK_NOTICE_STARTED = 1, RFORK_NOTICE_CHECKPOINT = 2 };
+
+struct rfork_notice {		/* instance to monitor */
+	uint32_t type;
+	int32_t image_pid;	/* CHECKPOINT, with the image's socket and one for the reply */
+	uint64_t start_ns;	/* STARTED */
+};
+
+struct rfork_go {		/* monitor to image: begin an instance; answered with its PID */
+	uint64_t generation, fail_ns;
+	uint32_t cause;
+	int32_t status;
+};
+
+struct rfork_packet {
+	void *data;
+	size_t size;
+	int fds[RFORK_WIRE_FDS];
+	int fd_count;
+	pid_t sender;		/* 0 where the socket does not tell */
+};
+
+int rfork_wire_pair(int type, int pair[2]);
+int rfork_wire_raise(int fd);
+void rfork_wire_close(int *fd);
+int rfork_wire_send(int socket, const struct rfork_packet *packet, int flags);
+int rfork_wire_receive(int socket, struct rfork_packet *packet, int flags);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For the tests: one program a behaviour, which exits 0 (holds), 1 (does not) or 77
+ * (cannot be tried here). Memory from shared() is the same in all instances, so that
+ * an instance can leave word for the test.
+ */
+#ifndef TESTING_H
+#define TESTING_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "rfork.h"
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno); \
+			_exit(1); \
+		} \
+	} while (0)
+
+#define EQUAL(got, wanted) \
+	do { \
+		long long got_ = (long long)(got), wanted_ = (long long)(wanted); \
+		if (got_ != wanted_) { \
+			fprintf(stderr, "%s:%d: %s is %lld, not %lld\n", __FILE__, __LINE__, #got, got_, wanted_); \
+			_exit(1); \
+		} \
+	} while (0)
+
+#define SKIP(reason) \
+	do { \
+		fprintf(stderr, "skipped: %s\n", reason); \
+		_exit(77); \
+	} while (0)
+
+__attribute__((unused)) static void *shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(memory != MAP_FAILED);
+	return memory;
+}
+
+/* Unlimited restarts unless the test says otherwise: most are about something else. */
+__attribute__((unused)) static struct rfork_options options_for_many(void)
+{
+	return (struct rfork_options){ .burst = RFORK_BURST_UNLIMITED };
+}
+
+__attribute__((unused)) static struct rfork_event next_event(int rfd, unsigned int type)
+{
+	struct rfork_event event = { 0 };
+
+	EQUAL(rfork_next_event(rfd, &event), 1);
+	EQUAL(event.type, type);
+	return event;
+}
+
+__attribute__((unused)) static struct rfork_event expect_end(int rfd, unsigned int reason)
+{
+	struct rfork_event event = next_event(rfd, RFORK_EV_END);
+
+	EQUAL(event.reason, reason);
+	return event;
+}
+
+__attribute__((unused)) static void pause_ms(long ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* Polls with a bound: the condition holds within ten seconds or the test fails. */
+#define EVENTUALLY(condition) \
+	do { \
+		int left_ = 2000; \
+		while (!(condition) && left_--) \
+			pause_ms(5); \
+		CHECK(condition); \
+	} while (0)
+
+__attribute__((unused)) static int count_descriptors(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+__attribute__((unused)) static int no_such_process(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* No core files from instances that are meant to crash. */
+#include <sys/resource.h>
+__attribute__((unused, constructor)) static void no_core(void)
+{
+	struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+}
+
+#endif
