@@ -30,7 +30,8 @@ def boot(
     image: Image | None = None,
 ) -> int:
     """Build the image (with another manifest, if given) and run it until Ctrl-] or its end."""
-    if image is None:        from workbench import quickimage
+    if image is None:
+        from workbench import quickimage  # the builders are not needed for an image that is there
 
         image = quickimage.build(manifest)
     with Guest(image, Options(smp=smp, memory_mb=memory_mb)) as guest:

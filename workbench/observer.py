@@ -19,7 +19,7 @@ SETTLE_S = 10.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the guest's; `state` is ps's letter, `args` its command line (in [] for a kernel thread)."""
+    """A process of the guest's; `state` is ps's letter, `args` its command line ([] around a kernel thread's)."""
 
     pid: int
     ppid: int
@@ -73,7 +73,7 @@ class Observer:
     def settled(self) -> dict[str, list[int]]:
         """As `instances`, looked at until each has exactly one, for at most SETTLE_S.
 
-        A component's own short-lived child (a server's, for one request) is no duplicate; a second copy stays.
+        A component's own short-lived child (a server's, for one request) is no duplicate; a copy stays.
         """
         deadline = Deadline(SETTLE_S)
         while True:
