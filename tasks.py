@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from invoke import Collection, Context, Exit, task
 
@@ -17,7 +16,7 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
     """A task whose failures are told in a line, and whose exit status is what it returns."""
 
     @functools.wraps(body)
-    def run(*arguments: Any, **options: Any) -> None:
+    def run(*arguments: object, **options: object) -> None:
         try:
             status = body(*arguments, **options)
         except WorkbenchError as error:
@@ -31,7 +30,7 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
 @task
 @told
 def kernel(_: Context, line: str = "linux-6.12", linux_source: str = "") -> None:
-    """Build the kernel (--line, --linux-source TAR_OR_DIR)"""
+    """Build the kernel (--line, --linux-source TAR_OR_DIR)."""
     from workbench import kernel
 
     print(kernel.build(line, Path(linux_source) if linux_source else None).image)
@@ -40,7 +39,7 @@ def kernel(_: Context, line: str = "linux-6.12", linux_source: str = "") -> None
 @task
 @told
 def image(_: Context, manifest: str = "") -> None:
-    """Build the quick image (--manifest FILE)"""
+    """Build the quick image (--manifest FILE)."""
     from workbench import quickimage
 
     print(quickimage.build(Path(manifest) if manifest else None).initrd)
@@ -49,7 +48,7 @@ def image(_: Context, manifest: str = "") -> None:
 @task
 @told
 def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "") -> int:
-    """Boot the image, its console here (--smp, --manifest)"""
+    """Boot the image, its console here (--smp, --manifest)."""
     from workbench import boot
 
     return boot.boot(smp, memory_mb, Path(manifest) if manifest else None)
@@ -58,7 +57,7 @@ def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "") -> 
 @task
 @told
 def demo(_: Context, json: str = "", smp: int = 2) -> int:
-    """Boot, break everything, see it get up (--json, --smp)"""
+    """Boot, break everything, see it get up (--json, --smp)."""
     from workbench import demo
 
     return demo.run(Path(json) if json else None, smp)
@@ -67,7 +66,7 @@ def demo(_: Context, json: str = "", smp: int = 2) -> int:
 @task
 @told
 def watch(_: Context, port: str = "") -> int:
-    """Live view of a console (--port /dev/ttyUSB0 or URL)"""
+    """Live view of a console (--port /dev/ttyUSB0 or URL)."""
     from workbench import watch
 
     return watch.watch(port or None)
@@ -76,7 +75,7 @@ def watch(_: Context, port: str = "") -> int:
 @task(positional=["file"])
 @told
 def check_manifest(_: Context, file: str) -> int:
-    """Check a manifest FILE as the device does"""
+    """Check a manifest FILE as the device does."""
     from workbench import manifest
 
     return manifest.check(Path(file))
@@ -84,8 +83,8 @@ def check_manifest(_: Context, file: str) -> int:
 
 @task
 @told
-def test(_: Context, only: str = "") -> int:
-    """All checks and tests (--only as pytest's -k)"""
+def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
+    """All checks and tests (--only as pytest's -k)."""
     from workbench import checks
 
     return checks.everything(only)
@@ -94,7 +93,7 @@ def test(_: Context, only: str = "") -> int:
 @task
 @told
 def lint(_: Context) -> int:
-    """Lint, format, types, shell scripts, licence lines"""
+    """Lint, format, types, shell scripts, licence lines."""
     from workbench import checks
 
     return checks.lint()
@@ -103,7 +102,7 @@ def lint(_: Context) -> int:
 @task
 @told
 def check(_: Context) -> int:
-    """The C library's own tests on this machine"""
+    """The C library's own tests on this machine."""
     from workbench import checks
 
     return checks.library()
@@ -112,7 +111,7 @@ def check(_: Context) -> int:
 @task
 @told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
-    """Empty the cache (--older-than-days N)"""
+    """Empty the cache (--older-than-days N)."""
     from workbench import cache
 
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Debian packages by name, with dependencies, as this machine's apt is configured; nothing is installed and no root
-is needed: apt gets a state and a cache of its own, and believes that nothing is installed yet.
+"""Debian packages by name, with dependencies, as this machine's apt is configured.
+
+Nothing is installed and no root is needed: apt gets a state and a cache of its own, and believes that
+nothing is installed yet.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ FRESH_S = 86400  # how long the archive's answer is taken as the present one
 _URI = re.compile(r"^'[^']+' (\S+)_([^_]+)_[^_]+\.deb \d+ ?(\S*)$")
 
 
-class NoApt(WorkbenchError):
+class NoAptError(WorkbenchError):
     """The quick image takes its programs from Debian's packages, through apt."""
 
     def __init__(self) -> None:
@@ -40,9 +42,9 @@ class Package:
 
 
 def resolve(names: Sequence[str]) -> list[Package]:
-    """The packages and all they depend on; asked anew once a day, and the last answer serves where asking fails."""
+    """The packages and all they depend on; asked once a day; the last answer serves where that fails."""
     if shutil.which("apt-get") is None:
-        raise NoApt
+        raise NoAptError
     answer = _folder() / f"resolved-{cache.key(names)}.json"
     if answer.exists() and time.time() - answer.stat().st_mtime < FRESH_S:
         return _load(answer)
@@ -52,7 +54,9 @@ def resolve(names: Sequence[str]) -> list[Package]:
     except CommandError as error:
         if not answer.exists():
             raise
-        progress.note(f"the package archive cannot be asked, so its last answer is taken: {error.output.strip()}")
+        progress.note(
+            f"the package archive cannot be asked, so its last answer is taken: {error.output.strip()}"
+        )
         return _load(answer)
     answer.write_text(json.dumps([asdict(package) for package in packages]))
     return packages
@@ -84,7 +88,7 @@ def _ask(names: Sequence[str]) -> list[Package]:
 
 
 def parse_uris(text: str) -> list[Package]:
-    """What `apt-get --print-uris install` says, sorted by name; %3a in file names is the colon of an epoch."""
+    """What `apt-get --print-uris install` says, sorted by name; %3a in a file name is an epoch's colon."""
     packages = []
     for line in text.splitlines():
         if found := _URI.match(line):

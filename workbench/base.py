@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The quick image's first layer: BusyBox, Python and the libraries they need, from Debian's packages, cut down."""
+"""The quick image's first layer: BusyBox, Python and their libraries, from Debian's packages, cut down."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import fnmatch
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from workbench import apt, cache, cpio, progress
@@ -16,26 +16,97 @@ from workbench.command import output
 from workbench.errors import WorkbenchError
 
 PACKAGES = ("busybox-static", "python3-minimal", "libpython3-stdlib", "libgcc-s1")
-# The dependencies hold much that a device does not run: a shell's configuration questions, OpenSSL, Berkeley DB.
+# The dependencies hold much that a device does not run: configuration dialogues, OpenSSL, Berkeley DB.
 KEEP_PACKAGES = (
-    "busybox-static", "python3*", "libpython3*", "libc6", "libgcc-s1", "libcrypt1", "libexpat1*", "zlib1g*", "libffi*",
-    "libbz2*", "liblzma5*", "libuuid1*",
+    "busybox-static",
+    "python3*",
+    "libpython3*",
+    "libc6",
+    "libgcc-s1",
+    "libcrypt1",
+    "libexpat1*",
+    "zlib1g*",
+    "libffi*",
+    "libbz2*",
+    "liblzma5*",
+    "libuuid1*",
 )
 DROP_FILES = (
-    "etc/*", "usr/share/*", "var/*", "usr/lib/valgrind/*", "usr/lib/*/gconv/*", "usr/lib/*/audit/*",
-    "usr/lib/*/perl*", "usr/sbin/*", "usr/bin/py*clean", "usr/bin/py*compile", "usr/bin/pdb*", "usr/bin/pydoc*",
-    "usr/bin/pygettext*", "usr/bin/2to3*", "usr/bin/catchsegv", "usr/bin/getconf", "usr/bin/getent", "usr/bin/iconv",
-    "usr/bin/ldd", "usr/bin/locale", "usr/bin/localedef", "usr/bin/tzselect", "usr/bin/zdump", "usr/bin/pldd",
-    "usr/bin/sotruss", "usr/bin/sprof", "usr/lib/*/libmvec.*", "usr/lib/*/libBrokenLocale.*", "usr/lib/*/libmemusage.*",
-    "usr/lib/*/libpcprofile.*", "usr/lib/*/libc_malloc_debug.*", "usr/lib/*/libthread_db.*", "usr/lib/*/libnsl.*",
-    "usr/lib/*/libnss_[!f]*", "usr/lib/*/libexpatw.*", "usr/lib/locale/*", "usr/lib/python3/dist-packages/*",
+    "etc/*",
+    "usr/share/*",
+    "var/*",
+    "usr/lib/valgrind/*",
+    "usr/lib/*/gconv/*",
+    "usr/lib/*/audit/*",
+    "usr/lib/*/perl*",
+    "usr/sbin/*",
+    "usr/bin/py*clean",
+    "usr/bin/py*compile",
+    "usr/bin/pdb*",
+    "usr/bin/pydoc*",
+    "usr/bin/pygettext*",
+    "usr/bin/2to3*",
+    "usr/bin/catchsegv",
+    "usr/bin/getconf",
+    "usr/bin/getent",
+    "usr/bin/iconv",
+    "usr/bin/ldd",
+    "usr/bin/locale",
+    "usr/bin/localedef",
+    "usr/bin/tzselect",
+    "usr/bin/zdump",
+    "usr/bin/pldd",
+    "usr/bin/sotruss",
+    "usr/bin/sprof",
+    "usr/lib/*/libmvec.*",
+    "usr/lib/*/libBrokenLocale.*",
+    "usr/lib/*/libmemusage.*",
+    "usr/lib/*/libpcprofile.*",
+    "usr/lib/*/libc_malloc_debug.*",
+    "usr/lib/*/libthread_db.*",
+    "usr/lib/*/libnsl.*",
+    "usr/lib/*/libnss_[!f]*",
+    "usr/lib/*/libexpatw.*",
+    "usr/lib/locale/*",
+    "usr/lib/python3/dist-packages/*",
 )
 DROP_MODULES = (  # of Python's standard library
-    "config-*", "curses", "dbm", "distutils", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "sqlite3", "test", "tests",
-    "tkinter", "turtle.py", "turtledemo", "venv", "wsgiref", "xmlrpc", "_pydecimal.py", "pydoc.py", "__phello__",
-    "sitecustomize.py", "LICENSE.txt", "unittest", "doctest.py", "pdb.py", "pickletools.py", "mailbox.py",
-    "lib-dynload/audioop*", "lib-dynload/ossaudiodev*", "lib-dynload/_test*", "lib-dynload/xx*", "lib-dynload/_xx*", "lib-dynload/_ctypes_test*",
-    "lib-dynload/_codecs_*", "lib-dynload/readline*", "lib-dynload/_tkinter*",
+    "config-*",
+    "curses",
+    "dbm",
+    "distutils",
+    "ensurepip",
+    "idlelib",
+    "lib2to3",
+    "pydoc_data",
+    "sqlite3",
+    "test",
+    "tests",
+    "tkinter",
+    "turtle.py",
+    "turtledemo",
+    "venv",
+    "wsgiref",
+    "xmlrpc",
+    "_pydecimal.py",
+    "pydoc.py",
+    "__phello__",
+    "sitecustomize.py",
+    "LICENSE.txt",
+    "unittest",
+    "doctest.py",
+    "pdb.py",
+    "pickletools.py",
+    "mailbox.py",
+    "lib-dynload/audioop*",
+    "lib-dynload/ossaudiodev*",
+    "lib-dynload/_test*",
+    "lib-dynload/xx*",
+    "lib-dynload/_xx*",
+    "lib-dynload/_ctypes_test*",
+    "lib-dynload/_codecs_*",
+    "lib-dynload/readline*",
+    "lib-dynload/_tkinter*",
 )
 LIBRARIES = Path("usr/lib/x86_64-linux-gnu")
 _NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[([^]]+)\]")
@@ -45,34 +116,43 @@ class BaseError(WorkbenchError):
     """Debian's packages are not as this module expects them."""
 
 
-def build() -> Path:
-    """The layer as a cpio archive; from the cache while the archive has the same versions."""
+@dataclass(frozen=True)
+class Base:
+    """The layer: its archive, the same as a tree (whose Python runs here), and what identifies it."""
+
+    archive: Path
+    tree: Path
+    identity: str
+
+
+def build() -> Base:
+    """The layer, from the cache while the package archive has the same versions."""
     packages = apt.resolve(PACKAGES)
     kept = [package for package in packages if _matches(package.name, KEEP_PACKAGES)]
 
     def make(folder: Path) -> None:
         files = dict(zip(packages, apt.download(PACKAGES, packages), strict=True))
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            tree = Path(name)
-            progress.note("making the base layer")
-            for package in kept:
-                output(["dpkg-deb", "--extract", files[package], tree])
-            fill(tree)
-            cpio.write(folder / "base.cpio", tree)
+        tree = folder / "tree"
+        progress.note("making the base layer")
+        for package in kept:
+            output(["dpkg-deb", "--extract", files[package], tree])
+        fill(tree)
+        cpio.write(folder / "base.cpio", tree)
         (folder / "packages").write_text("".join(f"{package.name} {package.version}\n" for package in kept))
 
     versions = [f"{package.name} {package.version} {package.checksum}" for package in kept]
-    return cache.entry("base", cache.key([*versions, Path(__file__), Path(cpio.__file__)]), make) / "base.cpio"
+    folder = cache.entry("base", cache.key([*versions, Path(__file__), Path(cpio.__file__)]), make)
+    return Base(folder / "base.cpio", folder / "tree", folder.name)
 
 
 def fill(tree: Path) -> None:
-    """Make the unpacked packages a small root: merged /usr, unneeded files out, Python compiled, BusyBox linked."""
+    """Make the unpacked packages a small root: merged /usr, few files, Python compiled, BusyBox linked."""
     merge_usr(tree)
     _drop(tree, DROP_FILES)
     library = python_library(tree)
     _drop(library, DROP_MODULES)
     _drop_unusable_modules(tree, library)
-    compile_python(tree, library, keep_source=False)
+    compile_python(tree, library, tree, keep_source=False)
     _link_busybox(tree)
 
 
@@ -96,19 +176,41 @@ def python_library(tree: Path) -> Path:
     return found[0]
 
 
-def compile_python(tree: Path, folder: Path, *, keep_source: bool) -> None:
-    """Compile a folder with the image's own Python, which runs here through its own loader.
+def compile_python(base_tree: Path, folder: Path, root: Path, *, keep_source: bool) -> None:
+    """Compile a folder below `root` with the Python of the image, which runs here through its own loader.
 
-    Without source the modules are .pyc in their places: half the size. Unchecked: files in an image do not change, and
-    their times are all the same.
+    Without source the modules are .pyc in their places: half the size. Unchecked: files in an image do not
+    change, and their times are all the same.
     """
-    libraries = tree / LIBRARIES
-    interpreter = tree / "usr/bin" / python_library(tree).name
+    libraries = base_tree / LIBRARIES
+    interpreter = base_tree / "usr/bin" / python_library(base_tree).name
     layout = [] if keep_source else ["-b"]
     output(
-        [tree / "usr/lib64/ld-linux-x86-64.so.2", "--library-path", libraries, interpreter, "-S", "-m", "compileall", "-q",
-         "-f", "--invalidation-mode", "unchecked-hash", "-s", tree, "-p", "/", *layout, folder],
-        env={"PYTHONHOME": str(tree / "usr"), "PYTHONPATH": "", "PYTHONPYCACHEPREFIX": "", "PYTHONHASHSEED": "0"},
+        [
+            base_tree / "usr/lib64/ld-linux-x86-64.so.2",
+            "--library-path",
+            libraries,
+            interpreter,
+            "-S",
+            "-m",
+            "compileall",
+            "-q",
+            "-f",
+            "--invalidation-mode",
+            "unchecked-hash",
+            "-s",
+            root,
+            "-p",
+            "/",
+            *layout,
+            folder,
+        ],
+        env={
+            "PYTHONHOME": str(base_tree / "usr"),
+            "PYTHONPATH": "",
+            "PYTHONPYCACHEPREFIX": "",
+            "PYTHONHASHSEED": "0",
+        },
     )
     if not keep_source:
         for path in sorted(folder.rglob("*.py")):
@@ -131,7 +233,7 @@ def _drop(tree: Path, patterns: tuple[str, ...]) -> None:
 
 
 def _drop_unusable_modules(tree: Path, library: Path) -> None:
-    """Modules whose shared libraries were left out: an ImportError that says so is better than one of the loader's."""
+    """Modules whose libraries were left out: an ImportError that says so is better than the loader's."""
     there = {path.name for path in (tree / LIBRARIES).iterdir()} | {"ld-linux-x86-64.so.2"}
     for path in sorted((library / "lib-dynload").glob("*.so")):
         if not set(_needed(path)) <= there:
@@ -139,7 +241,9 @@ def _drop_unusable_modules(tree: Path, library: Path) -> None:
     for path in _programs(tree):
         missing = set(_needed(path)) - there
         if missing:
-            raise BaseError(f"{path.relative_to(tree)} needs {sorted(missing)}: add their package to KEEP_PACKAGES")
+            raise BaseError(
+                f"{path.relative_to(tree)} needs {sorted(missing)}: add their package to KEEP_PACKAGES"
+            )
 
 
 def _needed(path: Path) -> list[str]:

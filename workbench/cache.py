@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A cache of built things, keyed by what they are made from. An entry is a folder, and is there whole or not at all."""
+"""A cache of built things, keyed by what they are made from; an entry is a folder, whole or not there."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def file_digest(path: Path) -> str:
 
 
 def key(parts: Iterable[str | bytes | Path]) -> str:
-    """The key of what is made from `parts`; a Path stands for its contents (and, for a folder, its files' names)."""
+    """The key of what is made from `parts`; a Path stands for its contents, a folder also for names."""
     digest = hashlib.sha256()
     for part in parts:
         data = _bytes_of(part)
@@ -48,8 +48,12 @@ def _bytes_of(part: str | bytes | Path) -> bytes:
     if isinstance(part, Path):
         if not part.is_dir():
             return file_digest(part).encode()
-        files = sorted(path for path in part.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
-        return "\n".join(f"{path.relative_to(part)} {mode(path):o} {file_digest(path)}" for path in files).encode()
+        files = sorted(
+            path for path in part.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
+        )
+        return "\n".join(
+            f"{path.relative_to(part)} {mode(path):o} {file_digest(path)}" for path in files
+        ).encode()
     return part.encode() if isinstance(part, str) else part
 
 
@@ -75,8 +79,8 @@ def lock(name: str) -> Iterator[None]:
 def entry(kind: str, entry_key: str, build: Callable[[Path], None]) -> Path:
     """The folder of `kind` and `entry_key`, built by `build(empty folder)` if it is not there.
 
-    Built aside and renamed into place, under a lock: a build that fails or is interrupted leaves no entry, and two
-    at the same time build once.
+    Built aside and renamed into place, under a lock: a build that fails or is interrupted leaves no entry,
+    and two at the same time build once.
     """
     path = root() / kind / entry_key
     if not path.is_dir():
@@ -100,7 +104,7 @@ def _build_aside(path: Path, build: Callable[[Path], None]) -> None:
 
 
 def clean(kinds: Iterable[str] = KINDS, older_than_days: float = 0) -> list[Path]:
-    """Remove the entries of `kinds` not used for `older_than_days`, and what interrupted builds left; say which."""
+    """Remove the entries of `kinds` not used for so long, and what interrupted builds left; say which."""
     limit = time.time() - older_than_days * 86400
     removed = []
     for kind in kinds:

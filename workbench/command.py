@@ -28,7 +28,7 @@ class CommandError(WorkbenchError):
         super().__init__(f"{command}\n{ended}; its last output:\n{output}{where}")
 
 
-class MissingProgram(WorkbenchError):
+class MissingProgramError(WorkbenchError):
     """A program that packages.txt stands for is not installed."""
 
     def __init__(self, program: str) -> None:
@@ -43,31 +43,42 @@ def pasteable(arguments: Sequence[Argument], cwd: Path | None = None) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a build: messages in English, for they are read by programs, and a fixed sort order."""
+    """The environment of a build: messages in English, for programs read them, and a fixed sort order."""
     return {**os.environ, "LC_ALL": "C", **(extra or {})}
 
 
 def output(
-    arguments: Sequence[Argument], *, cwd: Path | None = None, data: bytes | None = None,
+    arguments: Sequence[Argument],
+    *,
+    cwd: Path | None = None,
+    data: bytes | None = None,
     env: Mapping[str, str] | None = None,
 ) -> str:
     """Run to the end and return standard output; CommandError with both outputs where it fails."""
     try:
         done = subprocess.run(
-            list(map(str, arguments)), cwd=cwd, input=data if data is not None else b"", capture_output=True,
+            list(map(str, arguments)),
+            cwd=cwd,
+            input=data if data is not None else b"",
+            capture_output=True,
             env=environment(env),
         )
     except FileNotFoundError as error:
-        raise MissingProgram(str(arguments[0])) from error
+        raise MissingProgramError(str(arguments[0])) from error
     text = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise CommandError(pasteable(arguments, cwd), done.returncode,
-                           tail(text + done.stderr.decode(errors="replace")))
+        raise CommandError(
+            pasteable(arguments, cwd), done.returncode, tail(text + done.stderr.decode(errors="replace"))
+        )
     return text
 
 
 def logged(
-    arguments: Sequence[Argument], log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None,
+    arguments: Sequence[Argument],
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Run to the end with both outputs appended to `log`, and each line handed to `on_line`."""
@@ -75,18 +86,24 @@ def logged(
         file.write(f"$ {pasteable(arguments, cwd)}\n".encode())
         try:
             process = subprocess.Popen(
-                list(map(str, arguments)), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, env=environment(env),
+                list(map(str, arguments)),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment(env),
             )
         except FileNotFoundError as error:
-            raise MissingProgram(str(arguments[0])) from error
+            raise MissingProgramError(str(arguments[0])) from error
         with process:  # Ctrl-C reaches the whole foreground group; this waits for the end of it
             assert process.stdout is not None
             for line in process.stdout:
                 file.write(line)
                 on_line(line.decode(errors="replace").rstrip("\n"))
     if process.returncode:
-        raise CommandError(pasteable(arguments, cwd), process.returncode, tail(log.read_text(errors="replace")), log)
+        raise CommandError(
+            pasteable(arguments, cwd), process.returncode, tail(log.read_text(errors="replace")), log
+        )
 
 
 def tail(text: str, lines: int = TAIL) -> str:

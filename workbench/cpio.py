@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Writes a cpio archive in the newc format, as the kernel unpacks it (Documentation/driver-api/early-userspace).
+"""Writes cpio archives in the newc format, which the kernel unpacks (its driver-api/early-userspace).
 
-Needs no root: device nodes are entries, and every entry belongs to root. The same tree gives the same bytes: sorted, one
-time for all, permissions 0755 or 0644.
+Needs no root: device nodes are entries, and every entry belongs to root. The same tree gives the same bytes:
+sorted, one time for all, permissions 0755 or 0644.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Writer:
     def _file(self, path: Path, name: str) -> None:
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
-            self.add(name, stat.S_IFLNK | 0o777, os.readlink(path).encode())
+            self.add(name, stat.S_IFLNK | 0o777, bytes(path.readlink()))
         elif stat.S_ISDIR(status.st_mode):
             self.add(name, stat.S_IFDIR | (0o1777 if status.st_mode & stat.S_ISVTX else 0o755))
         else:

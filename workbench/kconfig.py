@@ -32,10 +32,9 @@ class ConfigError(WorkbenchError):
         self.unmet = unmet
         lines = [f"  {item.symbol}: wanted {item.wanted}, got {item.got}" for item in unmet]
         super().__init__(
-            "\n".join(
-                [f"{config}: {len(unmet)} symbols are not as the fragments ask:", *lines]
-                + ["a dependency is not enabled, or the symbol does not exist in this kernel"]
-            )
+            f"{config}: {len(unmet)} symbols are not as the fragments ask:\n"
+            + "\n".join(lines)
+            + "\na dependency is not enabled, or the symbol does not exist in this kernel"
         )
 
 
@@ -49,7 +48,7 @@ class FragmentError(WorkbenchError):
 
 
 def parse(path: Path) -> dict[str, str]:
-    """Symbols and values of a fragment or .config; OFF for what `is not set`. The last line about a symbol wins."""
+    """Symbols and values of a fragment or .config; OFF for `is not set`. A symbol's last line wins."""
     values = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if found := _SET.match(line):

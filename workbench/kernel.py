@@ -41,7 +41,12 @@ class Kernel:
         """The kernel in a cache entry."""
         about = json.loads((folder / "build.json").read_text())
         return Kernel(
-            about["line"], folder / "bzImage", folder / "vmlinux", folder / "config", about["release"], folder.name
+            about["line"],
+            folder / "bzImage",
+            folder / "vmlinux",
+            folder / "config",
+            about["release"],
+            folder.name,
         )
 
 
@@ -52,17 +57,28 @@ def build(line_name: str = lines.DEFAULT_LINE, linux_source: Path | None = None)
     series = patches.series(line.patches)
     wanted = kconfig.merge(line.fragments)
     tools = tool_versions()
-    parts = [origin.identity, *series, kconfig.text(wanted), json.dumps([tools, REPRODUCIBLE, line.make_arguments])]
+    parts: list[str | Path] = [
+        origin.identity,
+        *series,
+        kconfig.text(wanted),
+        json.dumps([tools, REPRODUCIBLE, line.make_arguments]),
+    ]
 
     def make(folder: Path) -> None:
         tree = source.unpack(origin, line)
+        objects = tree.source.parent / "objects"
         with cache.lock(f"linux-{tree.source.parent.name}"):  # one tree: one patch series at a time
             patches.apply(series, tree)
-            commands = Make(line, tree.source, tree.source.parent / "objects").kernel(wanted, folder)
+            commands = Make(line, tree.source, objects).kernel(wanted, folder)
+            release = (objects / "include/config/kernel.release").read_text().strip()
         about = {
-            "line": line.name, "source": origin.description, "source_sha256": origin.identity,
-            "patches": [path.name for path in series], "tools": tools, "commands": commands,
-            "release": output(["cat", tree.source.parent / "objects/include/config/kernel.release"]).strip(),
+            "line": line.name,
+            "release": release,
+            "source": origin.description,
+            "source_sha256": origin.identity,
+            "patches": [path.name for path in series],
+            "tools": tools,
+            "commands": commands,
         }
         (folder / "build.json").write_text(json.dumps(about, indent=2) + "\n")
 
@@ -102,7 +118,7 @@ class Make:
         self._make("allnoconfig", f"KCONFIG_ALLCONFIG={merged}")
 
     def _compile(self) -> None:
-        """With progress by the count of the last full build; a rebuild has fewer steps, how many cannot be told."""
+        """With progress by the line's count; a rebuild has fewer steps, and how many cannot be told."""
         counted = self.objects / "koboshi.steps"
         again = counted.exists()
         total = None if again else self.line.steps
@@ -116,9 +132,14 @@ class Make:
             if on_step is not None and _STEP.match(text):
                 on_step.step()
 
-        command = [
-            "make", "-C", self.tree, f"O={self.objects}", *self.line.make_arguments,
-            *(f"{name}={value}" for name, value in REPRODUCIBLE.items()), *arguments,
+        command: list[str | Path] = [
+            "make",
+            "-C",
+            self.tree,
+            f"O={self.objects}",
+            *self.line.make_arguments,
+            *(f"{name}={value}" for name, value in REPRODUCIBLE.items()),
+            *arguments,
         ]
         self.commands.append(pasteable(command))
         logged(command, self.log, on_line=count)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from workbench.repository import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -50,4 +49,6 @@ def find(name: str) -> KernelLine:
     try:
         return LINES[name]
     except KeyError:
-        raise WorkbenchError(f"--line {name}: no such kernel line; there is {', '.join(sorted(LINES))}") from None
+        raise WorkbenchError(
+            f"--line {name}: no such kernel line; there is {', '.join(sorted(LINES))}"
+        ) from None

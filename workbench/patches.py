@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A patch series on a source tree, so that a changed patch touches only the files it changes.
 
-The tree stays where it is, for the object tree beside it knows its files by name and time. A series is tried on
-pristine copies of the files it touches; only where all of it applies are files whose content differs written back.
+The tree stays where it is, for the object tree beside it knows its files by name and time. A series is tried
+on pristine copies of the files it touches; only where all of it applies are the files that differ written.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def apply(patches: list[Path], tree: Tree) -> None:
 def apply_one(patch: Path, folder: Path) -> None:
     """`patch -p1` without fuzz; offsets are reported."""
     command = ["patch", "-p1", "-F0", "--batch", "--forward", "--no-backup-if-mismatch", "--reject-file=-"]
-    done = subprocess.run(command, cwd=folder, input=patch.read_bytes(), capture_output=True, env=environment())
+    done = subprocess.run(
+        command, cwd=folder, input=patch.read_bytes(), capture_output=True, env=environment()
+    )
     text = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode > 1:
         raise CommandError(f"{' '.join(command)} <{patch}", done.returncode, text)

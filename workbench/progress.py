@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Progress on standard error: percent and time left; on a terminal one line that changes, else a line per 10 %."""
+"""Progress on standard error: percent and time left; on a terminal in one line, else a line per 10 %."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from workbench import cache, patches, progress
-from workbench.command import logged
+from workbench.command import output
 from workbench.errors import WorkbenchError
 from workbench.lines import KernelLine
 
@@ -41,7 +41,7 @@ class Source:
 
 
 def find(line: KernelLine, given: Path | None) -> Source:
-    """The source: the one given, else the distribution's package, else kernel.org's tarball with the pinned sum."""
+    """The source: the one given, else the distribution's package, else kernel.org's with the pinned sum."""
     if given is not None:
         return _given(given)
     if line.package_tarball is not None and line.package_tarball.exists():
@@ -53,7 +53,9 @@ def find(line: KernelLine, given: Path | None) -> Source:
 def _given(path: Path) -> Source:
     if path.is_dir():
         if not (path / "Kbuild").exists():
-            raise SourceError(path, "no kernel source", "a folder with a kernel's top Makefile and Kbuild is needed")
+            raise SourceError(
+                path, "no kernel source", "a folder with a kernel's top Makefile and Kbuild is needed"
+            )
         return Source(path.resolve(), _folder_identity(path.resolve()), str(path.resolve()))
     if not path.is_file():
         raise SourceError(path, "not there", "--linux-source takes a tarball or a folder of kernel source")
@@ -87,7 +89,8 @@ def _download(line: KernelLine) -> Path:
                 _receive(line, reply, int(reply.headers.get("Content-Length") or 0), folder / "source.tar.xz")
         except (urllib.error.URLError, OSError) as error:
             raise SourceError(
-                line.upstream_url, f"cannot be fetched ({error})",
+                line.upstream_url,
+                f"cannot be fetched ({error})",
                 f"install Debian's package {line.package}, or give --linux-source TARBALL_OR_FOLDER",
             ) from error
 
@@ -96,19 +99,25 @@ def _download(line: KernelLine) -> Path:
 
 def _receive(line: KernelLine, reply: BinaryIO, length: int, target: Path) -> None:
     digest = hashlib.sha256()
-    with progress.Progress(f"fetching {line.upstream_url}", length // CHUNK or None) as steps, target.open("wb") as out:
+    with (
+        progress.Progress(f"fetching {line.upstream_url}", length // CHUNK or None) as steps,
+        target.open("wb") as out,
+    ):
         while chunk := reply.read(CHUNK):
             digest.update(chunk)
             out.write(chunk)
             steps.step()
     if digest.hexdigest() != line.upstream_sha256:
         raise SourceError(
-            line.upstream_url, f"SHA-256 is {digest.hexdigest()}", f"{line.upstream_sha256} is pinned in workbench/lines.py"
+            line.upstream_url,
+            f"SHA-256 is {digest.hexdigest()}",
+            f"{line.upstream_sha256} is pinned in workbench/lines.py",
         )
 
 
 def unpack(source: Source, line: KernelLine) -> patches.Tree:
     """The source unpacked in the cache, ready to be patched in place; its object tree goes beside it."""
+
     def build(folder: Path) -> None:
         target = folder / "source"
         progress.note(f"unpacking {source.path}")
@@ -116,8 +125,17 @@ def unpack(source: Source, line: KernelLine) -> patches.Tree:
             shutil.copytree(source.path, target, symlinks=True, ignore=shutil.ignore_patterns(".git"))
         else:
             target.mkdir()
-            command = ["tar", "-x", "-f", source.path, "--strip-components=1", "--no-same-owner", "-C", target]
-            logged(command, folder / "unpack.log")
+            command: list[str | Path] = [
+                "tar",
+                "-x",
+                "-f",
+                source.path,
+                "--strip-components=1",
+                "--no-same-owner",
+                "-C",
+                target,
+            ]
+            output(command)
 
     folder = cache.entry("linux", cache.key([line.name, source.identity]), build)
     return patches.Tree(folder / "source", folder / "pristine", folder / "patched.json")

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: MIT
+"""All that must hold before a change goes in: lint and types, the C library's tests, the Python tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import cache, layer, progress, quickimage, repository
+from workbench.command import logged, output
+from workbench.errors import WorkbenchError
+from workbench.repository import REPOSITORY
+
+WORKERS = 4  # at most: a worker may run a guest with two emulated CPUs
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a step ended; `detail` is what a person needs to see of a failure."""
+
+    name: str
+    seconds: float
+    detail: str | None
+
+    def line(self) -> str:
+        """For the summary."""
+        return f"{'failed' if self.detail is not None else 'passed':7} {self.name} ({self.seconds:.1f} s)"
+
+
+Step = tuple[str, Callable[[], object]]
+
+
+def lint() -> int:
+    """Lint, format, types, shell scripts, licence lines; 1 if any has something to say."""
+    return _status(_run(_lint_steps()))
+
+
+def library() -> int:
+    """librfork's own tests at user level; 1 if any fails."""
+    return _status(_run([("librfork: make check", _library)]))
+
+
+def everything(only: str = "") -> int:
+    """All steps, then the Python tests; with `only`, just those of them that -k selects. 1 if any failed."""
+    results = (
+        []
+        if only
+        else _run([*_lint_steps(), ("librfork: make check", _library), ("image", quickimage.build)])
+    )
+    status, closing = _pytest(["-k", only] if only else [])
+    failed = any(result.detail is not None for result in results)
+    for result in results:
+        print(result.line())
+    print(f"{'failed' if status else 'passed':7} pytest (exit status {status})")
+    print(closing, flush=True)
+    return 1 if failed or status else 0
+
+
+def _lint_steps() -> list[Step]:
+    python = ["--quiet", str(REPOSITORY)]
+    return [
+        ("ruff check", _program("ruff", "check", *python)),
+        ("ruff format", _program("ruff", "format", "--check", *python)),
+        ("mypy", _program("mypy", "--no-error-summary")),
+        ("shellcheck", _shellcheck),
+        ("licence lines", _licences),
+    ]
+
+
+def _program(*command: str | Path) -> Callable[[], str]:
+    return lambda: output(command, cwd=REPOSITORY)
+
+
+def _shellcheck() -> None:
+    output(["shellcheck", *repository.shell_scripts(repository.files())], cwd=REPOSITORY)
+
+
+def _licences() -> None:
+    names = repository.without_licence(repository.files())
+    if names:
+        raise WorkbenchError(
+            f"no {repository.SPDX} line in the first {repository.HEAD} lines of: {', '.join(names)}"
+        )
+
+
+def _library() -> None:
+    """Built under a name of this repository's: other clones have other times."""
+    build = cache.root() / "objects" / cache.key(["check", str(REPOSITORY)])
+    build.mkdir(parents=True, exist_ok=True)
+    log = build / "check.log"
+    log.unlink(missing_ok=True)
+    logged(["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}", "check"], log)
+
+
+def _run(steps: Sequence[Step]) -> list[Result]:
+    results = []
+    for name, action in steps:
+        progress.note(name)
+        begin = time.monotonic()
+        detail = _detail(action)
+        results.append(Result(name, time.monotonic() - begin, detail))
+        if detail is not None:
+            print(f"{name}: {detail}", flush=True)
+    return results
+
+
+def _detail(action: Callable[[], object]) -> str | None:
+    try:
+        action()
+    except WorkbenchError as error:
+        return str(error)
+    return None
+
+
+def _status(results: Sequence[Result]) -> int:
+    for result in results:
+        print(result.line())
+    return 1 if any(result.detail is not None for result in results) else 0
+
+
+def _pytest(arguments: Sequence[str]) -> tuple[int, str]:
+    """pytest's exit status and its closing line, which is held back: it is to be the last one printed."""
+    workers = min(WORKERS, os.cpu_count() or 1)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        str(workers),
+        "-o",
+        f"cache_dir={cache.root() / 'pytest'}",
+        *arguments,
+    ]
+    held = ""
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if held:
+                print(held, flush=True)
+            held = line.rstrip("\n")
+    return process.returncode, held

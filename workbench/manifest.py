@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+"""Checks a component manifest on the host, with the code that the device checks it with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from koboshi import manifest
+
+
+def check(path: Path) -> int:
+    """Tell each mistake as FILE:LINE: KEY: what is wrong; what would be right. 0: none, 1: some."""
+    try:
+        found = manifest.load(str(path))
+    except manifest.ManifestRefusedError as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    names = ", ".join(found.components) or "none"
+    print(f"{path}: right; components in starting order: {names}")
+    return 0

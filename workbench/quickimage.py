@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""The quick image: a kernel of a line, and an initramfs of two archives, Debian's part and ours."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from workbench import base, cache, kernel, layer, lines
+from workbench.images import Image
+
+# quiet: the kernel's messages stay in dmesg; errors still reach the console. A panic ends in a reboot.
+APPEND = "console=ttyS0,115200 quiet panic=1"
+MEMORY_MB = 256
+SMP = 2
+
+
+def build(
+    manifest: Path | None = None,
+    extra: Mapping[str, Path | bytes] | None = None,
+    *,
+    line: str = lines.DEFAULT_LINE,
+    linux_source: Path | None = None,
+) -> Image:
+    """The image with this manifest (default: the demo's), all from the cache where nothing has changed.
+
+    `extra` are more files of the image: an absolute path there, and a file here or its contents; what is
+    executable here is so there.
+    """
+    built = kernel.build(line, linux_source)
+    first = base.build()
+    second = layer.build(first, manifest or layer.MANIFEST, extra or {})
+
+    def join(folder: Path) -> None:
+        # The kernel unpacks one archive after the other. Uncompressed: QEMU loads it at once, an emulated CPU
+        # would take longer to unpack it.
+        with (folder / "initrd").open("wb") as out:
+            for part in (first.archive, second):
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, out)
+
+    joined = cache.entry("image", cache.key([first.identity, second.parent.name]), join)
+    return Image(f"quick-{line}", built.image, joined / "initrd", APPEND, MEMORY_MB, SMP)
