@@ -19,7 +19,7 @@ SETTLE_S = 10.0
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the guest's; `state` is ps's letter, `args` its command line ([] around a kernel thread's)."""
+    """A process; `state` is ps's letter, `args` its command line ([] around a kernel thread's)."""
 
     pid: int
     ppid: int

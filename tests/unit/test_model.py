@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""The model that records build."""
+
+from __future__ import annotations
+
+from workbench.decoder import KernelLine, Record
+from workbench.model import Model, spread
+
+
+def told(*events: tuple[str, dict[str, object]]) -> Model:
+    """A model that was told these events."""
+    model = Model()
+    for seq, (event, fields) in enumerate(events, 1):
+        model.take(Record(seq, float(seq), event, {key: str(value) for key, value in fields.items()}, 1))
+    return model
+
+
+BOOT = [
+    ("boot", {"id": "1a2b3c4d", "kernel": "6.12.1", "rfork": "kernel", "components": 1}),
+    ("supervisor", {"pid": 60, "start": 1, "adopted": 0}),
+    ("declared", {"component": "gps", "needs": "syslogd,clock"}),
+    ("starting", {"component": "gps"}),
+    ("started", {"component": "gps", "runner": 70, "pid": 71, "backend": "kernel", "boot": "1a2b3c4d"}),
+]
+READY = ("ready", {"component": "gps", "pid": 71, "gen": 0, "downtime_us": 0})
+RESTART = (
+    "restart",
+    {
+        "component": "gps", "gen": 1, "level": "warm", "backend": "kernel", "cause": "error",
+        "status": "signal:SIGSEGV", "old": 71, "pid": 80, "fail_us": 1, "start_us": 144, "latency_us": 143,
+    },
+)  # fmt: skip
+BACK = ("ready", {"component": "gps", "pid": 80, "gen": 1, "downtime_us": 900})
+
+
+def test_first_start() -> None:
+    """A component goes from declared to ready, with its PIDs, backend and needs."""
+    model = told(*BOOT)
+    assert not model.settled()
+    model = told(*BOOT, READY, ("all-ready", {"components": 1}))
+    gps = model.components["gps"]
+    assert (gps.state, gps.pid, gps.runner, gps.backend) == ("ready", 71, 70, "kernel")
+    assert gps.needs == ("syslogd", "clock")
+    assert model.settled()
+    assert model.all_ready
+
+
+def test_restart() -> None:
+    """A restart changes PID and generation, keeps cause, level and latency, and is not ready yet."""
+    model = told(*BOOT, READY, RESTART)
+    gps = model.components["gps"]
+    assert (gps.state, gps.pid, gps.generation, gps.level, gps.cause) == ("running", 80, 1, "warm", "error")
+    assert gps.latencies == [143]
+    gps = told(*BOOT, READY, RESTART, BACK).components["gps"]
+    assert (gps.state, gps.downtime_us) == ("ready", 900)
+
+
+def test_adoption_keeps_the_state() -> None:
+    """The next supervisor's adoption leaves a ready component ready and is no second copy."""
+    model = told(
+        *BOOT, READY, ("supervisor", {"pid": 90, "start": 2, "adopted": 1}),
+        ("adopted", {"component": "gps", "runner": 70, "pid": 71}),
+    )  # fmt: skip
+    assert model.components["gps"].state == "ready"
+    assert (model.supervisor_pid, model.supervisor_starts, model.adopted) == (90, 2, 1)
+    assert model.duplicates == 0
+
+
+def test_second_runner_is_a_duplicate() -> None:
+    """A runner that begins while another has not ended is counted as a duplicate."""
+    again = ("started", {"component": "gps", "runner": 99, "pid": 100, "backend": "user"})
+    assert told(*BOOT, READY, again).duplicates == 1
+    ended = ("end", {"component": "gps", "reason": "burst", "status": "signal:SIGSEGV", "old": 71})
+    assert told(*BOOT, READY, ended, again).duplicates == 0
+
+
+def test_end_cold_given_up() -> None:
+    """After its runner's end a component waits for its cold start, or is given up; both are different."""
+    ended = ("end", {"component": "gps", "reason": "burst", "status": "signal:SIGSEGV", "old": 71})
+    cold = ("cold", {"component": "gps", "delay_ms": 500, "attempt": 1})
+    assert told(*BOOT, ended, cold).components["gps"].state == "restarting"
+    model = told(*BOOT, ended, ("given-up", {"component": "gps", "attempts": 5}))
+    assert model.components["gps"].state == "given-up"
+    assert not model.settled()
+
+
+def test_normal_end_is_settled() -> None:
+    """A component that ended with status 0 is done, not lost."""
+    model = told(*BOOT, READY, ("end", {"component": "gps", "reason": "exit", "status": "exit:0", "old": 71}))
+    assert model.components["gps"].state == "ended"
+    assert model.settled()
+
+
+def test_reboot_begins_anew() -> None:
+    """A new boot forgets states, but not the restarts that were measured."""
+    model = told(*BOOT, READY, RESTART, BACK, *BOOT)
+    assert model.boots == 2
+    assert model.components["gps"].restarts == []
+    assert len(model.history) == 1
+    assert not model.all_ready
+
+
+def test_only_records_count() -> None:
+    """Kernel lines change nothing."""
+    model = Model()
+    model.take(KernelLine(1.0, "Linux version"))
+    assert model == Model()
+
+
+def test_spread() -> None:
+    """Median, 99th percentile and maximum are values that occurred."""
+    result = spread(range(1, 201))
+    assert (result.p50, result.p99, result.max, result.n) == (100, 198, 200, 200)
+    assert spread([7]).p99 == 7

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""The live view, rendered to text at several widths, and what watch prints without a terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from koboshi import records
+from rich.console import Console as Terminal
+
+from tests.unit.test_model import BACK, BOOT, READY, RESTART, told
+from workbench.decoder import Counts
+from workbench.errors import PortError
+from workbench.view import View, columns_for, duration
+from workbench.watch import export_svg, running_log, watch
+
+
+def rendered(width: int, counts: Counts | None = None) -> str:
+    """The view of a model with one restarted component."""
+    terminal = Terminal(file=io.StringIO(), record=True, width=width)
+    terminal.print(View(told(*BOOT, READY, RESTART, BACK), counts or Counts(), "/dev/ttyUSB0"))
+    return terminal.export_text()
+
+
+def test_wide_view_has_everything() -> None:
+    """On a wide terminal each component shows state, cause, latencies and PID."""
+    text = rendered(140)
+    for part in ("gps", "ready", "error SIGSEGV", "warm", "143 µs", "900 µs", "80", "6.12.1", "/dev/ttyUSB0"):
+        assert part in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_every_width_fits(width: int) -> None:
+    """However narrow the terminal, no line is wider and name and state are there."""
+    text = rendered(width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "gps" in text
+    assert "ready" in text
+
+
+def test_narrow_view_drops_the_least_important() -> None:
+    """Columns go in the order of their rank."""
+    assert len(columns_for(60)) < len(columns_for(140))
+    assert [column.title for column in columns_for(10)] == ["component", "state", "restarts"]
+
+
+def test_lost_records_are_shown() -> None:
+    """A gap in the records is said in the header."""
+    assert "records lost 3" in rendered(140, Counts(lost=3))
+    assert "lost" not in rendered(140)
+
+
+@pytest.mark.parametrize(("value", "text"), [(143, "143 µs"), (2100, "2.1 ms"), (3_200_000, "3.20 s")])
+def test_durations(value: int, text: str) -> None:
+    """Durations have the unit that suits their size."""
+    assert duration(value) == text
+
+
+def log_of(path: Path) -> Path:
+    """A console's log of one boot and one restart, with a shell's prompt in it."""
+    lines = [
+        records.encode(seq, seq / 10, event, keys)
+        for seq, (event, keys) in enumerate([*BOOT, READY, RESTART], 1)
+    ]
+    path.write_text("# made by a test\n[    0.1] x\nkoboshi# " + "\r\n".join(lines) + "\r\n")
+    return path
+
+
+def test_replay_plain(tmp_path: Path) -> None:
+    """A log is replayed as a line per record, in their order."""
+    out = io.StringIO()
+    assert watch(replay=log_of(tmp_path / "log"), out=out) == 0
+    lines = out.getvalue().splitlines()
+    assert [line.split()[1] for line in lines] == [event for event, _ in [*BOOT, READY, RESTART]]
+
+
+def test_replay_json(tmp_path: Path) -> None:
+    """With --json each record is an object with its fields."""
+    out = io.StringIO()
+    watch(replay=log_of(tmp_path / "log"), json_lines=True, out=out)
+    last = json.loads(out.getvalue().splitlines()[-1])
+    assert (last["event"], last["component"], last["latency_us"]) == ("restart", "gps", "143")
+
+
+def test_finding_in_a_log(tmp_path: Path) -> None:
+    """A log with kernel trouble in it is shown, and watch says so with its status."""
+    log = log_of(tmp_path / "log")
+    log.write_text(log.read_text() + "[    9.000000] BUG: unable to handle page fault\r\n")
+    out = io.StringIO()
+    assert watch(replay=log, out=out) == 1
+    assert "KERNEL bug: BUG: unable" in out.getvalue()
+
+
+def test_picture(tmp_path: Path) -> None:
+    """The view can be written as an SVG picture."""
+    export_svg(View(told(*BOOT, READY), Counts(), "x"), tmp_path / "view.svg")
+    text = (tmp_path / "view.svg").read_text()
+    assert text.startswith("<svg")
+    assert "gps" in text
+
+
+def test_nothing_to_watch(tmp_path: Path) -> None:
+    """Without a port and without a running guest the error says what to do."""
+    with pytest.raises(PortError, match="--port"):
+        running_log(tmp_path / "none.json")
+
+
+def test_dead_guest_is_not_watched(tmp_path: Path) -> None:
+    """A note of a process that has gone is not taken for a running guest."""
+    note = tmp_path / "running.json"
+    note.write_text(json.dumps({"pid": 2**22 + 1, "log": "/x"}))
+    with pytest.raises(PortError):
+        running_log(note)
