@@ -137,7 +137,7 @@ static int beat(int interval, int64_t *next)
 	if (interval < 0)
 		return -1;
 	if (now >= *next) {
-		notify("WATCHDOG=1");
+		notify("WATCHDOG=1", false);
 		*next = now + interval;
 	}
 	return (int)(*next - now);
@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "koboshi-gps: no checkpoint, a restart begins anew: %s\n", strerror((int)-generation));
 	else
 		publisher.generation = generation;
-	error = notify("READY=1");
+	error = notify("READY=1", true);
 	if (error)
 		fail("cannot notify", getenv("NOTIFY_SOCKET"), -error);
 	serve(&options, port, &publisher);

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-int notify(const char *state)
+int notify(const char *state, bool wait)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -28,7 +28,8 @@ int notify(const char *state)
 	fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	if (fd < 0)
 		return -errno;
-	sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, length);
+	sent = sendto(fd, state, strlen(state), MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT),
+		      (struct sockaddr *)&address, length);
 	if (sent < 0)
 		sent = -errno;
 	close(fd);

@@ -17,12 +17,16 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def notify(state: str) -> None:
-    """Tell the supervisor `READY=1` or `WATCHDOG=1` (sd_notify's protocol), if it asked (NOTIFY_SOCKET)."""
+def notify(state: str, wait: bool = True) -> None:
+    """Tell the supervisor `READY=1` or `WATCHDOG=1` (sd_notify's protocol), if it asked (NOTIFY_SOCKET).
+
+    Without `wait`, BlockingIOError where whoever reads it is behind.
+    """
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.setblocking(wait)
         channel.sendto(state.encode(), "\0" + path[1:] if path.startswith("@") else path)
 
 
@@ -42,7 +46,9 @@ class Heartbeat:
         if now >= self._next:
             self._next = now + self.interval
             try:
-                notify("WATCHDOG=1")
+                notify("WATCHDOG=1", wait=False)
+            except BlockingIOError:  # it has not read the last ones yet: one more says no more
+                pass
             except OSError as error:  # a supervisor that is away must not end a component that works
                 say(f"heartbeat not sent: {error}")
         return max(0.0, self._next - now)
