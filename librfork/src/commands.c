@@ -20,11 +20,9 @@ static int stop(struct rfork_monitor *m, const struct rfork_command *command)
 
 static int kick(struct rfork_monitor *m, const struct rfork_command *command)
 {
-	if (m->stopping)
-		return -EBUSY;
 	if (!m->self.pid)
 		return 0;	/* a restart is under way as it is */
-	m->kick = command->cause;
+	m->kick = command->cause;	/* after a stop it only names the end */
 	return send_signal(m, command->signal ? (int)command->signal : SIGKILL);
 }
 

@@ -70,6 +70,8 @@ int rfork_kernel_ctl(int rfd, unsigned int cmd, int signal, unsigned int cause)
 	struct rfork_ctl ctl = { .rfd = rfd, .signal = (uint32_t)signal, .cause = cause };
 	long rc = call(cmd, &ctl, sizeof ctl);
 
+	if (rc == -ENOSYS)
+		return -EINVAL;		/* whatever rfd is, it is no group's descriptor */
 	return rc < 0 ? (int)rc : 0;
 }
 
@@ -81,7 +83,7 @@ int rfork_kernel_query(int rfd, struct rfork_info *info)
 	info->rfd = rfd;
 	rc = call(RFORK_INFO, info, sizeof *info);
 	if (rc == -ENOSYS)
-		return -ESRCH;
+		return rfd < 0 ? -ESRCH : -EINVAL;
 	return rc < 0 ? (int)rc : 0;
 }
 
@@ -99,8 +101,6 @@ int64_t rfork_kernel_checkpoint(void)
 	if (getpid() == before)
 		return 0;
 	rfork_thread_restore(&thread);
-	if (rc > 0)
-		return rc;
 	rc = rfork_kernel_query(-1, &info);
 	return rc < 0 ? rc : (int64_t)info.generation;
 }

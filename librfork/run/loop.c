@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* One loop, one place to sleep: nothing happens, nothing wakes. */
+#include "run.h"
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_wanted, restart_wanted;
+
+static void note(int signal)
+{
+	if (signal == SIGUSR1)
+		restart_wanted = 1;
+	else
+		stop_wanted = 1;
+}
+
+/* The signals arrive in ppoll(2) only. *original: the mask to give an instance. */
+static void take_signals(sigset_t *original)
+{
+	static const int taken[] = { SIGTERM, SIGINT, SIGUSR1 };
+	struct sigaction action = { .sa_handler = note };
+	sigset_t block;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+		sigaddset(&block, taken[i]);
+	sigprocmask(SIG_BLOCK, &block, original);
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+		sigaction(taken[i], &action, NULL);
+}
+
+static uint64_t earliest(const struct runner *r)
+{
+	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by };
+	uint64_t first = 0;
+
+	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
+		if (deadlines[i] && (!first || deadlines[i] < first))
+			first = deadlines[i];
+	return first;
+}
+
+static void sleep_until_something(struct runner *r, const sigset_t *mask)
+{
+	struct pollfd waiting[3] = {
+		{ .fd = r->rfd, .events = POLLIN },
+		{ .fd = r->notify, .events = POLLIN },
+		{ .fd = r->probe, .events = POLLOUT },
+	};
+	struct timespec left = { 0 };
+	uint64_t deadline = earliest(r), now = rfork_now();
+
+	if (deadline > now) {
+		left.tv_sec = (time_t)((deadline - now) / 1000000000);
+		left.tv_nsec = (long)((deadline - now) % 1000000000);
+	}
+	if (ppoll(waiting, 3, deadline ? &left : NULL, mask) > 0 && waiting[2].revents)
+		run_probe(r);
+}
+
+static void heed_signals(struct runner *r)
+{
+	uint64_t grace = rfork_now() + r->config->stop_ms * RFORK_NSEC_PER_MSEC;
+
+	if (stop_wanted && !r->stopping) {
+		r->stopping = true;
+		r->stop_by = grace;
+		r->kick_by = r->ready_by = r->beat_by = 0;
+		rfork_stop(r->rfd, SIGTERM);
+	}
+	if (restart_wanted && !r->stopping && r->pid) {
+		r->kick_by = grace;
+		rfork_kick(r->rfd, SIGTERM, RFORK_CAUSE_OPERATOR);
+	}
+	restart_wanted = 0;
+}
+
+void run_loop(struct runner *r)
+{
+	sigset_t open_mask;
+
+	take_signals(&r->origin.mask);
+	open_mask = r->origin.mask;
+	sigdelset(&open_mask, SIGTERM);
+	sigdelset(&open_mask, SIGINT);
+	sigdelset(&open_mask, SIGUSR1);
+	if (!run_group_create(r)) {
+		r->exit = RUN_SYSTEM;
+		return;
+	}
+	run_record(&r->log, "started", "runner=%d pid=%d backend=%s boot=%s", (int)getpid(), (int)r->pid, r->backend,
+		   run_boot_id());
+	run_instance_begun(r);
+	run_group_events(r);
+	while (!r->ended) {
+		sleep_until_something(r, &open_mask);
+		run_notes(r);
+		run_group_events(r);
+		if (r->ended)
+			break;
+		heed_signals(r);
+		run_check_deadlines(r);
+	}
+}

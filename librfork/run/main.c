@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#include "run.h"
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	static struct run_config config;
+	static struct runner runner = { .config = &config, .rfd = -1, .probe = -1 };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	run_parse(&config, argc, argv);
+	run_state_open(&config);
+	run_log_open(&runner.log, &config);
+	runner.notify = run_notify_open(&config);
+	/* Whoever reads our standard error may go; the component stays. */
+	sigaction(SIGPIPE, &ignore, &runner.origin.pipe);
+	rfork_bucket_init(&runner.bucket, config.rfork.burst, config.rfork.window_ms);
+	if (config.rfork.backend == RFORK_BACKEND_AUTO)
+		config.rfork.backend = rfork_backend();
+	runner.backend = config.rfork.backend == RFORK_BACKEND_KERNEL ? "kernel" : "user";
+	run_loop(&runner);
+	return runner.exit;
+}

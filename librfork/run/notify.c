@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* The sd_notify protocol's READY=1 and WATCHDOG=1, and who said it. */
+#include "run.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MAX_DEPTH 8
+
+static unsigned int meaning(char *text)
+{
+	unsigned int what = 0;
+
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (!strcmp(line, "READY=1"))
+			what |= NOTE_READY;
+		else if (!strcmp(line, "WATCHDOG=1"))
+			what |= NOTE_ALIVE;
+		else if (!strcmp(line, "WATCHDOG=trigger"))
+			what |= NOTE_TRIGGER;
+	}
+	return what;
+}
+
+/* False: there is none now. Descriptors sent along are not taken (there is no room
+ * for them in the control buffer, so the kernel drops them). */
+bool run_notify_receive(int socket, struct run_note *note)
+{
+	char text[4096];
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = { text, sizeof text - 1 };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control.bytes, .msg_controllen = sizeof control.bytes,
+	};
+	struct cmsghdr *header;
+	struct ucred sender = { 0 };
+	ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT);
+
+	if (got < 0)
+		return false;
+	text[got] = '\0';
+	header = CMSG_FIRSTHDR(&message);
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
+		memcpy(&sender, CMSG_DATA(header), sizeof sender);
+	note->sender = sender.pid;
+	note->what = meaning(text);
+	return true;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char path[32], text[512], *field;
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	got = read(fd, text, sizeof text - 1);
+	close(fd);
+	if (got <= 0)
+		return 0;
+	text[got] = '\0';
+	field = strrchr(text, ')');
+	return field && field[1] ? (pid_t)strtol(field + 3, NULL, 10) : 0;
+}
+
+/* A shell component says READY=1 through a child of its own. */
+bool run_descends(pid_t pid, pid_t ancestor)
+{
+	for (int depth = 0; depth < MAX_DEPTH && pid > 1; depth++) {
+		if (pid == ancestor)
+			return true;
+		pid = parent_of(pid);
+	}
+	return false;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* Readiness and heartbeat of the instance that runs now. */
+#include "run.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PROBE_NS (20 * RFORK_NSEC_PER_MSEC)
+
+static uint64_t ms(uint32_t value)
+{
+	return value * RFORK_NSEC_PER_MSEC;
+}
+
+void run_instance_ready(struct runner *r, uint64_t when)
+{
+	uint64_t downtime = r->generation && when > r->fail_ns ? when - r->fail_ns : 0;
+
+	r->ready = true;
+	r->ready_by = r->probe_at = 0;
+	if (r->probe >= 0)
+		close(r->probe);
+	r->probe = -1;
+	if (r->config->heartbeat_ms)
+		r->beat_by = rfork_now() + ms(r->config->heartbeat_ms);
+	run_record(&r->log, "ready", "pid=%d gen=%llu downtime_us=%llu", (int)r->pid,
+		   (unsigned long long)r->generation, (unsigned long long)downtime / 1000);
+}
+
+static void heed(struct runner *r, unsigned int what)
+{
+	if (what & NOTE_READY && r->config->ready == READY_NOTIFY) {
+		/* An image that says it again was made before it was ready. */
+		if (r->ready && r->warm)
+			r->checkpoint_was_ready = false;
+		if (!r->ready)
+			run_instance_ready(r, rfork_now());
+	}
+	if (what & NOTE_ALIVE && r->beat_by)
+		r->beat_by = rfork_now() + ms(r->config->heartbeat_ms);
+	if (what & NOTE_TRIGGER && r->pid && r->rfd >= 0)
+		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+}
+
+/* The instance of a restart that we have not read of yet may already speak. */
+static void keep(struct runner *r, const struct run_note *note)
+{
+	if (r->pending_count == RUN_PENDING) {
+		memmove(r->pending, r->pending + 1, sizeof r->pending - sizeof *r->pending);
+		r->pending_count--;
+	}
+	r->pending[r->pending_count++] = *note;
+}
+
+void run_notes(struct runner *r)
+{
+	struct run_note note;
+
+	while (r->notify >= 0 && run_notify_receive(r->notify, &note)) {
+		if (note.what && run_descends(note.sender, r->pid))
+			heed(r, note.what);
+		else if (note.what)
+			keep(r, &note);
+	}
+}
+
+static void heed_pending(struct runner *r)
+{
+	unsigned int count = r->pending_count;
+
+	r->pending_count = 0;
+	for (unsigned int i = 0; i < count; i++)
+		if (run_descends(r->pending[i].sender, r->pid))
+			heed(r, r->pending[i].what);
+}
+
+void run_instance_begun(struct runner *r)
+{
+	r->ready = false;
+	r->ready_by = r->beat_by = r->probe_at = r->kick_by = 0;
+	if (r->probe >= 0)
+		close(r->probe);
+	r->probe = -1;
+	if (r->config->ready == READY_NONE || (r->warm && r->checkpoint_was_ready)) {
+		run_instance_ready(r, r->start_ns);
+	} else {
+		if (r->config->ready_ms)
+			r->ready_by = rfork_now() + ms(r->config->ready_ms);
+		if (r->config->ready != READY_NOTIFY)
+			r->probe_at = rfork_now();
+	}
+	heed_pending(r);
+}
+
+static int connect_begin(struct runner *r)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons(r->config->ready_port),
+		.sin_addr = { htonl(INADDR_LOOPBACK) },
+	};
+
+	r->probe = socket(AF_INET, SOCK_STREAM, 0);
+	if (r->probe < 0)
+		return -errno;
+	fcntl(r->probe, F_SETFD, FD_CLOEXEC);
+	fcntl(r->probe, F_SETFL, O_NONBLOCK);
+	return connect(r->probe, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+}
+
+static int connect_result(struct runner *r)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	return getsockopt(r->probe, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
+}
+
+static bool port_answers(struct runner *r)
+{
+	int rc = r->probe >= 0 ? connect_result(r) : connect_begin(r);
+
+	if (rc == 0)
+		return true;
+	if (rc == -EINPROGRESS)
+		return false;	/* poll(2) tells */
+	if (r->probe >= 0)
+		close(r->probe);
+	r->probe = -1;
+	return false;
+}
+
+/* Called when probe_at is reached, or the connect under way has come to something. */
+void run_probe(struct runner *r)
+{
+	struct stat st;
+	bool there;
+
+	if (r->ready || (!r->probe_at && r->probe < 0))
+		return;
+	if (r->config->ready == READY_FILE)
+		there = stat(r->config->ready_path, &st) == 0;
+	else
+		there = port_answers(r);
+	if (there)
+		run_instance_ready(r, rfork_now());
+	else
+		r->probe_at = r->probe >= 0 ? 0 : rfork_now() + PROBE_NS;
+}
+
+/* A missed heartbeat is the component's fault only if this process itself was not held
+ * up: it judges late when the whole machine stood still, and then waits a period more. */
+static void check_heartbeat(struct runner *r, uint64_t now)
+{
+	uint64_t period = ms(r->config->heartbeat_ms);
+	uint64_t slack = period / 4 > 50 * RFORK_NSEC_PER_MSEC ? period / 4 : 50 * RFORK_NSEC_PER_MSEC;
+
+	if (!r->beat_by || now < r->beat_by)
+		return;
+	if (now - r->beat_by > slack) {
+		r->beat_by = now + period;
+		return;
+	}
+	r->beat_by = 0;
+	rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+}
+
+void run_check_deadlines(struct runner *r)
+{
+	uint64_t now = rfork_now();
+
+	if (r->probe_at && now >= r->probe_at)
+		run_probe(r);
+	if (r->stop_by && now >= r->stop_by) {
+		r->stop_by = 0;
+		rfork_stop(r->rfd, SIGKILL);
+	}
+	if (r->kick_by && now >= r->kick_by) {
+		r->kick_by = 0;
+		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_OPERATOR);
+	}
+	if (r->stopping)
+		return;
+	if (r->ready_by && now >= r->ready_by) {
+		r->ready_by = 0;
+		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+	}
+	check_heartbeat(r, now);
+}

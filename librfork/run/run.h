@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* rfork-run: one component, one runner. docs/runner.md is its contract. */
+#ifndef RUN_H
+#define RUN_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+#include "../src/internal.h"
+
+#define RUN_MAX_SETTINGS 64
+#define RUN_MAX_GROUPS 64
+#define RUN_NAME_MAX 32
+
+enum run_exit { RUN_DONE = 0, RUN_ENDED = 1, RUN_USAGE = 100, RUN_SYSTEM = 111 };
+enum run_ready { READY_NONE, READY_NOTIFY, READY_FILE, READY_PORT };
+
+struct run_limit {
+	int resource;
+	rlim_t value;
+};
+
+struct run_config {
+	char name[RUN_NAME_MAX + 1];
+	const char *state, *poke, *user, *directory, *output;
+	struct rfork_options rfork;
+	enum run_ready ready;
+	const char *ready_path;
+	uint16_t ready_port;
+	uint32_t ready_ms, heartbeat_ms, stop_ms;
+	char *environment[RUN_MAX_SETTINGS];
+	struct run_limit limits[RUN_MAX_SETTINGS];
+	unsigned int environment_count, limit_count;
+	uid_t uid;
+	gid_t gid, groups[RUN_MAX_GROUPS];
+	unsigned int group_count;
+	char **argv;
+};
+
+/* options.c, accounts.c */
+void run_parse(struct run_config *config, int argc, char **argv);
+bool run_find_user(struct run_config *config);
+
+/* problem.c */
+_Noreturn __attribute__((format(printf, 1, 2))) void run_misuse(const char *format, ...);
+_Noreturn void run_fail(const char *what, const char *object);
+void run_complain(const char *what, const char *object, int error);
+
+/* state.c */
+char *run_state_path(const struct run_config *config, const char *file);
+void run_state_open(const struct run_config *config);
+int run_notify_open(const struct run_config *config);
+bool run_wants_notify(const struct run_config *config);
+const char *run_notify_name(void);
+
+/* record.c */
+struct run_log {
+	char *path, *old_path;	/* NULL: standard error */
+	int fd;
+	uint64_t number;
+	off_t size;
+	bool torn;		/* the file ends within a line */
+	const char *name, *poke;
+	int poke_socket;
+};
+void run_log_open(struct run_log *log, const struct run_config *config);
+__attribute__((format(printf, 3, 4))) void run_record(struct run_log *log, const char *event, const char *format, ...);
+const char *run_status_text(int status, char text[32]);
+const char *run_boot_id(void);
+
+/* notify.c */
+#define NOTE_READY 1u
+#define NOTE_ALIVE 2u
+#define NOTE_TRIGGER 4u
+struct run_note {
+	pid_t sender;
+	unsigned int what;
+};
+bool run_notify_receive(int socket, struct run_note *note);
+bool run_descends(pid_t pid, pid_t ancestor);
+
+/* child.c */
+struct run_origin {		/* what an instance's environment says of those before it */
+	uint64_t generation;
+	unsigned int cause;
+	sigset_t mask;
+	struct sigaction pipe;
+};
+_Noreturn void run_child(const struct run_config *config, const struct run_origin *origin);
+
+/* loop.c */
+#define RUN_PENDING 16
+struct runner {
+	const struct run_config *config;
+	struct run_log log;
+	struct run_origin origin;
+	struct rfork_bucket bucket;	/* over all groups: cold restarts after poisoned images too */
+	const char *backend;
+	int rfd, notify, probe;		/* probe: a connect under way, or -1 */
+	struct rfork_event first;	/* read while the group was set up */
+	bool has_first;
+	pid_t pid;
+	uint64_t generation;		/* all groups' restarts */
+	uint64_t start_ns, fail_ns;
+	bool ready, checkpoint_was_ready, warm;
+	bool stopping;
+	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
+	struct run_note pending[RUN_PENDING];	/* from instances not heard of yet */
+	unsigned int pending_count;
+	bool ended;
+	enum run_exit exit;
+};
+void run_loop(struct runner *r);
+
+/* group.c */
+bool run_group_create(struct runner *r);
+void run_group_events(struct runner *r);
+
+/* ready.c */
+void run_instance_begun(struct runner *r);
+void run_instance_ready(struct runner *r, uint64_t when);
+void run_notes(struct runner *r);
+void run_probe(struct runner *r);
+void run_check_deadlines(struct runner *r);
+
+#endif
