@@ -43,19 +43,8 @@ int main(int argc, char **argv)
 }
 """
 
-FIELDS = [
-    "changed",
-    "sentences",
-    "garbled",
-    "valid",
-    "lat",
-    "lon",
-    "time",
-    "speed",
-    "course",
-    "satellites",
-    "altitude",
-]
+FIELDS = ["changed", "sentences", "garbled", "valid", "lat", "lon", "time"]
+FIELDS += ["speed", "course", "satellites", "altitude"]
 
 
 def sentence(body: str) -> bytes:
