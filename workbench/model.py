@@ -60,6 +60,7 @@ class Component:
     cold_starts: int = 0
     restarts: list[Restart] = field(default_factory=list)
     runner_alive: bool = False
+    checkpointed: bool = False  # its runner has an image of it that a restart begins from
 
     @property
     def latencies(self) -> list[int]:
@@ -157,6 +158,8 @@ class Model:
                 component.downtime_us = record.number("downtime_us") or 0
             case "restart":
                 self._restart(record, component)
+            case "checkpoint" | "poisoned":
+                component.checkpointed = record.event == "checkpoint"
             case "end":
                 component.runner_alive, component.pid = False, 0
                 if record.fields.get("reason") == "exit" and record.fields.get("status") == "exit:0":
@@ -175,6 +178,7 @@ class Model:
         component.pid = record.number("pid") or 0
         component.backend = record.fields.get("backend", "")
         component.generation = 0
+        component.checkpointed = False
 
     def _adopted(self, record: Record, component: Component) -> None:
         """Its state is as it was: the runner told of it, and the supervisor's death changed nothing."""

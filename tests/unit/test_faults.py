@@ -87,13 +87,8 @@ def test_processes_and_templates() -> None:
 def passed() -> Summary:
     """A summary with nothing wrong in it."""
     outcome = Outcome(Fault("gps", KINDS["wild"]), restart(), 900)
-    return Summary(
-        outcomes=[outcome],
-        restarts=[restart(), restart(latency_us=300)],
-        boots=1,
-        reboot_s=5.0,
-        supervisor_kills=1,
-    )
+    both = [restart(), restart(latency_us=300)]
+    return Summary(outcomes=[outcome], restarts=both, boots=1, reboot_s=5.0, supervisor_kills=1)
 
 
 def test_summary_as_json() -> None:
@@ -108,9 +103,17 @@ def test_summary_as_json() -> None:
 
 @pytest.mark.parametrize(
     ("attribute", "value"),
-    [("lost", 1), ("duplicates", 1), ("records_lost", 2), ("boots", 2), ("reboot_s", None), ("findings", ["bug: x"]),
-     ("problems", ["x"]), ("outcomes", [])],
-)  # fmt: skip
+    [
+        ("lost", 1),
+        ("duplicates", 1),
+        ("records_lost", 2),
+        ("boots", 2),
+        ("reboot_s", None),
+        ("findings", ["bug: x"]),
+        ("problems", ["x"]),
+        ("outcomes", []),
+    ],
+)
 def test_anything_wrong_fails(attribute: str, value: object) -> None:
     """Each thing that can go wrong makes the demo fail."""
     result = passed()

@@ -6,8 +6,10 @@ from __future__ import annotations
 from workbench.decoder import KernelLine, Record
 from workbench.model import Model, spread
 
+Event = tuple[str, dict[str, object]]
 
-def told(*events: tuple[str, dict[str, object]]) -> Model:
+
+def told(*events: Event) -> Model:
     """A model that was told these events."""
     model = Model()
     for seq, (event, fields) in enumerate(events, 1):
@@ -15,22 +17,22 @@ def told(*events: tuple[str, dict[str, object]]) -> Model:
     return model
 
 
-BOOT = [
+BOOT: list[Event] = [
     ("boot", {"id": "1a2b3c4d", "kernel": "6.12.1", "rfork": "kernel", "components": 1}),
     ("supervisor", {"pid": 60, "start": 1, "adopted": 0}),
     ("declared", {"component": "gps", "needs": "syslogd,clock"}),
     ("starting", {"component": "gps"}),
     ("started", {"component": "gps", "runner": 70, "pid": 71, "backend": "kernel", "boot": "1a2b3c4d"}),
 ]
-READY = ("ready", {"component": "gps", "pid": 71, "gen": 0, "downtime_us": 0})
-RESTART = (
+READY: Event = ("ready", {"component": "gps", "pid": 71, "gen": 0, "downtime_us": 0})
+RESTART: Event = (
     "restart",
     {
         "component": "gps", "gen": 1, "level": "warm", "backend": "kernel", "cause": "error",
         "status": "signal:SIGSEGV", "old": 71, "pid": 80, "fail_us": 1, "start_us": 144, "latency_us": 143,
     },
 )  # fmt: skip
-BACK = ("ready", {"component": "gps", "pid": 80, "gen": 1, "downtime_us": 900})
+BACK: Event = ("ready", {"component": "gps", "pid": 80, "gen": 1, "downtime_us": 900})
 
 
 def test_first_start() -> None:
@@ -68,16 +70,16 @@ def test_adoption_keeps_the_state() -> None:
 
 def test_second_runner_is_a_duplicate() -> None:
     """A runner that begins while another has not ended is counted as a duplicate."""
-    again = ("started", {"component": "gps", "runner": 99, "pid": 100, "backend": "user"})
+    again: Event = ("started", {"component": "gps", "runner": 99, "pid": 100, "backend": "user"})
     assert told(*BOOT, READY, again).duplicates == 1
-    ended = ("end", {"component": "gps", "reason": "burst", "status": "signal:SIGSEGV", "old": 71})
+    ended: Event = ("end", {"component": "gps", "reason": "burst", "status": "signal:SIGSEGV", "old": 71})
     assert told(*BOOT, READY, ended, again).duplicates == 0
 
 
 def test_end_cold_given_up() -> None:
     """After its runner's end a component waits for its cold start, or is given up; both are different."""
-    ended = ("end", {"component": "gps", "reason": "burst", "status": "signal:SIGSEGV", "old": 71})
-    cold = ("cold", {"component": "gps", "delay_ms": 500, "attempt": 1})
+    ended: Event = ("end", {"component": "gps", "reason": "burst", "status": "signal:SIGSEGV", "old": 71})
+    cold: Event = ("cold", {"component": "gps", "delay_ms": 500, "attempt": 1})
     assert told(*BOOT, ended, cold).components["gps"].state == "restarting"
     model = told(*BOOT, ended, ("given-up", {"component": "gps", "attempts": 5}))
     assert model.components["gps"].state == "given-up"

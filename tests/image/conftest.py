@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""Booted guests for the tests of the image; the kernel's log is part of every test's verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from workbench import quickimage
+from workbench.deadline import Deadline
+from workbench.errors import WorkbenchError
+from workbench.findings import Finding
+from workbench.guest import Guest
+from workbench.images import Image
+from workbench.observer import Observer
+from workbench.qemu import Options
+
+HERE = Path(__file__).parent
+SETTLE_S = 60.0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a module share a guest, so they stay on one worker."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.image)
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+class Device:
+    """A module's guest, or the reason why there is none; the findings of earlier tests are known."""
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self.failure: WorkbenchError | None = None
+        self.told = False
+        self.known: set[Finding] = set()
+        self._observer: Observer | None = None
+
+    def boot(self) -> None:
+        """Boot; a failure is kept for the first test that wants the guest."""
+        try:
+            self.guest.boot()
+        except WorkbenchError as error:
+            self.failure = error
+
+    @property
+    def observer(self) -> Observer:
+        """Knows the components as they were when it was first asked for."""
+        if self._observer is None:
+            self._observer = Observer(
+                self.guest.shell, {name: c.pid for name, c in self.guest.model.components.items()}
+            )
+        return self._observer
+
+
+@pytest.fixture(scope="session")
+def image() -> Image:
+    """The quick image of the working tree."""
+    return quickimage.build()
+
+
+@pytest.fixture(scope="module")
+def device(image: Image, request: pytest.FixtureRequest) -> Iterator[Device]:
+    """The module's guest, run with the module's OPTIONS."""
+    module = request.module
+    assert isinstance(module, ModuleType)
+    with Guest(image, getattr(module, "OPTIONS", Options())) as guest:
+        device = Device(guest)
+        device.boot()
+        yield device
+
+
+@pytest.fixture
+def guest(device: Device) -> Iterator[Guest]:
+    """The guest with all components ready; afterwards the kernel must have had nothing to say.
+
+    A guest that did not boot fails one test and skips the others of its module.
+    """
+    if device.failure is not None:
+        if device.told:
+            pytest.skip("the guest did not boot: see the first failure of this module")
+        device.told = True
+        pytest.fail(str(device.failure), pytrace=False)
+    settle(device.guest)
+    yield device.guest
+    new = set(device.guest.verdict()) - device.known
+    device.known |= new
+    assert not new, "the kernel said:\n" + "\n".join(str(finding) for finding in new)
+
+
+@pytest.fixture
+def observer(guest: Guest, device: Device) -> Observer:
+    """An independent look at the guest's processes."""
+    return device.observer
+
+
+def settle(guest: Guest) -> None:
+    """Wait until all components are ready."""
+    guest.console.until(guest.model.settled, Deadline(SETTLE_S), "all components ready")

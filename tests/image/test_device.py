@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""The image as it is shipped: it boots, and every fault is recovered from, with the right cause and level."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.image.conftest import settle
+from workbench import faults
+from workbench.faults import KINDS, Fault
+from workbench.guest import Guest
+from workbench.observer import Observer
+
+MANIFEST = "/etc/koboshi/koboshi.toml"
+
+
+def victims(guest: Guest, kind: str) -> list[str]:
+    """The components that a fault of this kind suits."""
+    components = faults.traits(guest.shell.run(f"cat {MANIFEST}").output)
+    return [c.name for c in components if kind != "hang" or c.heartbeat]
+
+
+def test_boots_once(guest: Guest) -> None:
+    """One boot, counted by the records and by the kernel's banner, with no record lost."""
+    counts = guest.console.decoder.counts
+    assert (counts.record_boots, counts.kernel_boots) == (1, 1)
+    assert (counts.lost, counts.garbled) == (0, 0)
+
+
+def test_every_component_is_ready(guest: Guest) -> None:
+    """All components of the manifest were declared and became ready, each after what it needs."""
+    names = [trait.name for trait in faults.traits(guest.shell.run(f"cat {MANIFEST}").output)]
+    assert sorted(guest.model.components) == sorted(names)
+    ready: set[str] = set()
+    for record in guest.model.events:
+        if record.event == "starting":
+            assert set(guest.model.components[record.component].needs) <= ready
+        if record.event == "ready":
+            ready.add(record.component)
+    assert ready == set(names)
+
+
+def test_one_process_each(guest: Guest, observer: Observer) -> None:
+    """/proc has exactly one instance of each component, the one that the records name."""
+    assert observer.settled() == {name: [c.pid] for name, c in guest.model.components.items()}
+
+
+def test_control_agrees_with_the_console(guest: Guest) -> None:
+    """`koboshictl status` and the records tell the same."""
+    status = json.loads(guest.shell.run("koboshictl --json status").output)
+    told = {name: (c["state"], c["pid"]) for name, c in status["components"].items()}
+    assert told == {name: (c.state, c.pid) for name, c in guest.model.components.items()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fault(guest: Guest, observer: Observer, kind: str) -> None:
+    """A component so broken is back once, with the right cause, warm exactly if it made a checkpoint."""
+    for name in victims(guest, kind):
+        component = guest.model.components[name]
+        before, warm = component.pid, component.checkpointed
+        outcome = faults.inject(guest, Fault(name, KINDS[kind]))
+        assert outcome.problem == "", name
+        assert outcome.restart is not None
+        assert outcome.restart.level == ("warm" if warm else "cold"), name
+        assert outcome.restart.old == before
+        settle(guest)
+    assert observer.settled() == {name: [c.pid] for name, c in guest.model.components.items()}
+
+
+def test_wrong_manifest_is_refused(guest: Guest) -> None:
+    """A manifest with a mistake is refused with file, line and key, and nothing is stopped."""
+    pids = {name: c.pid for name, c in guest.model.components.items()}
+    guest.shell.run(f"cp {MANIFEST} /tmp/right.toml")
+    guest.shell.run(f"echo 'no_such_key = 1' >>{MANIFEST}; wc -l <{MANIFEST}")
+    line = int(guest.shell.run(f"wc -l <{MANIFEST}").output)
+    try:
+        result = guest.shell.run("koboshictl reload", check=False)
+    finally:
+        guest.shell.run(f"cp /tmp/right.toml {MANIFEST}")
+    assert result.status != 0
+    assert f"{MANIFEST}:{line}" in result.output
+    assert "no_such_key" in result.output
+    refused = [record for record in guest.model.events if record.event == "manifest"][-1]
+    assert (refused.fields["result"], refused.fields["line"]) == ("refused", str(line))
+    assert {name: c.pid for name, c in guest.model.components.items()} == pids
+    assert all(c.state == "ready" for c in guest.model.components.values())
+
+
+def test_nothing_was_lost(guest: Guest) -> None:
+    """After all that: no record lost, no second runner, nothing given up, still the first boot."""
+    assert guest.console.decoder.counts.lost == 0
+    assert (guest.model.duplicates, guest.model.given_up) == (0, 0)
+    assert guest.console.decoder.boots == 1
