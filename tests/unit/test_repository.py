@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+"""The repository's own files."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+import pytest
+
+from workbench import repository
+from workbench.repository import REPOSITORY
+
+
+def test_source_without_licence_is_found(tmp_path):
+    """A source file needs its SPDX line at the top; recorded data and other files do not."""
+    (tmp_path / "tests/data").mkdir(parents=True)
+    (tmp_path / "good.py").write_text("# SPDX-License-Identifier: MIT\n")
+    (tmp_path / "bad.c").write_text("int x;\n")
+    (tmp_path / "late.c").write_text("\n" * 10 + "/* SPDX-License-Identifier: MIT */\n")
+    (tmp_path / "script").write_text("#!/bin/sh\necho\n")
+    (tmp_path / "notes.md").write_text("text\n")
+    (tmp_path / "tests/data/recorded.toml").write_text("x = 1\n")
+    files = repository.files(tmp_path)
+    assert repository.without_licence(files, tmp_path) == ["bad.c", "late.c", "script"]
+
+
+def test_shell_scripts_are_told_by_their_first_line(tmp_path):
+    """Whatever its name, what a POSIX shell runs is a shell script."""
+    (tmp_path / "run").write_text("#!/bin/sh\n")
+    (tmp_path / "other").write_text("#!/usr/bin/env python3\n")
+    assert repository.shell_scripts(repository.files(tmp_path)) == [tmp_path / "run"]
+
+
+def imports(path):
+    """The names of modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [("supervisor/koboshi", {"workbench", "tasks"}), ("workbench", {"tasks", "tests"})],
+)
+def test_imports_go_one_way(folder, forbidden):
+    """tasks -> workbench -> koboshi, and never back."""
+    files = sorted((REPOSITORY / folder).rglob("*.py"))
+    assert files
+    back = {path.name: name for path in files for name in imports(path) if name.split(".")[0] in forbidden}
+    assert back == {}
+
+
+def test_device_imports_the_standard_library_only():
+    """What runs on the device needs nothing that its Python does not bring."""
+    allowed = {*sys.stdlib_module_names, "koboshi"}
+    files = sorted((REPOSITORY / "supervisor/koboshi").rglob("*.py"))
+    other = {path.name: name for path in files for name in imports(path) if name.split(".")[0] not in allowed}
+    assert other == {}
+
+
+def test_packages_and_requirements_have_reasons():
+    """Each system package and each pinned dependency says what it is for, and pins are exact."""
+    for name in ("packages.txt", "requirements.txt"):
+        for line in (REPOSITORY / name).read_text().splitlines():
+            entry, _, reason = line.partition("#")
+            assert not entry or reason.strip(), line
+            assert name != "requirements.txt" or not entry or "==" in entry, line
