@@ -106,13 +106,25 @@ def load(path: str) -> Manifest:
     """The manifest in a file; ManifestRefusedError with every mistake in it (an unreadable file is one)."""
     try:
         with open(path, "rb") as file:
-            text = file.read().decode("utf-8")
+            data = file.read()
     except OSError as error:
-        raise _one(path, 1, "(file)", f"cannot be read: {error.strerror}", "a readable TOML file") from None
+        raise unreadable(path, str(error.strerror)) from None
+    return decode(data, path)
+
+
+def unreadable(file: str, reason: str) -> ManifestRefusedError:
+    """The refusal of a file that cannot be read."""
+    return _one(file, 1, "(file)", f"cannot be read: {reason}", "a readable TOML file")
+
+
+def decode(data: bytes, file: str) -> Manifest:
+    """As `load`, for the contents of `file`."""
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise _one(path, line, "(file)", "is not UTF-8", "TOML is UTF-8 text") from None
-    return parse(text, path)
+        raise _one(file, line, "(file)", "is not UTF-8", "TOML is UTF-8 text") from None
+    return parse(text, file)
 
 
 def parse(text: str, file: str) -> Manifest:

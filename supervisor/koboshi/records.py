@@ -102,7 +102,7 @@ def find(line: str) -> Record | None:
 
 def decode(line: str) -> Record:
     """As `find`, but says with a RecordError why there is none."""
-    at = line.rfind(_MARK)
+    at = _begin(line)
     if at < 0:
         raise RecordError("no record", line[:200])
     text = line[at:]
@@ -115,6 +115,17 @@ def decode(line: str) -> Record:
     if tail[:8] != check(body):
         raise RecordError("wrong check", line)
     return _parse(body, line)
+
+
+def _begin(line: str) -> int:
+    """Where the last `koboshi/N SEQ ` is, which no value can be: /etc/koboshi/koboshi.toml is one."""
+    at = line.rfind(_MARK)
+    while at >= 0:
+        words = line[at + len(_MARK) : at + len(_MARK) + 40].split(" ", 2)
+        if len(words) == 3 and _number(words[0]) and _number(words[1]):
+            return at
+        at = line.rfind(_MARK, 0, at)
+    return -1
 
 
 def _parse(body: str, line: str) -> Record:

@@ -48,6 +48,14 @@ def test_no_text_makes_find_fail(line: str) -> None:
     assert find("koboshi/1 " + line) is None or " *" in line
 
 
+def test_a_path_is_no_mark() -> None:
+    """A value that holds the word before the version, as /etc/koboshi/koboshi.toml does, begins no record."""
+    line = encode(9, 2, "manifest", {"file": "/etc/koboshi/koboshi.toml", "other": "koboshi/1"})
+    record = find("# " + line)
+    assert record is not None
+    assert record.keys["file"] == "/etc/koboshi/koboshi.toml"
+
+
 def test_the_last_mark_counts() -> None:
     """Half a record that a whole one interrupts does not hide the whole one."""
     whole = encode(8, 2, "end", {"component": "gps", "reason": "burst"})
@@ -70,8 +78,8 @@ def test_a_changed_byte_is_noticed(position: int) -> None:
     [
         ("koboshi/2 1 1.0 boot", "unknown version"),
         ("koboshi/1 1 1.0", "not SEQ TIME EVENT"),
-        ("koboshi/1 one 1.0 boot", "not SEQ TIME EVENT"),
-        ("koboshi/1 -1 1.0 boot", "not SEQ TIME EVENT"),
+        ("koboshi/1 one 1.0 boot", "no record"),
+        ("koboshi/1 -1 1.0 boot", "no record"),
         ("koboshi/1 1 1.0e3 boot", "not SEQ TIME EVENT"),
         ("koboshi/1 1 1.0 boot id", "not key=value: id"),
         ("koboshi/1 1 1.0 boot id=%4", "bad escape %4"),

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The control socket: one JSON object a line from koboshictl, one or more back (docs/supervisor.md)."""
+
+from __future__ import annotations
+
+import json
+
+from koboshi.component import TABLE
+from koboshi.supervisor import Supervisor
+from koboshi.system import System
+
+_LINE_BYTES = 64 << 10
+# A client that follows the records and does not read them is dropped at this point.
+_BACKLOG_BYTES = 1 << 20
+_WISHES = {"start": "start", "stop": "stop", "restart": "restart-now"}
+
+
+class _Client:
+    def __init__(self) -> None:
+        self.input = b""
+        self.output = b""
+        self.follows = False
+
+
+class Server:
+    """Requests in, replies out; never waits for a client."""
+
+    def __init__(self, system: System, supervisor: Supervisor) -> None:
+        self.system = system
+        self.supervisor = supervisor
+        self.clients: dict[int, _Client] = {}
+
+    def turn(self, happened: list[tuple[str, int]]) -> None:
+        """Serve the clients that `System.wait` has named, and pass on the records since the last turn."""
+        for kind, number in happened:
+            if kind == "accept":
+                client = self.system.accept()
+                if client >= 0:
+                    self.clients[client] = _Client()
+            elif kind == "client" and number in self.clients:
+                self._read(number)
+            elif kind == "writable" and number in self.clients:
+                self._write(number, b"")
+        self._publish()
+
+    def _publish(self) -> None:
+        lines, self.supervisor.published = self.supervisor.published, []
+        for line in lines:
+            for number in [n for n, client in self.clients.items() if client.follows]:
+                self._reply(number, {"record": line})
+
+    def _read(self, number: int) -> None:
+        client = self.clients[number]
+        data = self.system.receive(number)
+        if data is None or len(client.input) + len(data) > _LINE_BYTES:
+            self._drop(number)
+            return
+        *lines, client.input = (client.input + data).split(b"\n")
+        for line in lines:
+            if number in self.clients:
+                self._reply(number, self._answer(client, line))
+
+    def _answer(self, client: _Client, line: bytes) -> dict[str, object]:
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError):
+            return _refusal("the request is no JSON object")
+        if not isinstance(request, dict):
+            return _refusal("the request is no JSON object")
+        command = request.get("cmd")
+        if command == "events":
+            count = request.get("n", 20)
+            if type(count) is not int or count < 0:
+                return _refusal("n is no number of records")
+            client.follows = request.get("follow") is True
+            return {"ok": True, "events": self.supervisor.journal.recent(count)}
+        return answer(self.supervisor, command, request.get("component"))
+
+    def _reply(self, number: int, reply: dict[str, object]) -> None:
+        self._write(number, json.dumps(reply).encode() + b"\n")
+
+    def _write(self, number: int, data: bytes) -> None:
+        client = self.clients[number]
+        client.output += data
+        sent = self.system.send(number, client.output) if client.output else 0
+        if sent < 0 or len(client.output) - sent > _BACKLOG_BYTES:
+            self._drop(number)
+            return
+        client.output = client.output[sent:]
+
+    def _drop(self, number: int) -> None:
+        del self.clients[number]
+        self.system.close(number)
+
+
+def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, object]:
+    """Carry out one request. An operator's wish is committed before the reply."""
+    if command == "status":
+        return {"ok": True, **supervisor.status()}
+    if command == "reload":
+        errors = supervisor.reload()
+        supervisor.settle()
+        return {"ok": False, "error": "the manifest is refused", "errors": errors} if errors else {"ok": True}
+    if command not in _WISHES:
+        return _refusal(f"unknown command {command!r}; one of status, events, reload, " + ", ".join(_WISHES))
+    component = supervisor.components.get(name) if isinstance(name, str) else None
+    if component is None:
+        return _refusal(f"no component {name!r}; there are " + ", ".join(supervisor.components))
+    if command != "start":
+        component.by = "operator"
+    wish = _WISHES[str(command)]
+    if wish == "restart-now" and wish not in TABLE[component.state]:
+        return _refusal(f"{component.name} is {component.state}")
+    component.handle(wish)
+    supervisor.settle()
+    return {"ok": True, "state": component.state}
+
+
+def _refusal(text: str) -> dict[str, object]:
+    return {"ok": False, "error": text}

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""koboshictl: ask the supervisor, or tell it (docs/supervisor.md)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+USAGE = """\
+usage: koboshictl [--json] status
+       koboshictl [--json] start|stop|restart NAME
+       koboshictl [--json] events [-n N] [-f]
+       koboshictl [--json] reload
+       koboshictl check [FILE]
+"""
+_COLUMNS = ("NAME", "STATE", "PID", "GEN", "LEVEL", "CAUSE", "STATUS", "LATENCY", "RESTARTS", "UP")
+_WISHES = ("start", "stop", "restart")
+
+
+class UsageError(Exception):
+    """Wrong use: exit status 100."""
+
+
+class FailedError(Exception):
+    """The supervisor is not there, or refuses: exit status 1."""
+
+
+def main(argv: list[str]) -> int:
+    """0 done, 1 refused or no supervisor, 100 wrong use."""
+    try:
+        return _run(argv)
+    except UsageError:
+        sys.stderr.write(USAGE)
+        return 100
+    except FailedError as failed:
+        sys.stderr.write(f"koboshictl: {failed}\n")
+        return 1
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; nothing more can be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except KeyboardInterrupt:
+        return 0
+
+
+def _run(argv: list[str]) -> int:
+    as_json = "--json" in argv
+    words = [word for word in argv if word != "--json"]
+    if not words:
+        raise UsageError
+    command, *rest = words
+    if command == "check":
+        return _check(rest)
+    if command == "events":
+        return _events(rest, as_json)
+    return _simple(_request(command, rest), as_json)
+
+
+def _request(command: str, rest: list[str]) -> dict[str, object]:
+    if command in ("status", "reload") and not rest:
+        return {"cmd": command}
+    if command in _WISHES and len(rest) == 1:
+        return {"cmd": command, "component": rest[0]}
+    raise UsageError
+
+
+def _check(rest: list[str]) -> int:
+    from koboshi import manifest
+
+    if len(rest) > 1:
+        raise UsageError
+    default = os.environ.get("KOBOSHI_ETC", "/etc/koboshi") + "/koboshi.toml"
+    return manifest.main(rest or [default])
+
+
+class _Connection:
+    def __init__(self, request: dict[str, object]) -> None:
+        import json
+        import socket
+
+        self.loads = json.loads
+        path = os.environ.get("KOBOSHI_RUN", "/run/koboshi") + "/control"
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(path)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise FailedError(f"no supervisor at {path}: {error.strerror}") from None
+        self.socket = connection
+        self.file = connection.makefile("rb")
+
+    def next(self) -> dict[str, object]:
+        line = self.file.readline()
+        if not line:
+            raise FailedError("the supervisor has gone away")
+        reply = self.loads(line)
+        if not isinstance(reply, dict):
+            raise FailedError("the supervisor's reply is not understood")
+        return reply
+
+    def reply(self) -> dict[str, object]:
+        reply = self.next()
+        if not reply.get("ok"):
+            errors = reply.get("errors")
+            more = "".join(f"\n{line}" for line in errors) if isinstance(errors, list) else ""
+            raise FailedError(f"{reply.get('error')}{more}")
+        return reply
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+
+def _simple(request: dict[str, object], as_json: bool) -> int:
+    connection = _Connection(request)
+    reply = connection.reply()
+    connection.close()
+    if as_json:
+        _print_json(reply)
+    elif request["cmd"] == "status":
+        sys.stdout.write(table(reply))
+    elif "state" in reply:
+        sys.stdout.write(f"{request['component']}: {reply['state']}\n")
+    return 0
+
+
+def _events(rest: list[str], as_json: bool) -> int:
+    count, follow = 20, False
+    words = iter(rest)
+    for word in words:
+        if word == "-f":
+            follow = True
+        elif word == "-n":
+            value = next(words, "")
+            if not value.isdecimal():
+                raise UsageError
+            count = int(value)
+        else:
+            raise UsageError
+    connection = _Connection({"cmd": "events", "n": count, "follow": follow})
+    lines = connection.reply()["events"]
+    for line in lines if isinstance(lines, list) else []:
+        _print_record(str(line), as_json)
+    while follow:
+        _print_record(str(connection.next().get("record")), as_json)
+    connection.close()
+    return 0
+
+
+def _print_record(line: str, as_json: bool) -> None:
+    if as_json:
+        from koboshi.records import find
+
+        record = find(line)
+        if record is None:
+            return
+        _print_json({"seq": record.seq, "time": record.time, "event": record.event, **record.keys})
+    else:
+        sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+def table(status: dict[str, object]) -> str:
+    """The reply to `status` as a table for people, one component a line."""
+    components = status.get("components")
+    now = status.get("time")
+    assert isinstance(components, dict)
+    assert isinstance(now, (int, float))
+    rows = [_COLUMNS, *(_row(name, component, now) for name, component in components.items())]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    lines = ("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows)
+    errors = [f"{name}: {c['error']}" for name, c in components.items() if c.get("error")]
+    return "".join(line.rstrip() + "\n" for line in [*lines, *errors])
+
+
+def _row(name: str, component: dict[str, object], now: float) -> tuple[str, ...]:
+    restarts, since, latency = component["restarts"], component["since"], component["latency_us"]
+    assert isinstance(restarts, dict)
+    assert isinstance(since, (int, float))
+    return (
+        name,
+        *(_word(component[key]) for key in ("state", "pid", "generation", "level", "cause", "status")),
+        "-" if latency is None else f"{latency} us",
+        f"{restarts['warm']} warm, {restarts['cold']} cold",
+        f"{max(0.0, now - since):.1f} s",
+    )
+
+
+def _word(value: object) -> str:
+    return "-" if value in (None, "") else str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""rfork-run's event log, read by number: nothing lost, nothing twice (docs/runner.md)."""
+
+from __future__ import annotations
+
+from koboshi.records import parse_keys
+from koboshi.system import System
+
+_VERSION = "rfork-run/1"
+
+
+class Event:
+    """One line of a runner's log; `time` is CLOCK_MONOTONIC in seconds."""
+
+    __slots__ = ("keys", "name", "number", "time")
+
+    def __init__(self, number: int, time: float, name: str, keys: dict[str, str]) -> None:
+        self.number = number
+        self.time = time
+        self.name = name
+        self.keys = keys
+
+    def integer(self, key: str) -> int:
+        """A key's value as a number; 0 where it is missing or none."""
+        value = self.keys.get(key, "")
+        return int(value) if value.isdecimal() else 0
+
+
+def parse(line: str) -> Event | None:
+    """An event, or None for anything that is not one."""
+    words = line.split(" ")
+    if len(words) < 4 or words[0] != _VERSION:
+        return None
+    try:
+        return Event(int(words[1]), float(words[2]), words[3], parse_keys(words[4:]))
+    except ValueError:
+        return None
+
+
+class Follower:
+    """Reads the events of one component after number `last`, also when the log has been rotated in between."""
+
+    def __init__(self, system: System, directory: str, last: int) -> None:
+        self.system = system
+        self.path = directory + "/events"
+        self.last = last
+        self.inode = -1
+        self.offset = 0
+
+    def read(self) -> tuple[list[Event], int]:
+        """The new events in order, and how many were rotated away unread."""
+        got = self.system.read(self.path, self.offset)
+        if got is None:
+            return self._take([])
+        inode, data = got
+        lines: list[bytes] = []
+        if inode != self.inode:
+            # Another file than last time: the rest of the old one is in events.1.
+            # The new one is read before the old one, so that a rotation in between shows lines twice
+            # (their numbers tell) and hides none.
+            got = self.system.read(self.path, 0)
+            inode, data = got if got is not None else (inode, b"")
+            old = self.system.read(self.path + ".1", 0)
+            lines = old[1].split(b"\n")[:-1] if old is not None else []
+            self.inode, self.offset = inode, 0
+        whole = data.rfind(b"\n") + 1
+        self.offset += whole
+        return self._take(lines + data[:whole].split(b"\n")[:-1])
+
+    def _take(self, lines: list[bytes]) -> tuple[list[Event], int]:
+        events: list[Event] = []
+        lost = 0
+        for line in lines:
+            event = parse(line.decode("ascii", "replace"))
+            if event is None or event.number <= self.last:
+                continue
+            lost += event.number - self.last - 1
+            self.last = event.number
+            events.append(event)
+        return events, lost

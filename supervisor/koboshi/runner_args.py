@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""The command line of rfork-run for a component (docs/runner.md)."""
+
+from __future__ import annotations
+
+from koboshi.manifest import Component
+
+_MIB = 1 << 20
+# The manifest's limits, as rfork-run calls them, and how many of its units one of the manifest's is.
+_LIMITS = {
+    "memory_mb": ("as", _MIB),
+    "files": ("nofile", 1),
+    "core_mb": ("core", _MIB),
+    "processes": ("nproc", 1),
+}
+_OUTPUTS = {"console": "/dev/console", "discard": "/dev/null"}
+
+
+def arguments(component: Component, program: str, directory: str, poke: str) -> list[str]:
+    """`program` is rfork-run, `directory` the component's state folder, `poke` the supervisor's socket."""
+    argv = [program, "--name", component.name, "--state", directory, "--poke", poke]
+    argv += ["--backend", str(component.get("restart.backend"))]
+    argv += _restart(component) + _readiness(component)
+    argv += ["--stop-ms", _ms(component, "stop_timeout_s")]
+    argv += ["--directory", str(component.get("directory"))]
+    # Without the option rfork-run changes nothing, which is also how an ordinary user can run it.
+    if component.get("user") != "root":
+        argv += ["--user", str(component.get("user"))]
+    for name, value in component.table("environment").items():
+        argv += ["--env", f"{name}={value}"]
+    for key, (name, unit) in _LIMITS.items():
+        limit = component.values[f"limits.{key}"]
+        if isinstance(limit, int):
+            argv += ["--rlimit", f"{name}={limit * unit}"]
+    output = component.get("output") or directory + "/output"
+    return [*argv, "--output", _OUTPUTS.get(output, output), "--", *component.argv()]
+
+
+def _restart(component: Component) -> list[str]:
+    more = [cause for cause in component.words("restart.on") if cause in ("signal", "status")]
+    return [
+        *("--on", ",".join(more) or "none"),
+        *("--burst", str(component.values["restart.burst"])),
+        *("--window-ms", _ms(component, "restart.window_s")),
+        *("--probation-ms", _ms(component, "restart.probation_s")),
+    ]
+
+
+def _readiness(component: Component) -> list[str]:
+    argv = ["--ready", str(component.get("ready"))]
+    if component.get("ready") != "none":
+        argv += ["--ready-ms", _ms(component, "ready_timeout_s")]
+    if component.values["heartbeat_s"] is not None:
+        argv += ["--heartbeat-ms", _ms(component, "heartbeat_s")]
+    return argv
+
+
+def _ms(component: Component, key: str) -> str:
+    # A time that is not 0 must not become 0, which means "off".
+    value = component.number(key)
+    return str(max(1, round(value * 1000)) if value else 0)

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MIT
+# ruff: noqa: D102 (the methods are documented in the class they override)
+"""A made-up Linux for the supervisor: files, processes, rfork-run, a clock, death at any system call."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from koboshi.records import Record, find
+from koboshi.supervisor import Paths, Supervisor
+from koboshi.system import System
+
+RUN, ETC = "/run/koboshi", "/etc/koboshi"
+LOCK_WAIT_S = 5.0
+
+
+class Killed(BaseException):
+    """kill -9 of the supervisor."""
+
+
+class Runner:
+    """A made-up rfork-run (docs/runner.md)."""
+
+    def __init__(self, world: World, pid: int, argv: list[str]) -> None:
+        self.world = world
+        self.pid = pid
+        self.argv = argv
+        self.name = argv[argv.index("--name") + 1]
+        self.born = world.now
+        self.alive = True
+        self.exit = 0
+        self.instance = 0
+        self.generation = 0
+
+    def run(self) -> None:
+        """Get the lock, or give up after a while; then start the component."""
+        if not self.alive or self.instance:
+            return
+        holder = self.world.holder(self.name)
+        if holder is None:
+            self.instance = self.world.new_process()
+            keys = f"runner={self.pid} pid={self.instance} backend=kernel boot=b0071d00"
+            self.event("started", keys)
+            self.ready()
+        elif self.world.now - self.born > LOCK_WAIT_S:
+            self.end(111)
+
+    def ready(self) -> None:
+        """Ready at once, unless the world says that this component is slow."""
+        if self.name not in self.world.slow:
+            self.event("ready", f"pid={self.instance} gen={self.generation} downtime_us=5")
+
+    def event(self, event: str, keys: str) -> None:
+        """One line of the log, and a poke."""
+        self.world.log(self.name, event, keys)
+
+    def crash(self) -> None:
+        """The component crashes and is restarted."""
+        old, self.instance = self.instance, self.world.new_process()
+        self.world.processes.pop(old)
+        self.generation += 1
+        keys = f"gen={self.generation} level=warm backend=kernel cause=error status=signal:SIGSEGV old={old}"
+        self.event("restart", f"{keys} pid={self.instance} fail_us=1 start_us=2 latency_us=143")
+        self.ready()
+
+    def finish(self, reason: str, status: str = "exit:0") -> None:
+        """The component has ended for good, and so does the runner."""
+        self.event("end", f"reason={reason} status={status} old={self.instance}")
+        self.end(0 if reason in ("exit", "stop") else 1)
+
+    def end(self, status: int) -> None:
+        """Gone, and the instance with it."""
+        self.alive = False
+        self.exit = status
+        self.world.processes.pop(self.instance, None)
+        self.world.processes.pop(self.pid, None)
+        self.instance = 0
+
+    def signal(self, number: int) -> None:
+        """What rfork-run does about a signal."""
+        if number == signal.SIGKILL or (number == signal.SIGTERM and not self.instance):
+            self.end(-number)
+        elif number == signal.SIGTERM and self.name not in self.world.stubborn:
+            self.finish("stop", "signal:SIGTERM")
+        elif number == signal.SIGUSR1:
+            self.crash()
+
+
+class World:
+    """Everything that survives a supervisor."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.files: dict[str, tuple[int, bytes]] = {}
+        self.inode = 0
+        self.processes: dict[int, int] = {}
+        self.next_pid = 50
+        self.runners: dict[int, Runner] = {}
+        self.poked = False
+        self.listening = False
+        self.console = b""
+        self.console_takes = 1 << 30
+        self.no_rfork_run = False
+        self.slow: set[str] = set()
+        self.stubborn: set[str] = set()
+        self.events: dict[str, list[tuple[str, str]]] = {}
+
+    def new_process(self) -> int:
+        """A PID, with the start time that goes with it."""
+        self.next_pid += 1
+        self.processes[self.next_pid] = round(self.now * 100)
+        return self.next_pid
+
+    def write(self, path: str, data: bytes) -> None:
+        """A new file."""
+        self.inode += 1
+        self.files[path] = (self.inode, data)
+
+    def log(self, name: str, event: str, keys: str) -> None:
+        """A line in a component's log; times are all different, so that events can be told apart."""
+        self.now += 0.001
+        path = f"{RUN}/{name}/events"
+        done = self.events.setdefault(name, [])
+        done.append((event, f"{self.now:.6f}"))
+        if path not in self.files:
+            self.write(path, b"")
+        inode, data = self.files[path]
+        line = f"rfork-run/1 {len(done)} {self.now:.6f} {event} {keys}\n"
+        self.files[path] = (inode, data + line.encode())
+        self.poked = self.listening
+
+    def rotate(self, name: str) -> None:
+        """What rfork-run does at 64 KiB."""
+        self.files[f"{RUN}/{name}/events.1"] = self.files.pop(f"{RUN}/{name}/events")
+
+    def holder(self, name: str) -> Runner | None:
+        """Who has a component's lock."""
+        return next((r for r in self.runners.values() if r.name == name and r.alive and r.instance), None)
+
+    def runner(self, name: str) -> Runner:
+        """Who has a component's lock, for certain."""
+        holder = self.holder(name)
+        assert holder is not None, f"{name} does not run"
+        return holder
+
+    def records(self) -> list[Record]:
+        """The supervisor's log."""
+        text = b"".join(self.files.get(f"{RUN}/events{suffix}", (0, b""))[1] for suffix in (".1", ""))
+        found = [find(line) for line in text.decode().splitlines()]
+        return [record for record in found if record is not None]
+
+    def names(self, component: str) -> list[str]:
+        """The events recorded of one component."""
+        return [record.event for record in self.records() if record.component == component]
+
+
+class FakeSystem(System):
+    """The seam, over a World; raises Killed instead of the `kill_at`-th call that changes anything."""
+
+    def __init__(self, world: World, kill_at: int = 0) -> None:
+        self.world = world
+        self.kill_at = kill_at
+        self.calls = 0
+        self.children: set[int] = set()
+        self.watched: set[int] = set()
+        self.me = world.new_process()
+        world.listening = False
+
+    def changes(self) -> None:
+        """One more call that changes something."""
+        self.calls += 1
+        if self.calls == self.kill_at:
+            self.world.listening = False
+            raise Killed
+
+    def now(self) -> float:
+        return self.world.now
+
+    def pid(self) -> int:
+        return self.me
+
+    def boot_id(self) -> str:
+        return "b0071d00"
+
+    def kernel(self) -> str:
+        return "6.12.1"
+
+    def make_directory(self, path: str) -> None:
+        self.changes()
+
+    def read(self, path: str, offset: int) -> tuple[int, bytes] | None:
+        got = self.world.files.get(path)
+        return None if got is None else (got[0], got[1][offset:])
+
+    def size(self, path: str) -> int:
+        return len(self.world.files.get(path, (0, b""))[1])
+
+    def replace(self, path: str, data: bytes, durable: bool = True) -> bool:
+        self.changes()
+        self.world.write(path, data)
+        return True
+
+    def append(self, path: str, data: bytes) -> bool:
+        self.changes()
+        if path not in self.world.files:
+            self.world.write(path, b"")
+        inode, old = self.world.files[path]
+        self.world.files[path] = (inode, old + data)
+        return True
+
+    def rename(self, old: str, new: str) -> None:
+        self.changes()
+        self.world.files[new] = self.world.files.pop(old)
+
+    def spawn(self, argv: list[str], errors: str) -> int:
+        self.changes()
+        if self.world.no_rfork_run:
+            return -2
+        pid = self.world.new_process()
+        self.world.runners[pid] = Runner(self.world, pid, argv)
+        self.children.add(pid)
+        return pid
+
+    def rfork_kernel(self, rfork_run: str) -> bool:
+        return True
+
+    def start_time(self, pid: int) -> int:
+        return self.world.processes.get(pid, 0)
+
+    def start_before(self, pid: int, moment: float) -> int:
+        start = self.start_time(pid)
+        return start if start <= moment * 100 + 1 else 0
+
+    def kill(self, pid: int, start: int, number: int) -> bool:
+        self.changes()
+        if not start or self.start_time(pid) != start:
+            return False
+        if pid in self.world.runners:
+            self.world.runners[pid].signal(number)
+        else:
+            self.world.processes.pop(pid)
+        return True
+
+    def reap(self) -> list[tuple[int, int]]:
+        ended = [pid for pid in self.children if not self.world.runners[pid].alive]
+        self.children.difference_update(ended)
+        return [(pid, self.world.runners[pid].exit) for pid in ended]
+
+    def watch(self, pid: int) -> bool:
+        self.watched.add(pid)
+        return True
+
+    def unwatch(self, pid: int) -> None:
+        self.watched.discard(pid)
+
+    def console_write(self, data: bytes) -> int:
+        self.changes()
+        taken = min(len(data), self.world.console_takes)
+        self.world.console += data[:taken]
+        self.world.console_takes -= taken
+        return taken
+
+    def listen(self, poke: str, control: str) -> None:
+        self.changes()
+        self.world.listening = True
+
+    def happened(self) -> list[tuple[str, int]]:
+        """What `wait` would tell now."""
+        found: list[tuple[str, int]] = []
+        if self.world.poked:
+            self.world.poked = False
+            found.append(("poke", 0))
+        if any(not self.world.runners[pid].alive for pid in self.children):
+            found.append(("signal", int(signal.SIGCHLD)))
+        found += [("gone", pid) for pid in self.watched if pid not in self.world.processes]
+        return found
+
+
+def boot(world: World, manifest: str | None = None, kill_at: int = 0) -> Supervisor:
+    """A supervisor that has started; the manifest stays as it was if none is given."""
+    if manifest is not None:
+        world.write(f"{ETC}/koboshi.toml", manifest.encode())
+    supervisor = Supervisor(FakeSystem(world, kill_at), Paths(RUN, ETC, "/usr/bin/rfork-run"))
+    supervisor.start()
+    pump(supervisor)
+    return supervisor
+
+
+def pump(supervisor: Supervisor) -> None:
+    """Until neither the world nor the supervisor has anything to do at this moment."""
+    system = supervisor.system
+    assert isinstance(system, FakeSystem)
+    for _ in range(100):
+        for runner in list(system.world.runners.values()):
+            runner.run()
+        happened = system.happened()
+        timeout = supervisor.timeout()
+        if not happened and (timeout is None or timeout > 0):
+            return
+        supervisor.turn(happened)
+    raise AssertionError("the supervisor never comes to rest")
+
+
+def sleep(supervisor: Supervisor, seconds: float) -> None:
+    """Let time pass, in the steps that deadlines ask for."""
+    system: Any = supervisor.system
+    end = system.world.now + seconds
+    while system.world.now < end:
+        timeout = supervisor.timeout()
+        step = 1.0 if timeout is None else max(timeout, 0.001)
+        system.world.now += min(step, 1.0, max(end - system.world.now, 0.001))
+        pump(supervisor)
