@@ -22,7 +22,7 @@ BRIDGE = (37.8199, -122.4783)  # middle of the Golden Gate Bridge
 # The bridge's district gives 220 feet above mean higher high water, and NOAA gives 5.84 feet for that water
 # above chart zero at station 9414290; so from chart zero to the deck:
 DECK_M = (220 + 5.84) * 0.3048
-STALE_S = 5.0
+STALE_S = 3.0
 PERIOD_S = 1.0
 
 
