@@ -13,7 +13,8 @@ from workbench.command import logged, output
 from workbench.repository import REPOSITORY
 
 OVERLAY = REPOSITORY / "overlay"
-SUPERVISOR = REPOSITORY / "supervisor/koboshi"
+SUPERVISOR = REPOSITORY / "supervisor"
+PROGRAMS = ("koboshi-supervisor", "koboshictl")
 LIBRFORK = REPOSITORY / "librfork"
 COMPONENTS = REPOSITORY / "components"
 MANIFEST = COMPONENTS / "koboshi.toml"
@@ -104,7 +105,9 @@ def _build_programs(tree: Path) -> None:
 def _add_python(tree: Path, first: base.Base) -> None:
     """The supervisor, and all our Python compiled beside its source: a traceback shows the line."""
     target = tree / PYTHON_FOLDER / "koboshi"
-    shutil.copytree(SUPERVISOR, target, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SUPERVISOR / "koboshi", target, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in PROGRAMS:
+        shutil.copy(SUPERVISOR / name, tree / "usr/bin" / name)
     base.compile_python(first.tree, tree / PYTHON_FOLDER, tree, keep_source=True)
 
 
