@@ -18,6 +18,8 @@ from workbench import progress
 KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
 # What is rebuilt when it is missing; the virtual environments are ./dev's.
 KINDS = ("kernel", "linux", "download", "base", "objects", "layer", "image")
+# What tools and builds by hand leave in source folders is no input of a build.
+LEFTOVERS = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", "build"}
 CACHE_VARIABLE = "KOBOSHI_CACHE"
 
 
@@ -48,12 +50,10 @@ def _bytes_of(part: str | bytes | Path) -> bytes:
     if isinstance(part, Path):
         if not part.is_dir():
             return file_digest(part).encode()
-        files = sorted(
-            path for path in part.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
-        )
-        return "\n".join(
-            f"{path.relative_to(part)} {mode(path):o} {file_digest(path)}" for path in files
-        ).encode()
+        files = sorted(path for path in part.rglob("*") if path.is_file())
+        named = [(path.relative_to(part), path) for path in files]
+        inputs = [(name, path) for name, path in named if LEFTOVERS.isdisjoint(name.parts)]
+        return "\n".join(f"{name} {mode(path):o} {file_digest(path)}" for name, path in inputs).encode()
     return part.encode() if isinstance(part, str) else part
 
 

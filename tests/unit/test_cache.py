@@ -82,6 +82,15 @@ def test_key_depends_on_contents_not_on_place(tmp_path):
     assert cache.key([one]) != cache.key([two])
 
 
+def test_key_ignores_leftovers(tmp_path):
+    """What tools leave beside sources does not change the key."""
+    (tmp_path / "file").write_text("same")
+    before = cache.key([tmp_path])
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__/file.pyc").write_text("left")
+    assert cache.key([tmp_path]) == before
+
+
 def test_key_keeps_its_parts_apart():
     """What moves from one part to the next changes the key."""
     assert cache.key(["ab", "c"]) != cache.key(["a", "bc"])
