@@ -118,15 +118,18 @@ class Guest:
     def wait_all_ready(self, boots: int, deadline: Deadline) -> None:
         """Wait for `all-ready` of the boot with that number."""
 
-        def there() -> bool:
-            return self.model.boots >= boots and self.model.all_ready
+        def decided() -> bool:
+            return self.model.boots >= boots and (self.model.all_ready or self.model.given_up > 0)
 
         try:
-            self.console.until(there, deadline, f"all-ready of boot {boots}")
+            self.console.until(decided, deadline, f"all-ready of boot {boots}")
         except (ConsoleTimeoutError, ConsoleClosedError) as error:
-            raise BootError(
-                self._phase(boots), self.log, self.console.last_lines(), _first_line(error)
-            ) from error
+            raise self._not_booted(boots, _first_line(error)) from error
+        if not self.model.all_ready:
+            raise self._not_booted(boots, "the supervisor gave a component up")
+
+    def _not_booted(self, boots: int, reason: str) -> BootError:
+        return BootError(self._phase(boots), self.log, self.console.last_lines(), reason)
 
     def _phase(self, boots: int) -> str:
         if self.console.decoder.boots < boots:

@@ -135,7 +135,7 @@ class Model:
         self.kernel = record.fields.get("kernel", "")
         self.rfork = record.fields.get("rfork", "")
         self.supervisor_pid = self.supervisor_starts = self.adopted = 0
-        self.all_ready = False
+        self.all_ready, self.given_up = False, 0
 
     def _supervisor(self, record: Record) -> None:
         self.supervisor_pid = record.number("pid") or 0

@@ -41,6 +41,8 @@ class Summary:
     @property
     def all_problems(self) -> list[str]:
         """Why it did not pass, a line each."""
+        if not self.outcomes:
+            return [*self.problems, "nothing was broken, so nothing was shown"]
         wrong = [f"{o.fault.component}, {o.fault.kind.text}: {o.problem}" for o in self.outcomes if o.problem]
         wrong += [f"the kernel said: {finding}" for finding in self.findings]
         wrong += [f"{self.lost} components lost"] * bool(self.lost)
@@ -53,7 +55,7 @@ class Summary:
     @property
     def passed(self) -> bool:
         """Whether everything came back, and nothing else was wrong."""
-        return bool(self.outcomes) and not self.all_problems
+        return not self.all_problems
 
 
 def latency_us(restarts: Iterable[Restart]) -> dict[str, dict[str, Spread]]:
