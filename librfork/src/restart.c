@@ -154,13 +154,14 @@ bool rfork_monitor_ended(struct rfork_monitor *m, int status)
 	unsigned int cause, reason;
 	int rc;
 
-	/* What it said, and what the owner wanted, before it ended. */
+	/* What it said, and what the owner wanted, before it ended. Its PID may be
+	 * another's by now. */
 	rfork_monitor_notices(m);
 	rfork_monitor_started(m, begun);
-	rfork_monitor_commands(m);
-	cause = m->kick ? m->kick : rfork_classify(status, m->options.restart_status);
 	m->old_pid = m->self.pid;
 	m->self.pid = 0;
+	rfork_monitor_commands(m);
+	cause = m->kick ? m->kick : rfork_classify(status, m->options.restart_status);
 	m->self.fail_ns = now;
 	begun = m->self.start_ns;
 	reason = reason_to_end(m, cause, now - begun);

@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -111,7 +113,6 @@ __attribute__((unused)) static int no_such_process(pid_t pid)
 }
 
 /* No core files from instances that are meant to crash. */
-#include <sys/resource.h>
 __attribute__((unused, constructor)) static void no_core(void)
 {
 	struct rlimit none = { 0, 0 };

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The thousandth restart begins from the same memory and arguments as the first, cold
+ * and from a checkpoint, and leaves no process and no descriptor behind. */
+#include "testing.h"
+
+#define RESTARTS 1000
+#define BLOCK 65536
+
+static int runs;
+static char *block;
+
+static unsigned int sum(const char *memory)
+{
+	unsigned int total = 0;
+
+	for (int i = 0; i < BLOCK; i++)
+		total = total * 31 + (unsigned char)memory[i];
+	return total;
+}
+
+static void check_memory(int argument, unsigned int wanted)
+{
+	char *more = malloc(1000);
+
+	EQUAL(argument, 42);
+	EQUAL(++runs, 1);
+	EQUAL(sum(block), wanted);
+	CHECK(more);
+	memset(more, 0x55, 1000);
+	memset(block, (int)rfork_generation(), BLOCK);
+}
+
+static _Noreturn void instance(int argument, unsigned int wanted, int warm)
+{
+	if (warm)
+		CHECK(rfork_checkpoint() >= 0);
+	check_memory(argument, wanted);
+	if (rfork_generation() < RESTARTS)
+		rfork_restart();
+	_exit(0);
+}
+
+static void round_of(int warm)
+{
+	struct rfork_options options = options_for_many();
+	int descriptors = count_descriptors(), rfd;
+	unsigned int wanted = sum(block);
+	pid_t pid = rfork_create(&options, &rfd), last = 0;
+
+	CHECK(pid >= 0);
+	if (pid == 0)
+		instance(42, wanted, warm);
+	if (warm)
+		next_event(rfd, RFORK_EV_CHECKPOINT);
+	for (int i = 1; i <= RESTARTS; i++) {
+		struct rfork_event event = next_event(rfd, RFORK_EV_RESTART);
+
+		EQUAL(event.generation, i);
+		CHECK(!last || no_such_process(last));
+		last = event.old_pid;
+	}
+	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	close(rfd);
+	EQUAL(count_descriptors(), descriptors);
+	EQUAL(waitpid(-1, NULL, __WALL), -1);
+	EQUAL(errno, ECHILD);
+}
+
+int main(void)
+{
+	block = malloc(BLOCK);
+	CHECK(block);
+	for (int i = 0; i < BLOCK; i++)
+		block[i] = (char)(i * 7);
+	round_of(0);
+	round_of(1);
+	return 0;
+}
