@@ -16,6 +16,7 @@ from workbench.command import logged, output
 from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
+ALL = 10_000  # lines: of a linter's findings none is to be left out
 WORKERS = 4  # at most: a worker may run a guest with two emulated CPUs
 
 
@@ -64,7 +65,7 @@ def everything(only: str = "") -> int:
 def _lint_steps() -> list[Step]:
     python = ["--quiet", str(REPOSITORY)]
     return [
-        ("ruff check", _program("ruff", "check", *python)),
+        ("ruff check", _program("ruff", "check", "--output-format", "concise", *python)),
         ("ruff format", _program("ruff", "format", "--check", *python)),
         ("mypy", _program("mypy", "--no-error-summary")),
         ("shellcheck", _shellcheck),
@@ -73,11 +74,11 @@ def _lint_steps() -> list[Step]:
 
 
 def _program(*command: str | Path) -> Callable[[], str]:
-    return lambda: output(command, cwd=REPOSITORY)
+    return lambda: output(command, cwd=REPOSITORY, shown=ALL)
 
 
 def _shellcheck() -> None:
-    output(["shellcheck", *repository.shell_scripts(repository.files())], cwd=REPOSITORY)
+    output(["shellcheck", *repository.shell_scripts(repository.files())], cwd=REPOSITORY, shown=ALL)
 
 
 def _licences() -> None:

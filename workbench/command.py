@@ -51,15 +51,15 @@ def output(
     arguments: Sequence[Argument],
     *,
     cwd: Path | None = None,
-    data: bytes | None = None,
     env: Mapping[str, str] | None = None,
+    shown: int = TAIL,
 ) -> str:
-    """Run to the end and return standard output; CommandError with both outputs where it fails."""
+    """Run to the end and return standard output; CommandError with the end of both outputs where it fails."""
     try:
         done = subprocess.run(
             list(map(str, arguments)),
             cwd=cwd,
-            input=data if data is not None else b"",
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             env=environment(env),
         )
@@ -67,9 +67,8 @@ def output(
         raise MissingProgramError(str(arguments[0])) from error
     text = done.stdout.decode(errors="replace")
     if done.returncode:
-        raise CommandError(
-            pasteable(arguments, cwd), done.returncode, tail(text + done.stderr.decode(errors="replace"))
-        )
+        both = text + done.stderr.decode(errors="replace")
+        raise CommandError(pasteable(arguments, cwd), done.returncode, tail(both, shown))
     return text
 
 
