@@ -288,7 +288,7 @@ if generation < 100:
 
 
 def test_every_python_here_loads_the_same_file(built: Built) -> None:
-    """One file for all versions: each CPython here from 3.7 on imports it, and only the module is exported."""
+    """One file for all versions: each CPython here from 3.7 on imports it; it exports nothing else."""
     found = {path.resolve() for path in Path("/usr/bin").glob("python3.*[0-9]")}
     found |= {path.resolve() for path in Path.home().glob(".pyenv/versions/3.*/bin/python3")}
     found = {
