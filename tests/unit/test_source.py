@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""Kernel sources: found, checked, unpacked."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import tarfile
+
+import pytest
+
+from workbench import cache, lines, source
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def line(tmp_path):
+    """A line whose package is not installed and whose tarball is a file here."""
+    return dataclasses.replace(
+        lines.find("linux-6.12"),
+        package_tarball=tmp_path / "absent.tar.xz",
+        upstream_url=(tmp_path / "upstream.tar.xz").as_uri(),
+        upstream_sha256="0" * 64,
+    )
+
+
+@pytest.fixture
+def tarball(tmp_path):
+    """A tarball of a very small kernel."""
+    path = tmp_path / "upstream.tar.xz"
+    with tarfile.open(path, "w:xz") as archive:
+        for name in ("Kbuild", "Makefile", "kernel/fork.c"):
+            member = tarfile.TarInfo(f"linux-6.12.1/{name}")
+            member.size = 4
+            archive.addfile(member, io.BytesIO(b"text"))
+    return path
+
+
+def test_package_comes_first(line, tarball):
+    """Where the distribution's package is installed its source is used, known by its contents."""
+    found = source.find(dataclasses.replace(line, package_tarball=tarball), None)
+    assert (found.path, found.identity) == (tarball, cache.file_digest(tarball))
+
+
+def test_download_with_another_sum_is_refused(line, tarball):
+    """A tarball that is not the pinned one is an error with both sums, and is not kept."""
+    got = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    with pytest.raises(source.SourceError, match=f"SHA-256 is {got}; {'0' * 64} is pinned"):
+        source.find(line, None)
+    assert list((cache.root() / "download").iterdir()) == []
+
+
+def test_download_is_fetched_once(line, tarball):
+    """The right tarball is kept: the second time nothing is fetched."""
+    line = dataclasses.replace(line, upstream_sha256=cache.file_digest(tarball))
+    first = source.find(line, None)
+    tarball.unlink()
+    assert source.find(line, None) == first
+
+
+def test_unreachable_download_says_what_to_do(line):
+    """Without package and network the error names the package and the option."""
+    with pytest.raises(source.SourceError, match=r"linux-source-6\.12, or give --linux-source"):
+        source.find(line, None)
+
+
+@pytest.mark.parametrize("kind", ["absent", "empty folder"])
+def test_wrong_given_source_is_refused(line, tmp_path, kind):
+    """What is given must be a tarball or a folder of kernel source."""
+    given = tmp_path / "given"
+    if kind != "absent":
+        given.mkdir()
+    with pytest.raises(source.SourceError, match=r"kernel( source|'s top Makefile)"):
+        source.find(line, given)
+
+
+def test_changed_folder_is_another_source(line, tmp_path):
+    """A change in a given folder changes its identity, and the folder itself is not unpacked into."""
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "Kbuild").write_text("text")
+    before = source.find(line, given)
+    tree = source.unpack(before, line)
+    assert (tree.source / "Kbuild").read_text() == "text"
+    assert tree.source != given
+    (given / "Kbuild").write_text("other text")
+    assert source.find(line, given).identity != before.identity
+
+
+def test_tarball_is_unpacked_without_its_top_folder(line, tarball):
+    """The source's files are at the top of the tree, whatever the tarball calls its folder."""
+    tree = source.unpack(source.find(line, tarball), line)
+    assert (tree.source / "kernel/fork.c").read_text() == "text"
