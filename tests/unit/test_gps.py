@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.unit import programs
 from workbench.nmea import checksum, read_track
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = programs.ROOT
 LIMIT_S = 30.0
 GGA = "GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,"
 RMC = "GPRMC,092750.000,A,5321.6802,N,00630.3372,W,0.02,31.66,280511,,,A"
@@ -147,13 +148,7 @@ def test_damaged_input_never_breaks_the_parser(driver: Path, seed: int) -> None:
 @pytest.fixture(scope="session")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """koboshi-gps, built."""
-    folder = tmp_path_factory.mktemp("gps")
-    library = folder / "librfork-static.a"
-    subprocess.run(["make", "-s", "-C", ROOT / "librfork", f"BUILD={folder}", library], check=True)
-    target = folder / "koboshi-gps"
-    options = [f"BUILD={folder}", f"LIBRFORK={library}"]
-    subprocess.run(["make", "-s", "-C", ROOT / "components", *options, target], check=True)
-    return target
+    return programs.components(tmp_path_factory) / "koboshi-gps"
 
 
 class Running:

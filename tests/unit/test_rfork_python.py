@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.unit import programs
+
 LIMIT_S = 60.0
 
 # Programs tell what they see as JSON lines on standard output.
@@ -28,13 +29,9 @@ import rfork
 class Built:
     """Where the module and rfork-run are."""
 
-    def __init__(self, folder: Path) -> None:
-        self.runner, self.modules = folder / "rfork-run", folder / "python"
-        options = [f"BUILD={folder}"]
-        subprocess.run(["make", "-s", "-C", ROOT / "librfork", *options, folder / "librfork.a"], check=True)
-        subprocess.run(["make", "-s", "-C", ROOT / "librfork", *options, self.runner], check=True)
-        options = [f"BUILD={self.modules}", f"LIBRFORK={folder / 'librfork.a'}"]
-        subprocess.run(["make", "-s", "-C", ROOT / "librfork/python", *options], check=True)
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self.runner = programs.librfork(factory) / "rfork-run"
+        self.modules = programs.python_module(factory)
 
     def python(self, program: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a program, behind the words of a command if there are any."""
@@ -51,8 +48,8 @@ class Built:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Librfork, rfork-run and the module, in a folder of their own."""
-    return Built(tmp_path_factory.mktemp("rfork"))
+    """Librfork, rfork-run and the module."""
+    return Built(tmp_path_factory)
 
 
 CRASHES = {
@@ -291,9 +288,7 @@ def test_every_python_here_loads_the_same_file(built: Built) -> None:
     """One file for all versions: each CPython here from 3.7 on imports it; it exports nothing else."""
     found = {path.resolve() for path in Path("/usr/bin").glob("python3.*[0-9]")}
     found |= {path.resolve() for path in Path.home().glob(".pyenv/versions/3.*/bin/python3")}
-    found = {
-        path for path in found if path.name not in ("python3.5", "python3.6")
-    }  # its ABI is 3.7's
+    found = {path for path in found if path.name not in ("python3.5", "python3.6")}  # its ABI is 3.7's
     for python in sorted(found | {Path(sys.executable).resolve()}):
         environment = {**os.environ, "PYTHONPATH": str(built.modules)}
         words = [str(python), "-c", "import rfork; print(rfork.generation())"]
