@@ -38,7 +38,7 @@ LINES = {
             REPOSITORY / "board/qemu-x86/linux-6.12.config",
             REPOSITORY / "kernel/linux-6.12/rfork.config",
         ),
-        steps=1150,
+        steps=1650,
     ),
 }
 DEFAULT_LINE = "linux-6.12"
