@@ -47,19 +47,33 @@ static PyObject *fail(const char *call, int error)
 	return NULL;
 }
 
+/* A daemon may have closed it; what is no file at all is taken as open, and flush says the rest. */
+static int is_closed(PyObject *stream)
+{
+	PyObject *closed = PyObject_GetAttrString(stream, "closed");
+	int result = closed ? PyObject_IsTrue(closed) : 0;
+
+	PyErr_Clear();
+	Py_XDECREF(closed);
+	return result == 1;
+}
+
 /* What is still in a buffer at the checkpoint would be written again by every instance. */
 static int flush_stream(const char *name)
 {
 	PyObject *stream = PySys_GetObject(name); /* borrowed */
-	PyObject *result;
+	PyObject *result = NULL;
+	int closed;
 
 	if (!stream || stream == Py_None)
 		return 0;
 	Py_INCREF(stream);
-	result = PyObject_CallMethod(stream, "flush", NULL);
+	closed = is_closed(stream);
+	if (!closed)
+		result = PyObject_CallMethod(stream, "flush", NULL);
 	Py_DECREF(stream);
 	Py_XDECREF(result);
-	return result ? 0 : -1;
+	return closed || result ? 0 : -1;
 }
 
 static int flush_all(void)

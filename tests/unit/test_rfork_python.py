@@ -187,6 +187,38 @@ if generation < 3:
     assert sorted(result.stdout.splitlines()) == ["from C", "from Python"]
 
 
+@pytest.mark.parametrize("how", ["sys.stdout = None", "sys.stdout.close()"])
+def test_a_program_without_standard_output_has_a_checkpoint(built: Built, how: str) -> None:
+    """A daemon that has closed its standard output is no error."""
+    told = built.run(
+        f"""
+out = os.fdopen(os.dup(1), "w")
+{how}
+generation = rfork.checkpoint()
+print(json.dumps(dict(generation=generation)), file=out, flush=True)
+if generation == 0:
+    rfork.restart()
+"""
+    )
+    assert told == [{"generation": 0}, {"generation": 1}]
+
+
+def test_output_that_cannot_be_written_is_an_error(built: Built) -> None:
+    """A full disk under the buffer is told before the checkpoint, not lost or written twice."""
+    told = built.run(
+        """
+sys.stdout = open("/dev/full", "w")
+print("never")
+try:
+    rfork.checkpoint()
+except OSError as error:
+    os.write(1, json.dumps(dict(errno=error.errno)).encode() + b"\\n")
+os._exit(0)
+"""
+    )
+    assert told == [{"errno": errno.ENOSPC}]
+
+
 def test_a_second_checkpoint_takes_the_place_of_the_first(built: Built) -> None:
     """The restart point moves on: what was done between the two is there after a crash."""
     told = built.run(
