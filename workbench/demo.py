@@ -119,6 +119,8 @@ class Demo:
         for name, pids in self.observer.settled().items():
             self.result.lost += not pids
             self.result.duplicates += max(0, len(pids) - 1)
+            if len(pids) != 1:
+                self.result.problems.append(f"{name}: /proc has {len(pids)} instances of it (PIDs {pids})")
             told = self.guest.model.components[name].pid
             if len(pids) == 1 and pids[0] != told:
                 self.result.problems.append(f"{name}: the records say PID {told}, the guest has {pids[0]}")

@@ -72,9 +72,9 @@ class Component:
 class Spread:
     """How some numbers are spread; `n` of them."""
 
-    p50: float
-    p99: float
-    max: float
+    p50: int
+    p99: int
+    max: int
     n: int
 
 
@@ -82,10 +82,10 @@ def spread(values: Iterable[int]) -> Spread:
     """Median, 99th percentile (nearest rank: a value that occurred) and maximum of at least one value."""
     ordered = sorted(values)
 
-    def rank(share: float) -> float:
-        return float(ordered[max(0, math.ceil(share * len(ordered)) - 1)])
+    def rank(share: float) -> int:
+        return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
-    return Spread(rank(0.5), rank(0.99), float(ordered[-1]), len(ordered))
+    return Spread(rank(0.5), rank(0.99), ordered[-1], len(ordered))
 
 
 @dataclass

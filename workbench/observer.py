@@ -11,8 +11,9 @@ from workbench.errors import WorkbenchError
 from workbench.shell import Shell
 
 # A template has its instance's command line. The kernel's says what it is in /proc/PID/status
-# (kernel/README.md); librfork's own sleeps with every signal blocked, which no component does.
-TEMPLATE = "^(Rfork:[[:space:]]*template|SigBlk:[[:space:]]*fffffff[ef][7f]ffbfeff)"
+# (kernel/README.md); librfork's own sleeps with every signal blocked, save those that glibc or musl
+# keeps for itself, and no component does that.
+TEMPLATE = "^(Rfork:[[:space:]]*template|SigBlk:[[:space:]]*fffffff[cef][7f]ffbfeff)"
 COMMAND = f"ps -o pid,ppid,stat,args; echo; grep -lE '{TEMPLATE}' /proc/[0-9]*/status 2>/dev/null; true"
 SETTLE_S = 10.0
 

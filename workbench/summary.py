@@ -142,7 +142,7 @@ def _numbers(result: Summary) -> Table:
     table.add_row("supervisor killed", str(result.supervisor_kills))
     for level, row in sorted(latency_us(result.restarts).items()):
         for backend, value in sorted(row.items()):
-            text = f"median {duration(int(value.p50))}, worst {duration(int(value.max))}, n={value.n}"
+            text = f"median {duration(value.p50)}, worst {duration(value.max)}, n={value.n}"
             table.add_row(
                 f"restart latency, {level}, {backend}",
                 f"{text} (from the failure to the new instance's start)",

@@ -53,7 +53,7 @@ def _last(component: Component) -> str:
 
 
 def _median(component: Component) -> str:
-    return duration(int(spread(component.latencies).p50)) if component.latencies else ""
+    return duration(spread(component.latencies).p50) if component.latencies else ""
 
 
 def _restarts(component: Component) -> str:
