@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """One component: its states, and what each event does in each of them.
 
-A component decides; it makes no system call. What it wants done goes to its `Outbox`: records, and actions that
-are carried out after the new state has been committed.
+A component decides; it makes no system call. What it wants done goes to its `Outbox`: records, and actions
+that are carried out after the new state has been committed.
 """
 
 from __future__ import annotations

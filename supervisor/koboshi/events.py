@@ -38,7 +38,7 @@ def parse(line: str) -> Event | None:
 
 
 class Follower:
-    """Reads the events of one component after number `last`, also when the log has been rotated in between."""
+    """Reads the events of one component after number `last`, also when the log has been rotated."""
 
     def __init__(self, system: System, directory: str, last: int) -> None:
         self.system = system

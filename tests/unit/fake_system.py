@@ -102,6 +102,7 @@ class World:
         self.console = b""
         self.console_takes = 1 << 30
         self.no_rfork_run = False
+        self.sigkilled: list[int] = []
         self.slow: set[str] = set()
         self.stubborn: set[str] = set()
         self.events: dict[str, list[tuple[str, str]]] = {}
@@ -236,6 +237,8 @@ class FakeSystem(System):
         self.changes()
         if not start or self.start_time(pid) != start:
             return False
+        if number == signal.SIGKILL:
+            self.world.sigkilled.append(pid)
         if pid in self.world.runners:
             self.world.runners[pid].signal(number)
         else:

@@ -173,7 +173,7 @@ def test_runner_that_refuses(world: World) -> None:
 
 
 def test_operator_stop_and_start(world: World) -> None:
-    """A stop stops, is recorded as the operator's, and lasts; a start begins as if nothing had ever failed."""
+    """A stop stops, is recorded as the operator's, and lasts; a start begins anew."""
     supervisor = boot(world, ONE)
     assert answer(supervisor, "stop", "a")["ok"]
     pump(supervisor)
@@ -315,7 +315,8 @@ def test_refused_reload_changes_nothing(world: World) -> None:
     reply = answer(supervisor, "reload", None)
     pump(supervisor)
     assert reply["errors"] == [
-        f'{ETC}/koboshi.toml:2: component.a.command: is missing; command = ["/bin/program"], or python = "module"'
+        f"{ETC}/koboshi.toml:2: component.a.command: is missing; "
+        'command = ["/bin/program"], or python = "module"'
     ]
     assert {name: world.runner(name).pid for name in "abc"} == before
 

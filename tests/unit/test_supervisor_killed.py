@@ -117,6 +117,7 @@ def _check(world: World, supervisor: Supervisor) -> None:
         name for name, component in supervisor.components.items() if component.state == "ready"
     )
     assert all(runner.instance for runner in live)
+    assert not world.sigkilled, "a stop that was committed was not carried out in time"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
