@@ -101,14 +101,14 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
         errors = supervisor.reload()
         supervisor.settle()
         return {"ok": False, "error": "the manifest is refused", "errors": errors} if errors else {"ok": True}
-    if command not in _WISHES:
+    if not isinstance(command, str) or command not in _WISHES:
         return _refusal(f"unknown command {command!r}; one of status, events, reload, " + ", ".join(_WISHES))
     component = supervisor.components.get(name) if isinstance(name, str) else None
     if component is None:
         return _refusal(f"no component {name!r}; there are " + ", ".join(supervisor.components))
     if command != "start":
         component.by = "operator"
-    wish = _WISHES[str(command)]
+    wish = _WISHES[command]
     if wish == "restart-now" and wish not in TABLE[component.state]:
         return _refusal(f"{component.name} is {component.state}")
     component.handle(wish)

@@ -20,6 +20,7 @@ from koboshi.system import System
 
 # Without pidfd, runners that an earlier supervisor started are looked at this often.
 LIVENESS_S = 1.0
+_STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 
 
 class Paths:
@@ -244,7 +245,7 @@ class Supervisor(Outbox):
         self.settle()
 
     def _on_signal(self, number: int) -> None:
-        if number in (2, 15):
+        if number in _STOP_SIGNALS:
             self.shutting_down = True
 
     def timeout(self) -> float | None:
@@ -368,7 +369,7 @@ class Supervisor(Outbox):
 
     def _note_all_ready(self) -> None:
         wanted = [c for c in self.components.values() if c.state != "stopped"]
-        if wanted and not self.all_ready and all(c.satisfies for c in wanted):
+        if wanted and not self.all_ready and all(c.been_ready or c.satisfies for c in wanted):
             self.all_ready = True
             self.record("all-ready", {"components": len(wanted)})
 

@@ -37,6 +37,20 @@ class System:
         for fd in (self.wakeup, self.wakeup_end):
             os.set_blocking(fd, False)
 
+    def close_all(self) -> None:
+        """Every descriptor. The object is of no use after that."""
+        self.close_console()
+        for pid in list(self.pidfds):
+            self.unwatch(pid)
+        for client in list(self.clients):
+            self.close(client)
+        for bound in (self.poke, self.control):
+            if bound is not None:
+                bound.close()
+        self.poke = self.control = None
+        for fd in (self.wakeup, self.wakeup_end):
+            os.close(fd)
+
     # Time and identity
 
     def now(self) -> float:
@@ -162,7 +176,7 @@ class System:
         # /proc counts the time asleep, CLOCK_MONOTONIC does not; 2.6.23 has no CLOCK_BOOTTIME to compare.
         try:
             asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - self.now()
-        except OSError:
+        except (OSError, AttributeError):
             asleep = 0.0
         return start if start <= (moment + asleep) * _TICKS + 1 else 0
 

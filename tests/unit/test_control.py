@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""The control socket, over real sockets; and koboshictl's table."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from koboshi import control, ctl
+from koboshi.control import Server
+from koboshi.system import System
+
+from tests.unit.fake_system import World, boot, pump
+
+ONE = 'version = 1\n[component.a]\ncommand = ["/a"]'
+
+
+class Desk:
+    """A supervisor on a made-up system, with a control socket that is real."""
+
+    def __init__(self, path: Path) -> None:
+        self.world = World()
+        self.clients: list[socket.socket] = []
+        self.supervisor = boot(self.world, ONE)
+        self.system = System("/dev/null")
+        self.path = str(path / "control")
+        self.system.listen(str(path / "poke"), self.path)
+        self.server = Server(self.system, self.supervisor)
+
+    def close(self) -> None:
+        """Nothing is left open."""
+        self.system.close_all()
+        for client in self.clients:
+            client.close()
+
+    def connect(self) -> socket.socket:
+        """A client."""
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(10)
+        self.clients.append(client)
+        client.connect(self.path)
+        self.turn()
+        return client
+
+    def turn(self) -> None:
+        """Let the supervisor and the server do what there is to do now."""
+        pump(self.supervisor)
+        self.server.turn(self.system.wait(0))
+
+    def ask(self, client: socket.socket, data: bytes) -> dict[str, Any]:
+        """A request as it is, and the reply."""
+        client.sendall(data)
+        self.turn()
+        reply: dict[str, Any] = json.loads(client.recv(1 << 20))
+        return reply
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A supervisor with one component."""
+    desk = Desk(tmp_path)
+    yield desk
+    desk.close()
+
+
+def test_status(desk: Desk) -> None:
+    """A request is a line, and so is its reply."""
+    reply = desk.ask(desk.connect(), b'{"cmd": "status"}\n')
+    assert reply["ok"] is True
+    assert reply["components"]["a"]["state"] == "ready"
+
+
+def test_requests_in_pieces_and_in_a_row(desk: Desk) -> None:
+    """A request may arrive in pieces, and several may arrive at once."""
+    client = desk.connect()
+    client.sendall(b'{"cmd": "sta')
+    desk.turn()
+    assert desk.ask(client, b'tus"}\n')["ok"] is True
+    client.sendall(b'{"cmd": "status"}\n{"cmd": "status"}\n')
+    desk.turn()
+    assert client.recv(1 << 20).count(b'"ok": true') == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (b"hello", "no JSON object"),
+        (b"[1]", "no JSON object"),
+        (b"\xff\xfe", "no JSON object"),
+        (b"[" * 20000, "no JSON object"),
+        (b'{"cmd": ["a"]}', "unknown command"),
+        (b'{"cmd": "stop", "component": ["a"]}', "no component"),
+        (b'{"cmd": "events", "n": -1}', "n is no number"),
+        (b"{}", "unknown command"),
+    ],
+)
+def test_nonsense_is_answered(desk: Desk, line: bytes, word: str) -> None:
+    """Whatever a client sends, it is told what is wrong with it, and the supervisor goes on."""
+    client = desk.connect()
+    client.sendall(line + b"\n")
+    for _ in range(10):
+        desk.turn()
+    assert word in json.loads(client.recv(1 << 20))["error"]
+    assert desk.ask(client, b'{"cmd": "status"}\n')["ok"] is True
+
+
+def test_follow(desk: Desk) -> None:
+    """A client that follows gets the last records, and then each new one."""
+    client = desk.connect()
+    reply = desk.ask(client, b'{"cmd": "events", "n": 2, "follow": true}\n')
+    assert [line.split()[3] for line in reply["events"]] == ["ready", "all-ready"]
+    desk.world.runner("a").crash()
+    desk.turn()
+    records = [json.loads(line)["record"] for line in client.recv(1 << 20).splitlines()]
+    assert [record.split()[3] for record in records] == ["restart", "ready"]
+
+
+def test_a_client_that_leaves(desk: Desk) -> None:
+    """A client that goes away, in the middle of a request or of a reply, is forgotten."""
+    for data in (b"", b'{"cmd"', b'{"cmd": "events", "follow": true}\n'):
+        client = desk.connect()
+        client.sendall(data)
+        client.close()
+        desk.world.runner("a").crash()
+        desk.turn()
+        desk.turn()
+    assert desk.server.clients == {}
+
+
+def test_a_client_that_does_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A follower that reads nothing is dropped before it costs memory; the others are served."""
+    monkeypatch.setattr(control, "_BACKLOG_BYTES", 4096)
+    lazy = desk.connect()
+    desk.ask(lazy, b'{"cmd": "events", "n": 0, "follow": true}\n')
+    lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    for _ in range(3000):
+        if not desk.server.clients:
+            break
+        desk.world.runner("a").crash()
+        desk.turn()
+    assert desk.server.clients == {}
+    assert desk.ask(desk.connect(), b'{"cmd": "status"}\n')["ok"] is True
+
+
+def test_an_endless_request(desk: Desk) -> None:
+    """A request without an end is cut off."""
+    client = desk.connect()
+    client.setblocking(False)
+    for _ in range(200):
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            client.send(b"x" * 4096)
+        desk.turn()
+    assert desk.server.clients == {}
+
+
+def test_table() -> None:
+    """The table has a line for each component, and under it what went wrong."""
+    world = World()
+    supervisor = boot(world, ONE)
+    world.runner("a").crash()
+    pump(supervisor)
+    supervisor.components["a"].error = "rfork-run: no such user"
+    head, line, error = ctl.table(supervisor.status()).splitlines()
+    assert head.split()[:3] == ["NAME", "STATE", "PID"]
+    assert line.split()[:2] == ["a", "ready"]
+    assert "143 us" in line
+    assert "1 warm, 0 cold" in line
+    assert error == "a: rfork-run: no such user"
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["stop"], ["status", "x"], ["events", "-n"], ["events", "-x"], ["check", "a", "b"]]
+)
+def test_wrong_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong use is answered with the usage and status 100."""
+    assert ctl.main(words) == 100
+    assert capsys.readouterr().err.startswith("usage: koboshictl")

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""The supervisor's system calls, for real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from koboshi.journal import Console, Journal
+from koboshi.system import System
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """Linux, with a file for a console."""
+    system = System(str(tmp_path / "console"))
+    yield system
+    system.close_all()
+
+
+def test_start_time_tells_processes_apart(system: System) -> None:
+    """A process has a start time; one that has ended, also as a zombie, has none, and is not signalled."""
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"])
+    start = system.start_time(child.pid)
+    assert start > 0
+    assert system.start_before(child.pid, system.now()) == start
+    assert system.start_before(child.pid, system.now() - 3600) == 0
+    assert not system.kill(child.pid, start + 1, signal.SIGKILL)
+    assert system.kill(child.pid, start, signal.SIGKILL)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert system.start_time(child.pid) == 0
+    assert not system.kill(child.pid, start, signal.SIGKILL)
+    child.wait()
+    assert system.start_time(0) == 0
+
+
+def test_spawn(system: System, tmp_path: Path) -> None:
+    """A program starts without the caller's descriptors, and what it complains of is kept."""
+    leak = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(leak, False)
+    errors = tmp_path / "errors"
+    script = f"import os, sys; os.fstat({leak})"
+    pid = system.spawn([sys.executable, "-S", "-c", script], str(errors))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    os.close(leak)
+    assert "Bad file descriptor" in errors.read_text()
+
+
+def test_spawn_of_nothing(system: System, tmp_path: Path) -> None:
+    """A program that is not there is an error number, not an exception."""
+    assert system.spawn(["/nowhere"], str(tmp_path / "errors")) == -2
+
+
+def test_watch(system: System) -> None:
+    """The end of a watched process is told by `wait`."""
+    child = subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"])
+    if not system.watch(child.pid):
+        child.kill()
+        child.wait()
+        pytest.skip("no pidfd here")
+    assert system.wait(0) == []
+    child.kill()
+    assert system.wait(30) == [("gone", child.pid)]
+    system.unwatch(child.pid)
+    assert system.wait(0) == []
+    child.wait()
+
+
+def test_pokes(system: System, tmp_path: Path) -> None:
+    """Any number of pokes is one event; a socket file left behind is no hindrance."""
+    for path in (tmp_path / "poke", tmp_path / "control"):
+        path.touch()
+    system.listen(str(tmp_path / "poke"), str(tmp_path / "control"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        for name in (b"a", b"b"):
+            sender.sendto(name, str(tmp_path / "poke"))
+    assert system.wait(30) == [("poke", 0)]
+    assert system.wait(0) == []
+
+
+def test_replace_is_atomic(system: System, tmp_path: Path) -> None:
+    """A file is replaced as a whole; where that fails the old one stays, and it is no exception."""
+    path = str(tmp_path / "file")
+    assert system.replace(path, b"old")
+    Path(path + ".new").mkdir()
+    assert not system.replace(path, b"new")
+    assert system.read(path, 1) == (Path(path).stat().st_ino, b"ld")
+    assert system.read(str(tmp_path / "none"), 0) is None
+
+
+def test_no_console(system: System) -> None:
+    """Without a console lines are counted, and the supervisor goes on."""
+    console = Console(system)
+    console.put("koboshi/1 1 1.0 boot")
+    console.flush()
+    assert (console.lost, console.absent) == (1, True)
+
+
+def test_full_console(tmp_path: Path) -> None:
+    """A console that takes no more is waited for, and gets the rest of a line that it took a part of."""
+    fifo = tmp_path / "console"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    system = System(str(fifo))
+    console = Console(system, limit=1 << 20)
+    lines = [f"{number} " + "x" * 1500 for number in range(100)]
+    for line in lines:
+        console.put(line)
+    console.flush()
+    assert console.lines
+    received = b""
+    while console.lines:
+        received += os.read(reader, 1 << 20)
+        assert system.wait(30) == [("console", 0)]
+        console.flush()
+    received += os.read(reader, 1 << 20)
+    assert received.decode().splitlines() == lines
+    os.close(reader)
+    system.close_all()
+
+
+def test_log_is_rotated(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is renamed when it is full; its last records are found all the same."""
+    monkeypatch.setattr("koboshi.journal.LOG_BYTES", 1000)
+    (tmp_path / "console").touch()
+    journal = Journal(system, str(tmp_path / "events"), Console(system))
+    for _ in range(40):
+        journal.record("ready", {"component": "gps"})
+        journal.write()
+        assert (tmp_path / "events").stat().st_size <= 1000
+        assert journal.last() == journal.next - 1
+    assert len(journal.recent(12)) == 12
+    assert journal.recent(1)[0].startswith("koboshi/1 40 ")
+    assert journal.recent(0) == []
