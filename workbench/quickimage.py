@@ -11,7 +11,7 @@ from workbench import base, cache, kernel, layer, lines
 from workbench.images import Image
 
 # quiet: the kernel's messages stay in dmesg; errors still reach the console. A panic ends in a reboot.
-# no_timer_check: on a busy host an emulated timer can look dead for the moment in which the kernel looks at it.
+# no_timer_check: on a busy host an emulated timer can look dead when the kernel looks at it.
 APPEND = "console=ttyS0,115200 quiet panic=1 no_timer_check"
 MEMORY_MB = 256
 SMP = 2
