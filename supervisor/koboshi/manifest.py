@@ -205,6 +205,8 @@ class _Checker:
         path: Path = ("component", name)
         if not rules.NAME.fullmatch(name):
             self.wrong(path, "is no name for a component", "at most 32 of a-z, 0-9 and -, no - first")
+        if name in rules.RESERVED:
+            self.wrong(path, "is a name of the supervisor's own", "not " + ", ".join(rules.RESERVED))
         if not isinstance(table, dict):
             self.wrong(path, f"is {rules.kind_of(table)}", f"a table [component.{_key(name)}]")
             return Component(name, {"needs": ()})

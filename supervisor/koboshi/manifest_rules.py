@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+# The supervisor's own files in /run/koboshi, where each component has a folder.
+RESERVED = ("control", "events", "poke")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?", re.ASCII)
@@ -19,6 +21,7 @@ BACKENDS = ("auto", "kernel", "user")
 # Times become milliseconds in an unsigned int on their way to rfork-run.
 MAX_SECONDS = 1_000_000
 MAX_COUNT = 2**31 - 1
+MAX_VARIABLES = 64  # as many as rfork-run takes
 
 
 class RuleError(Exception):
@@ -180,6 +183,8 @@ def environment(value: object) -> dict[str, str]:
     expected = 'a table of strings, as { TZ = "UTC" }'
     if not isinstance(value, dict):
         raise RuleError(f"{kind_of(value)} where a table belongs", expected)
+    if len(value) > MAX_VARIABLES:
+        raise RuleError(f"has {len(value)} variables", f"at most {MAX_VARIABLES}")
     for key, item in value.items():
         if not VARIABLE.fullmatch(key):
             raise RuleError(

@@ -80,6 +80,12 @@ MISTAKES = {
     ),
     "a relative directory": (A + 'directory = "b"', 4, "component.a.directory", "absolute"),
     "a name": ('version = 1\n[component.Gps]\ncommand = ["/a"]', 2, "component.Gps", "no name"),
+    "a name of the supervisor's": (
+        'version = 1\n[component.poke]\ncommand = ["/a"]',
+        2,
+        "component.poke",
+        "supervisor's own",
+    ),
     "a quoted name": ('version = 1\n[component."a b"]\ncommand = ["/a"]', 2, "component.'a b'", "no name"),
     "a long name": (
         f'version = 1\n[component.{"a" * 33}]\ncommand = ["/a"]',
@@ -144,6 +150,12 @@ MISTAKES = {
         "more than",
     ),
     "a variable's name": (A + 'environment = { "A=B" = "c" }', 4, "component.a.environment", "name"),
+    "many variables": (
+        A + "environment = { " + ", ".join(f'V{n} = ""' for n in range(65)) + " }",
+        4,
+        "component.a.environment",
+        "65 variables",
+    ),
     "a variable's value": (A + "environment.A = 3", 4, "component.a.environment", "integer"),
     "NUL": ('version = 1\n[component.a]\ncommand = ["/a", "\\u0000"]', 3, "component.a.command", "NUL"),
     "a date": (A + "user = 2001-01-01", 4, "component.a.user", "date"),
