@@ -60,16 +60,19 @@ def demo(_: Context, json: str = "", smp: int = 2) -> int:
     """Boot, break everything, see it get up (--json, --smp)."""
     from workbench import demo
 
-    return demo.run(Path(json) if json else None, smp)
+    return demo.run(Path(json) if json else None, smp, backend=backend or None, plain=plain)
 
 
 @task
 @told
-def watch(_: Context, port: str = "") -> int:
-    """Live view of a console (--port /dev/ttyUSB0 or URL)."""
+def watch(
+    _: Context, port: str = "", plain: bool = False, json: bool = False, replay: str = "", svg: str = ""
+) -> int:
+    """Live view of a console (--port /dev/ttyUSB0 or URL)"""
     from workbench import watch
 
-    return watch.watch(port or None)
+    files = {"replay": Path(replay) if replay else None, "svg": Path(svg) if svg else None}
+    return watch.watch(port or None, plain=plain, json_lines=json, **files)
 
 
 @task(positional=["file"])

@@ -18,7 +18,8 @@ RECORD_START = re.compile(r"koboshi/\d+ \d+ ")
 RECORD = re.compile(r"(koboshi/1 (\d{1,18}) (\d{1,18}\.\d+) (\S+)((?: [^ *]+)*)) \*([0-9a-f]{8})")
 KERNEL_STAMP = re.compile(r"\[ *(\d+\.\d{6})\](?:\[ *[TC]\d+\])? ")
 BANNER = re.compile(r"Linux version \d+\.\d+")
-COMMAND_LINE = re.compile(r"Command line:")
+# The first is of a lower level than the second and may be missing on the console.
+COMMAND_LINE = re.compile(r"Command line:|Kernel command line:")
 SHELL_MARK = re.compile(r"@sh-[0-9a-f]{8}")
 MAX_LINE = 16384  # without a newline in so many bytes it is no console's text, and is cut
 

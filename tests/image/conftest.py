@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 SETTLE_S = 60.0
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the tests' names
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a module share a guest, so they stay on one worker."""
     for item in items:

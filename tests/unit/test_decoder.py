@@ -110,6 +110,12 @@ def test_boots_are_counted_twice() -> None:
     assert (decoder.counts.lost, decoder.counts.repeated) == (0, 0)
 
 
+def test_quiet_boot_is_counted() -> None:
+    """With fewer messages on the console another line follows the banner, and the boot counts all the same."""
+    decoder, _ = feed("[    0.000000] Linux version 6.12.1 (x)", "[    0.000000] Kernel command line: quiet")
+    assert decoder.counts.kernel_boots == 1
+
+
 def test_lost_boot_record_is_still_a_boot() -> None:
     """A reboot whose first record was lost is counted by the banner, and its records are not repetitions."""
     banner = ["[    0.000000] Linux version 6.12.1 (x)", "[    0.000000] Command line: quiet"]
