@@ -56,7 +56,7 @@ def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "") -> 
 
 @task
 @told
-def demo(_: Context, json: str = "", smp: int = 2) -> int:
+def demo(_: Context, json: str = "", smp: int = 2, backend: str = "", plain: bool = False) -> int:
     """Boot, break everything, see it get up (--json, --smp)."""
     from workbench import demo
 
@@ -68,11 +68,11 @@ def demo(_: Context, json: str = "", smp: int = 2) -> int:
 def watch(
     _: Context, port: str = "", plain: bool = False, json: bool = False, replay: str = "", svg: str = ""
 ) -> int:
-    """Live view of a console (--port /dev/ttyUSB0 or URL)"""
+    """Live view of a console (--port /dev/ttyUSB0 or URL)."""
     from workbench import watch
 
-    files = {"replay": Path(replay) if replay else None, "svg": Path(svg) if svg else None}
-    return watch.watch(port or None, plain=plain, json_lines=json, **files)
+    log, picture = (Path(name) if name else None for name in (replay, svg))
+    return watch.watch(port or None, plain=plain, json_lines=json, replay=log, svg=picture)
 
 
 @task(positional=["file"])
