@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# For the tests of rfork-run: sourced. Each runs in a folder of its own; state is "s".
+component=tool_component
+runner_pid=
+
+fail() {
+	echo "$0: $*"
+	[ -f s/events ] && cat s/events
+	exit 1
+}
+
+# start OPTIONS... -- ACTION...: rfork-run in the background
+start() {
+	options=
+	while [ "$1" != -- ]; do
+		options="$options $1"
+		shift
+	done
+	shift
+	rfork-run --name t --state s --backend "$RFORK_BACKEND" $options -- "$(command -v $component)" "$@" &
+	runner_pid=$!
+	trap 'kill -9 $runner_pid 2>/dev/null' EXIT
+}
+
+# wait_for TEXT [FILE]: an extended regular expression turns up within ten seconds
+wait_for() {
+	tries=200
+	until grep -qE -- "$1" "${2:-s/events}" 2>/dev/null; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "no '$1' in ${2:-s/events}"
+		sleep 0.05
+	done
+}
+
+# count TEXT: how many records match
+count() {
+	cat s/events.1 s/events 2>/dev/null | grep -cE -- "$1"
+}
+
+# value KEY TEXT: the key's value in the last record that matches
+value() {
+	grep -E -- "$2" s/events | tail -n 1 | sed -n "s/.* $1=\([^ ]*\).*/\1/p"
+}
+
+# finish STATUS: rfork-run ends so
+finish() {
+	wait "$runner_pid"
+	got=$?
+	trap - EXIT
+	[ "$got" = "$1" ] || fail "rfork-run ended with $got, not $1"
+}
+
+equal() {
+	[ "$1" = "$2" ] || fail "'$1' is not '$2'${3:+ ($3)}"
+}
+
+# gone PID: it is no more, within ten seconds
+gone() {
+	tries=200
+	while kill -0 "$1" 2>/dev/null; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "process $1 lives"
+		sleep 0.05
+	done
+}

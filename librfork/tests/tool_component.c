@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A component for the tests of rfork-run: does what its arguments say, one after the other.
+ *
+ *   notify:TEXT checkpoint crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
+ *   beat:MS (for ever) below:N (skip the next unless the generation is below N) listen:PORT
+ *   free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
+ */
+#include "testing.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static void notify(const char *text)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *name = getenv("NOTIFY_SOCKET");
+	int socket_fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	CHECK(socket_fd >= 0 && name && strlen(name) < sizeof address.sun_path);
+	memcpy(address.sun_path, name, strlen(name));
+	if (*name == '@')
+		address.sun_path[0] = '\0';
+	CHECK(sendto(socket_fd, text, strlen(text), 0, (struct sockaddr *)&address,
+		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) > 0);
+	close(socket_fd);
+}
+
+static void listen_on(in_port_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof address;
+	int server = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+
+	CHECK(server >= 0);
+	setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	address.sin_port = htons(port);
+	CHECK(bind(server, (struct sockaddr *)&address, size) == 0);
+	if (port) {
+		CHECK(listen(server, 8) == 0);
+		return;
+	}
+	CHECK(getsockname(server, (struct sockaddr *)&address, &size) == 0);
+	printf("%u\n", (unsigned int)ntohs(address.sin_port));
+	close(server);
+}
+
+static _Noreturn void receive(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char text[256];
+	ssize_t got;
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	CHECK(fd >= 0 && strlen(path) < sizeof address.sun_path);
+	strcpy(address.sun_path, path);
+	CHECK(bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
+	while ((got = recv(fd, text, sizeof text, 0)) >= 0)
+		dprintf(STDOUT_FILENO, "%.*s\n", (int)got, text);
+	_exit(1);
+}
+
+static void touch(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0644);
+
+	CHECK(fd >= 0);
+	close(fd);
+}
+
+static const char *after_colon(const char *action)
+{
+	const char *colon = strchr(action, ':');
+
+	return colon ? colon + 1 : "";
+}
+
+static int is(const char *action, const char *name)
+{
+	size_t length = strcspn(action, ":");
+
+	return strlen(name) == length && !strncmp(action, name, length);
+}
+
+static void beat(long ms)
+{
+	for (;;) {
+		notify("WATCHDOG=1");
+		pause_ms(ms);
+	}
+}
+
+/* How many of the next actions are to be left out. */
+static int act(const char *action)
+{
+	const char *value = after_colon(action);
+
+	if (is(action, "notify")) notify(value);
+	else if (is(action, "checkpoint")) CHECK(rfork_checkpoint() >= 0);
+	else if (is(action, "crash")) kill(getpid(), SIGSEGV);
+	else if (is(action, "abort")) abort();
+	else if (is(action, "restart")) rfork_restart();
+	else if (is(action, "exit")) _exit(atoi(value));
+	else if (is(action, "wait")) for (;;) pause();
+	else if (is(action, "ignore-term")) signal(SIGTERM, SIG_IGN);
+	else if (is(action, "say")) dprintf(STDOUT_FILENO, "%s\n", value);
+	else if (is(action, "touch")) touch(value);
+	else if (is(action, "beat")) beat(atoi(value));
+	else if (is(action, "below")) return rfork_generation() >= atoi(value);
+	else if (is(action, "listen")) listen_on((in_port_t)atoi(value));
+	else if (is(action, "free-port")) listen_on(0);
+	else if (is(action, "receive")) receive(value);
+	else if (is(action, "env")) dprintf(STDOUT_FILENO, "%s=%s\n", value, getenv(value) ? getenv(value) : "(none)");
+	else {
+		fprintf(stderr, "tool_component: what is '%s'?\n", action);
+		_exit(100);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		i += act(argv[i]);
+	return 0;
+}
