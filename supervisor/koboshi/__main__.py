@@ -7,7 +7,8 @@ import os
 import sys
 
 from koboshi.control import Server
-from koboshi.supervisor import Paths, Supervisor
+from koboshi.paths import Paths
+from koboshi.supervisor import Supervisor
 from koboshi.system import System
 
 

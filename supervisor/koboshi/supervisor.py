@@ -11,34 +11,17 @@ from __future__ import annotations
 import json
 from collections import deque
 
-from koboshi import runner_args
-from koboshi.component import AT_REST, LIVE, Component, Outbox
+from koboshi import reload, runner_args
+from koboshi.component import LIVE, Component, Outbox
 from koboshi.events import Follower
 from koboshi.journal import Console, Journal
 from koboshi.manifest import Manifest, ManifestRefusedError, decode, parse, unreadable
+from koboshi.paths import Paths
 from koboshi.system import System
 
 # Without pidfd, runners that an earlier supervisor started are looked at this often.
 LIVENESS_S = 1.0
 _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
-
-
-class Paths:
-    """Where things are."""
-
-    def __init__(self, run: str, etc: str, rfork_run: str) -> None:
-        self.run = run
-        self.manifest = etc + "/koboshi.toml"
-        self.rfork_run = rfork_run
-        self.poke = run + "/poke"
-        self.control = run + "/control"
-        self.events = run + "/events"
-        self.state = run + "/state.json"
-        self.status = run + "/status.json"
-
-    def component(self, name: str) -> str:
-        """A component's state folder."""
-        return f"{self.run}/{name}"
 
 
 class Supervisor(Outbox):
@@ -160,7 +143,7 @@ class Supervisor(Outbox):
     # The manifest
 
     def reload(self) -> list[str]:
-        """The manifest anew: refused, and nothing changes; or what differs is started, stopped, or both."""
+        """The manifest anew: its mistakes, and nothing changes; or none, and what differs is acted on."""
         manifest = self._read_manifest()
         self._use(manifest)
         return [str(e) for e in manifest.errors] if isinstance(manifest, ManifestRefusedError) else []
@@ -182,20 +165,8 @@ class Supervisor(Outbox):
             return
         self.record("manifest", {"result": "loaded", "file": manifest.file})
         old, self.manifest = self.manifest, manifest
-        for name, spec in manifest.components.items():
-            component = self.components.get(name)
-            if component is not None and old.components.get(name) == spec and component.after != "remove":
-                continue
-            needs = ",".join(spec.needs) or "-"
-            self.record("declared", {"component": name, "needs": needs})
-            if component is None:
-                self._new(name)
-            else:
-                component.spec = spec
-                _change(component)
-        for component in list(self.components.values()):
-            if component.name not in manifest.components:
-                _retire(component)
+        for name in reload.change(self, self.components, old, manifest):
+            self._new(name)
 
     def _new(self, name: str) -> None:
         """A component that this boot has not seen; its folder may hold an earlier one's log."""
@@ -203,19 +174,9 @@ class Supervisor(Outbox):
         component.since = self.now()
         self.system.make_directory(self.paths.component(name))
         self._add(component)
-        follower = self.followers[name]
-        events, _lost = follower.read()
-        component.last = follower.last
-        for event in reversed(events):
-            if event.name == "started":
-                mine = event.keys.get("boot") == self.boot and self.start_before(
-                    event.integer("runner"), event.time
-                )
-                if mine:
-                    # state.json was lost, the component was not.
-                    component.last = event.number - 1
-                    self.followers[name] = Follower(self.system, self.paths.component(name), component.last)
-                break
+        events, _lost = self.followers[name].read()
+        component.last = reload.taken_over(self, events, self.boot)
+        self._add(component)
 
     # Turns
 
@@ -438,25 +399,6 @@ class Supervisor(Outbox):
             "supervisor": {"pid": self.system.pid(), "start": self.starts, "adopted": self.adopted},
             "components": {name: component.shown() for name, component in self.components.items()},
         }
-
-
-def _change(component: Component) -> None:
-    """Its manifest has changed: what runs is stopped and started, what has ended is started."""
-    if component.state in LIVE:
-        component.by, component.after = "reload", "start"
-        if component.state != "stopping":
-            component.handle("stop")
-    elif component.state in ("ended", "given-up"):
-        component.wait()
-
-
-def _retire(component: Component) -> None:
-    """It is no longer in the manifest."""
-    component.by, component.after = "reload", "remove"
-    if component.state in AT_REST:
-        component.after = "removed"
-    elif component.state != "stopping":
-        component.handle("stop")
 
 
 def _int(value: object, default: int) -> int:

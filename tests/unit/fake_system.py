@@ -7,8 +7,9 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from koboshi.paths import Paths
 from koboshi.records import Record, find
-from koboshi.supervisor import Paths, Supervisor
+from koboshi.supervisor import Supervisor
 from koboshi.system import System
 
 RUN, ETC = "/run/koboshi", "/etc/koboshi"

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,17 @@ def test_wrong_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None
     """Wrong use is answered with the usage and status 100."""
     assert ctl.main(words) == 100
     assert capsys.readouterr().err.startswith("usage: koboshictl")
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_the_commands_find_the_package(tmp_path: Path, installed: bool) -> None:
+    """The commands run isolated, from the source tree and from elsewhere through a link, and refuse wrong use."""
+    for name in ("koboshictl", "koboshi-supervisor"):
+        script = Path(__file__).resolve().parents[2] / "supervisor" / name
+        if installed:
+            (tmp_path / name).symlink_to(script)
+            script = tmp_path / name
+        words = [sys.executable, "-ISEB", str(script), "no-such-command"]
+        ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 100
+        assert ended.stderr.startswith(f"usage: {name}")

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+"""Where the supervisor's files are (docs/supervisor.md)."""
+
+from __future__ import annotations
+
+
+class Paths:
+    """Where things are."""
+
+    def __init__(self, run: str, etc: str, rfork_run: str) -> None:
+        self.run = run
+        self.manifest = etc + "/koboshi.toml"
+        self.rfork_run = rfork_run
+        self.poke = run + "/poke"
+        self.control = run + "/control"
+        self.events = run + "/events"
+        self.state = run + "/state.json"
+        self.status = run + "/status.json"
+
+    def component(self, name: str) -> str:
+        """A component's state folder."""
+        return f"{self.run}/{name}"
