@@ -8,7 +8,6 @@ import os
 import shlex
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -31,9 +30,11 @@ BOOT_S = 120.0
 SHOW_BANNER = "loglevel=6"
 
 
-def running_note() -> Path:
-    """Says which console is open now, for `./dev watch` without --port."""
-    return cache.root() / "running.json"
+def running_notes() -> Path:
+    """A folder of notes, one for each console that is open now, for `./dev watch` without --port."""
+    folder = cache.root() / "running"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def new_log(name: str) -> Path:
@@ -105,7 +106,7 @@ class Guest:
         self._nmea_port = self.qemu.connect("nmea")
         self._nmea = NmeaPlayer(_both_ways(self._nmea_port)).start()
         self.qemu.cont()
-        self._note()
+        self._announce()
 
     def boot(self, seconds: float = BOOT_S) -> float:
         """Start, wait until all components are ready, return the seconds; BootError says how far it came."""
@@ -158,12 +159,15 @@ class Guest:
         taint = judge_taint(int(self.shell.run("cat /proc/sys/kernel/tainted").output))
         return [*found.values(), *([taint] if taint else [])]
 
-    def _note(self) -> None:
+    @property
+    def _note(self) -> Path:
+        return running_notes() / f"{self.log.stem}.json"
+
+    def _announce(self) -> None:
         note = {"pid": os.getpid(), "log": str(self.log), "image": self.image.name}
-        path = running_note()
-        new = path.with_suffix(f".{os.getpid()}")
+        new = self._note.with_suffix(".new")
         new.write_text(json.dumps(note))
-        new.replace(path)
+        new.replace(self._note)
 
     def close(self) -> None:
         """Drain the console, end QEMU, remove its sockets."""
@@ -178,12 +182,7 @@ class Guest:
             if self._console:
                 self._console.drain(limit_s=2.0)
                 self._console.close()
-            self._forget_note()
-
-    def _forget_note(self) -> None:
-        with suppress(OSError, ValueError):
-            if json.loads(running_note().read_text())["log"] == str(self.log):
-                running_note().unlink()
+            self._note.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:

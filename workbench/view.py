@@ -145,14 +145,16 @@ class View:
 
     def _events(self) -> Text:
         lines = [event_text(record) for record in list(self.model.events)[-self.events :]]
-        text = Text("\n").join(lines)
-        text.no_wrap, text.overflow = True, "ellipsis"
-        return Text("\n") + text if lines else text
+        # Set on the text that is shown: joining does not carry it over.
+        text = Text("", no_wrap=True, overflow="ellipsis")
+        for line in lines:
+            text.append("\n").append_text(line)
+        return text
 
 
 def event_text(record: Record) -> Text:
     """A record in a line, without the keys that only a program wants."""
-    hidden = ("component", "fail_us", "start_us", "backend", "boot")
+    hidden = ("component", "fail_us", "start_us", "backend", "boot", "old", "gen", "runner")
     pairs = [f"{key}={value}" for key, value in record.fields.items() if key not in hidden]
     text = Text(f"{record.time:10.3f}  ", "dim")
     text.append(f"{record.component or '-':<14} ", "bold")

@@ -111,7 +111,7 @@ def test_boots_are_counted_twice() -> None:
 
 
 def test_quiet_boot_is_counted() -> None:
-    """With fewer messages on the console another line follows the banner, and the boot counts all the same."""
+    """With fewer messages on the console another line follows the banner; the boot counts all the same."""
     banner = "[    0.000000] Linux version 6.12.1 (x)"
     decoder, _ = feed(banner, "[    0.000000] Kernel command line: quiet")
     assert decoder.counts.kernel_boots == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -105,12 +106,14 @@ def test_picture(tmp_path: Path) -> None:
 def test_nothing_to_watch(tmp_path: Path) -> None:
     """Without a port and without a running guest the error says what to do."""
     with pytest.raises(PortError, match="--port"):
-        running_log(tmp_path / "none.json")
+        running_log(tmp_path)
 
 
-def test_dead_guest_is_not_watched(tmp_path: Path) -> None:
-    """A note of a process that has gone is not taken for a running guest."""
-    note = tmp_path / "running.json"
-    note.write_text(json.dumps({"pid": 2**22 + 1, "log": "/x"}))
-    with pytest.raises(PortError):
-        running_log(note)
+def test_newest_living_guest_is_watched(tmp_path: Path) -> None:
+    """Of several notes the newest counts whose process lives; that of a killed process is forgotten."""
+    for age, (name, pid) in enumerate({"dead": 2**22 + 1, "new": os.getpid(), "old": os.getpid()}.items()):
+        note = tmp_path / f"{name}.json"
+        note.write_text(json.dumps({"pid": pid, "log": f"/{name}"}))
+        os.utime(note, (1000 - age, 1000 - age))
+    assert running_log(tmp_path) == (Path("/new"), os.getpid())
+    assert not (tmp_path / "dead.json").exists()
