@@ -37,8 +37,9 @@ KINDS = {
         _kind("request", "a request to restart", "request", "exit:85"),
         _kind("kill", "kill -9", "signal", "signal:SIGKILL"),
         _kind("hang", "a hang, the heartbeat missed", "heartbeat", "signal:SIGKILL"),
-        # Where an address space limit refuses the memory first, the tool ends as a wild pointer does.
-        _kind("leak", "memory exhaustion", "signal error", "signal:SIGKILL signal:SIGSEGV"),
+        # Where an address space limit refuses the memory first, the tool ends as a wild pointer does; and
+        # where taking it lasts longer than the heartbeat's period, the heartbeat is missed first.
+        _kind("leak", "memory exhaustion", "signal error heartbeat", "signal:SIGKILL signal:SIGSEGV"),
     )
 }
 
