@@ -78,7 +78,7 @@ def _program(*command: str | Path) -> Callable[[], str]:
 
 
 def _shellcheck() -> None:
-    """Sourced files are followed; remarks below a warning (word splitting that is meant) are left to the author."""
+    """Sourced files are followed; remarks below a warning are left to the author."""
     options = ["--external-sources", "--source-path=SCRIPTDIR", "--severity=warning", "--format=gcc"]
     scripts = repository.shell_scripts(repository.files())
     output(["shellcheck", *options, *scripts], cwd=REPOSITORY, shown=ALL)
