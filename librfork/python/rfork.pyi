@@ -8,13 +8,16 @@ _Cause = Literal["request", "error", "signal", "status", "operator", "heartbeat"
 def checkpoint() -> int:
     """From here on, a restart comes back here.
 
-    Returns 0 now, and the generation (1, 2, ...) each time the process comes back. Standard output and error are
-    flushed first; hooks of os.register_at_fork() run as around os.fork(). Raises OSError: ESRCH outside a rebootable
-    process, EBUSY with more than one thread.
+    Returns 0 now, and the generation (1, 2, ...) each time the process comes back. Standard output and
+    error are flushed first; hooks of os.register_at_fork() run as around os.fork(). Raises OSError: ESRCH
+    outside a rebootable process, EBUSY with more than one thread.
     """
 
 def restart() -> NoReturn:
-    """Ask to be restarted: this instance ends here, without `finally` or atexit. OSError ESRCH outside a rebootable process."""
+    """Ask to be restarted: this instance ends here, without `finally` or atexit.
+
+    Raises OSError ESRCH outside a rebootable process.
+    """
 
 def generation() -> int | None:
     """0 in the first instance, one more after each restart; None outside a rebootable process."""

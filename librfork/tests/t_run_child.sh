@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The component gets the environment, directory, limits, output and user that were asked for.
 . "$(dirname "$0")/run-lib.sh"
-component=sh
+component="sh"
 start --env A=1 --env B=x=y --directory / --rlimit nofile=77 --output "$PWD/out" -- \
 	-c 'echo "$A $B $(pwd) $(ulimit -n) $RFORK_GENERATION $RFORK_CAUSE"; echo oops >&2'
 finish 0

@@ -16,7 +16,7 @@ wait_for ' ready '
 kill "$runner_pid"
 finish 0
 rm -rf s
-component=sh
+component="sh"
 start --ready notify -- -c 'tool_component notify:READY=1; exec tool_component wait'
 wait_for ' ready '
 kill "$runner_pid"
