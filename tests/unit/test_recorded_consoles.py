@@ -22,6 +22,11 @@ WANTED: dict[str, tuple[Counts, dict[str, int], list[str]]] = {
         {"syslogd": 2, "httpd": 1, "gps": 2, "tide": 1, "pilot": 1},
         [],
     ),
+    "quick-6.12-kernel": (
+        Counts(records=75, repeated=1, record_boots=2, kernel_boots=2),
+        {"syslogd": 2, "httpd": 1, "gps": 2, "tide": 1, "pilot": 1},
+        [],
+    ),
     # One record broken up and whole again, one cut off by an oops, one with a wrong check.
     "handmade-oops": (
         Counts(records=6, garbled=2, lost=3, spliced=1, record_boots=1, kernel_boots=1),
