@@ -144,10 +144,13 @@ void run_group_events(struct runner *r)
 		/* What was said before the event counts before it: READY=1 and then a
 		 * checkpoint is an image that is ready. */
 		run_notes(r);
+		run_drop_notes(r, event.type == RFORK_EV_CHECKPOINT ? 0 : event.old_pid);
 		switch (event.type) {
 		case RFORK_EV_RESTART: on_restart(r, &event); break;
 		case RFORK_EV_CHECKPOINT: on_checkpoint(r, &event); break;
 		case RFORK_EV_END: on_end(r, &event); break;
 		}
 	}
+	if (!r->ended)
+		run_settle_notes(r);
 }

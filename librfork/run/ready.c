@@ -70,14 +70,33 @@ void run_notes(struct runner *r)
 	}
 }
 
-static void heed_pending(struct runner *r)
+/* Once all events have been read. A sender that is gone was a child that lived only to
+ * say it (a former instance's own words have been dropped): it speaks for this one. */
+void run_settle_notes(struct runner *r)
 {
 	unsigned int count = r->pending_count;
+	struct run_note notes[RUN_PENDING];
 
+	memcpy(notes, r->pending, sizeof notes);
 	r->pending_count = 0;
-	for (unsigned int i = 0; i < count; i++)
-		if (run_descends(r->pending[i].sender, r->pid))
-			heed(r, r->pending[i].what);
+	for (unsigned int i = 0; i < count; i++) {
+		bool gone = kill(notes[i].sender, 0) < 0 && errno == ESRCH;
+
+		if (gone || run_descends(notes[i].sender, r->pid))
+			heed(r, notes[i].what);
+		else
+			keep(r, &notes[i]);
+	}
+}
+
+void run_drop_notes(struct runner *r, pid_t sender)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < r->pending_count; i++)
+		if (r->pending[i].sender != sender)
+			r->pending[kept++] = r->pending[i];
+	r->pending_count = kept;
 }
 
 void run_instance_begun(struct runner *r)
@@ -95,7 +114,6 @@ void run_instance_begun(struct runner *r)
 		if (r->config->ready != READY_NOTIFY)
 			r->probe_at = rfork_now();
 	}
-	heed_pending(r);
 }
 
 static int connect_begin(struct runner *r)

@@ -125,6 +125,8 @@ void run_group_events(struct runner *r);
 void run_instance_begun(struct runner *r);
 void run_instance_ready(struct runner *r, uint64_t when);
 void run_notes(struct runner *r);
+void run_settle_notes(struct runner *r);
+void run_drop_notes(struct runner *r, pid_t sender);
 void run_probe(struct runner *r);
 void run_check_deadlines(struct runner *r);
 
