@@ -27,6 +27,12 @@ WANTED: dict[str, tuple[Counts, dict[str, int], list[str]]] = {
         {"syslogd": 2, "httpd": 1, "gps": 2, "tide": 1, "pilot": 1},
         [],
     ),
+    # A demo up to its reboot, at kernel level: the picture in the README is made from it.
+    "demo": (
+        Counts(records=48, repeated=2, record_boots=1, kernel_boots=1),
+        {"syslogd": 2, "httpd": 1, "gps": 2, "tide": 1, "pilot": 1},
+        [],
+    ),
     # One record broken up and whole again, one cut off by an oops, one with a wrong check.
     "handmade-oops": (
         Counts(records=6, garbled=2, lost=3, spliced=1, record_boots=1, kernel_boots=1),
