@@ -70,9 +70,9 @@ void run_notes(struct runner *r)
 	}
 }
 
-/* Once all events have been read. A sender that is gone was a child that lived only to
- * say it (a former instance's own words have been dropped): it speaks for this one. */
-void run_settle_notes(struct runner *r)
+/* Heeds what was kept from the instance that runs now, its children or, with `gone` set,
+ * senders that are no more. */
+static void heed_kept(struct runner *r, bool gone)
 {
 	unsigned int count = r->pending_count;
 	struct run_note notes[RUN_PENDING];
@@ -80,13 +80,20 @@ void run_settle_notes(struct runner *r)
 	memcpy(notes, r->pending, sizeof notes);
 	r->pending_count = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		bool gone = kill(notes[i].sender, 0) < 0 && errno == ESRCH;
+		bool no_more = gone && kill(notes[i].sender, 0) < 0 && errno == ESRCH;
 
-		if (gone || run_descends(notes[i].sender, r->pid))
+		if (no_more || run_descends(notes[i].sender, r->pid))
 			heed(r, notes[i].what);
 		else
 			keep(r, &notes[i]);
 	}
+}
+
+/* Once all events have been read. A sender that is gone was a child that lived only to
+ * say it (a former instance's own words have been dropped): it speaks for this one. */
+void run_settle_notes(struct runner *r)
+{
+	heed_kept(r, true);
 }
 
 void run_drop_notes(struct runner *r, pid_t sender)
@@ -114,6 +121,7 @@ void run_instance_begun(struct runner *r)
 		if (r->config->ready != READY_NOTIFY)
 			r->probe_at = rfork_now();
 	}
+	heed_kept(r, false);
 }
 
 static int connect_begin(struct runner *r)

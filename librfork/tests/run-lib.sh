@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 # For the tests of rfork-run: sourced. Each runs in a folder of its own; state is "s".
 component=tool_component
-runner_pid=
+runner_pid=""
+others=""
+
+# Nothing is left behind, however the test ends.
+trap 'for pid in $runner_pid $others; do kill -9 $pid 2>/dev/null; done' EXIT
 
 fail() {
 	echo "$0: $*"
@@ -19,7 +23,6 @@ start() {
 	shift
 	rfork-run --name t --state s --backend "$RFORK_BACKEND" $options -- "$(command -v $component)" "$@" &
 	runner_pid=$!
-	trap 'kill -9 $runner_pid 2>/dev/null' EXIT
 }
 
 # wait_for TEXT [FILE]: an extended regular expression turns up within ten seconds
@@ -46,7 +49,7 @@ value() {
 finish() {
 	wait "$runner_pid"
 	got=$?
-	trap - EXIT
+	runner_pid=""
 	[ "$got" = "$1" ] || fail "rfork-run ended with $got, not $1"
 }
 

@@ -3,12 +3,11 @@
 # After each event the poke socket gets the component's name; nobody there is no error.
 . "$(dirname "$0")/run-lib.sh"
 tool_component receive:poke >pokes &
-receiver=$!
+others=$!
 tries=100
 until [ -S poke ] || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.05; done
 start --poke poke -- below:1 restart exit:0
 finish 0
-trap 'kill $receiver' EXIT
 tries=100
 until [ "$(grep -cx t pokes)" = 5 ] || [ $tries = 0 ]; do tries=$((tries - 1)); sleep 0.05; done
 equal "$(grep -cx t pokes)" 5

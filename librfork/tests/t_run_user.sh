@@ -10,4 +10,3 @@ equal "$(count 'restart .*level=warm')" 2
 pid=$(value pid ' ready ')
 kill -9 "$runner_pid"
 gone "$pid"
-trap - EXIT
