@@ -3,7 +3,7 @@
  * generations and END are right, and nobody waits for it. */
 #include "testing.h"
 
-#define RESTARTS 600
+#define RESTARTS 300
 
 int main(void)
 {

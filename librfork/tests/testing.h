@@ -89,10 +89,11 @@ __attribute__((unused)) static void pause_ms(long ms)
 	nanosleep(&time, NULL);
 }
 
-/* Polls with a bound: the condition holds within ten seconds or the test fails. */
+/* Polls with a bound: the condition holds within a minute (an emulated machine with every kernel check on
+ * is slow) or the test fails. */
 #define EVENTUALLY(condition) \
 	do { \
-		int left_ = 2000; \
+		int left_ = 12000; \
 		while (!(condition) && left_--) \
 			pause_ms(5); \
 		CHECK(condition); \
