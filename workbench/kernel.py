@@ -14,7 +14,6 @@ from pathlib import Path
 from workbench import cache, kconfig, lines, patches, progress, source
 from workbench.command import logged, output, pasteable
 
-IMAGE = Path("arch/x86/boot/bzImage")
 _STEP = re.compile(r"^  [A-Z][A-Z0-9_]+ +\S")  # "  CC      kernel/fork.o"
 # Names and times of a build are not part of it: the same input gives the same kernel.
 REPRODUCIBLE = {
@@ -107,7 +106,7 @@ class Make:
         self._configure(wanted)
         kconfig.verify(self.objects / ".config", wanted)
         self._compile()
-        for name, path in {"bzImage": IMAGE, "vmlinux": Path("vmlinux"), "config": Path(".config")}.items():
+        for name, path in {"bzImage": self.line.image, "vmlinux": "vmlinux", "config": ".config"}.items():
             shutil.copyfile(self.objects / path, target / name)
         return self.commands
 

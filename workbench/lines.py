@@ -23,6 +23,8 @@ class KernelLine:
     fragments: tuple[Path, ...]  # merged over allnoconfig, in this order
     steps: int  # lines that make prints in a full build, for the first build's progress
     make_arguments: tuple[str, ...] = ()
+    image: str = "arch/x86/boot/bzImage"
+    runs_glibc: bool = True  # whether today's glibc runs there, and with it Debian's user space
 
 
 LINES = {
@@ -39,6 +41,23 @@ LINES = {
             REPOSITORY / "kernel/linux-6.12/rfork.config",
         ),
         steps=1650,
+    ),
+    "linux-2.6.23": KernelLine(
+        name="linux-2.6.23",
+        package=None,
+        package_tarball=None,
+        upstream_url="https://cdn.kernel.org/pub/linux/kernel/v2.6/linux-2.6.23.tar.bz2",
+        # As the recipes of OpenEmbedded for 2.6.23 pin it, seven of them with one value.
+        upstream_sha256="d4e67c0935ffb2a4158234bff92cc791b83177866009fc9b2214104e0038dbdb",
+        patches=REPOSITORY / "kernel/linux-2.6.23/patches/linux",
+        fragments=(
+            REPOSITORY / "board/qemu-x86/linux-2.6.23.config",
+            REPOSITORY / "kernel/linux-2.6.23/rfork.config",
+        ),
+        steps=657,
+        make_arguments=("ARCH=x86_64",),
+        image="arch/x86_64/boot/bzImage",
+        runs_glibc=False,  # it wants Linux 3.2
     ),
 }
 DEFAULT_LINE = "linux-6.12"

@@ -19,6 +19,7 @@ from workbench.errors import WorkbenchError
 from workbench.lines import KernelLine
 
 CHUNK = 1 << 20
+SUFFIXES = (".xz", ".bz2", ".gz")  # of a tarball put by hand into the cache
 
 
 class SourceError(WorkbenchError):
@@ -41,13 +42,43 @@ class Source:
 
 
 def find(line: KernelLine, given: Path | None) -> Source:
-    """The source: the one given, else the distribution's package, else kernel.org's with the pinned sum."""
+    """The source: the one given, else what is on this machine, else kernel.org's with the pinned sum."""
     if given is not None:
         return _given(given)
+    found = local(line)
+    if found is not None:
+        return found
+    return Source(_download(line), line.upstream_sha256, line.upstream_url)
+
+
+def local(line: KernelLine) -> Source | None:
+    """What needs no network: a tarball put by hand into the cache, the package's, an earlier download."""
+    if by_hand := _by_hand(line):
+        return by_hand
     if line.package_tarball is not None and line.package_tarball.exists():
         return Source(line.package_tarball, cache.file_digest(line.package_tarball), _package_version(line))
-    tarball = _download(line)
-    return Source(tarball, line.upstream_sha256, line.upstream_url)
+    downloaded = cache.root() / "download" / _download_key(line) / _download_name(line)
+    if downloaded.exists():
+        return Source(downloaded, line.upstream_sha256, line.upstream_url)
+    return None
+
+
+def by_hand_place(line: KernelLine) -> Path:
+    """Where a tarball may be put by hand, under the line's name, compressed in one of the usual ways."""
+    return cache.root() / "sources" / f"{line.name}.tar.xz"
+
+
+def _by_hand(line: KernelLine) -> Source | None:
+    """Whoever put it there chose it: another sum than the pinned one is said, not refused."""
+    for suffix in SUFFIXES:
+        path = by_hand_place(line).with_suffix(suffix)
+        if path.is_file():
+            digest = cache.file_digest(path)
+            known = digest == line.upstream_sha256
+            if not known:
+                progress.note(f"{path}: put there by hand and used as it is (SHA-256 {digest})")
+            return Source(path, digest, line.upstream_url if known else str(path))
+    return None
 
 
 def _given(path: Path) -> Source:
@@ -86,15 +117,30 @@ def _download(line: KernelLine) -> Path:
     def fetch(folder: Path) -> None:
         try:
             with urllib.request.urlopen(line.upstream_url, timeout=60) as reply:
-                _receive(line, reply, int(reply.headers.get("Content-Length") or 0), folder / "source.tar.xz")
+                length = int(reply.headers.get("Content-Length") or 0)
+                _receive(line, reply, length, folder / _download_name(line))
         except (urllib.error.URLError, OSError) as error:
             raise SourceError(
                 line.upstream_url,
                 f"cannot be fetched ({error})",
-                f"install Debian's package {line.package}, or give --linux-source TARBALL_OR_FOLDER",
+                _instead(line),
             ) from error
 
-    return cache.entry("download", line.upstream_sha256[: cache.KEY_LENGTH], fetch) / "source.tar.xz"
+    return cache.entry("download", _download_key(line), fetch) / _download_name(line)
+
+
+def _instead(line: KernelLine) -> str:
+    package = f"install Debian's package {line.package}, or " if line.package else ""
+    by_hand = f"put its tarball at {by_hand_place(line)} (or .bz2, .gz)"
+    return f"{package}give --linux-source TARBALL_OR_FOLDER, or {by_hand}"
+
+
+def _download_key(line: KernelLine) -> str:
+    return line.upstream_sha256[: cache.KEY_LENGTH]
+
+
+def _download_name(line: KernelLine) -> str:
+    return f"source.tar{Path(line.upstream_url).suffix}"
 
 
 def _receive(line: KernelLine, reply: BinaryIO, length: int, target: Path) -> None:

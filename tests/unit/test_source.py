@@ -96,3 +96,43 @@ def test_tarball_is_unpacked_without_its_top_folder(line, tarball):
     """The source's files are at the top of the tree, whatever the tarball calls its folder."""
     tree = source.unpack(source.find(line, tarball), line)
     assert (tree.source / "kernel/fork.c").read_text() == "text"
+
+
+@pytest.mark.parametrize("suffix", [".xz", ".bz2", ".gz"])
+def test_tarball_put_by_hand_into_the_cache_comes_first(line, tarball, suffix, capsys):
+    """What somebody put under the line's name is used as it is, known by its contents, and that is said."""
+    place = source.by_hand_place(line).with_suffix(suffix)
+    place.parent.mkdir()
+    place.write_bytes(tarball.read_bytes())
+    found = source.find(dataclasses.replace(line, package_tarball=tarball), None)
+    assert (found.path, found.identity) == (place, cache.file_digest(tarball))
+    assert f"{place}: put there by hand and used as it is" in capsys.readouterr().err
+    cache.clean()
+    assert place.exists()
+
+
+def test_pinned_tarball_put_by_hand_is_nothing_to_remark(line, tarball, capsys):
+    """A tarball with the pinned sum is the release, whoever brought it."""
+    place = source.by_hand_place(line)
+    place.parent.mkdir()
+    place.write_bytes(tarball.read_bytes())
+    pinned = dataclasses.replace(line, upstream_sha256=cache.file_digest(tarball))
+    assert source.find(pinned, None).description == line.upstream_url
+    assert capsys.readouterr().err == ""
+
+
+def test_local_needs_no_network(line, tarball):
+    """Without package and tarball there is no local source, and after one download there is."""
+    line = dataclasses.replace(line, upstream_sha256=cache.file_digest(tarball))
+    assert source.local(line) is None
+    found = source.find(line, None)
+    tarball.unlink()
+    assert source.local(line) == found
+
+
+def test_line_without_a_package_names_the_other_ways(line):
+    """Where no package has the source the error names the option and the place in the cache."""
+    line = dataclasses.replace(line, package=None, package_tarball=None)
+    with pytest.raises(source.SourceError, match=r"; give --linux-source .* or put its tarball at ") as raised:
+        source.find(line, None)
+    assert str(source.by_hand_place(line)) in str(raised.value)
