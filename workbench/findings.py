@@ -14,7 +14,7 @@ from workbench.decoder import Item, KernelLine, Text
 
 RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("panic", re.compile(r"Kernel panic")),
-    ("bug", re.compile(r"\bBUG:|kernel BUG at")),
+    ("bug", re.compile(r"\bBUG:|kernel BUG at|^Bad page state|^slab error in")),
     ("warning", re.compile(r"\bWARNING: ")),
     ("oops", re.compile(r"\bOops\b")),
     ("general-protection", re.compile(r"general protection")),
@@ -24,8 +24,8 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("tainted", re.compile(r"\bTainted: ")),
 )
 # For grep -E in the guest: more than RULES, never less.
-GREP = "panic|BUG|WARNING|Oops|general protection|INFO:|SAN:|Tainted:"
-USER_SPACE = re.compile(r"^traps: |segfault at ")
+GREP = "panic|BUG|Bad page|slab error|WARNING|Oops|general protection|INFO:|SAN:|Tainted:"
+USER_SPACE = re.compile(r"^traps: |segfault at |general protection rip:")  # the last one: 2.6.23
 
 # include/linux/panic.h of 6.12; an out-of-tree or staging module taints too, and the image has none
 TAINT_BITS = "PFSRMBUDAWCIOELKXTN"

@@ -24,6 +24,11 @@ from workbench.findings import judge, judge_taint
         ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "rcu-stall"),
         ("INFO: task gps:71 blocked for more than 122 seconds.", "hung-task"),
         ("Kernel panic - not syncing: Attempted to kill init!", "panic"),
+        ("WARNING: at kernel/rfork.c:100 rfork_begin()", "warning"),
+        ("Oops: 0000 [1] SMP ", "oops"),
+        ("general protection fault: 0000 [1] SMP ", "general-protection"),
+        ("Bad page state in process 't_burst'", "bug"),
+        ("slab error in kmem_cache_destroy(): cache `rfork': Can't free all objects", "bug"),
         ("CPU: 0 UID: 0 PID: 7 Comm: x Tainted: G        W          6.12.1 #1", "tainted"),
     ],
 )
@@ -39,6 +44,7 @@ def test_kernel_trouble_is_a_finding(line: str, kind: str) -> None:
     [
         "gps[71]: segfault at 0 ip 0000000000401000 sp 00007ffc error 4 in koboshi-gps[401000+1000]",
         "traps: gps[71] general protection fault ip:401000 sp:7ffc error:0 in koboshi-gps[401000+1000]",
+        "gps[71] general protection rip:401000 rsp:7ffc error:0",
         "Out of memory: Killed process 71 (gps) total-vm:1kB",
         "CPU: 0 UID: 0 PID: 7 Comm: x Not tainted 6.12.1 #1",
         "input: AT Translated Set 2 keyboard",
