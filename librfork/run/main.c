@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 
 	run_parse(&config, argc, argv);
 	run_state_open(&config);
+	run_previous_wait(&config);
 	run_log_open(&runner.log, &config);
 	runner.notify = run_notify_open(&config);
 	/* Whoever reads our standard error may go; the component stays. */

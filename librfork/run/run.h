@@ -58,6 +58,9 @@ int run_notify_open(const struct run_config *config);
 bool run_wants_notify(const struct run_config *config);
 const char *run_notify_name(void);
 
+/* previous.c */
+void run_previous_wait(const struct run_config *config);
+
 /* record.c */
 struct run_log {
 	char *path, *old_path;	/* NULL: standard error */

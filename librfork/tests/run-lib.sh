@@ -57,6 +57,13 @@ equal() {
 	[ "$1" = "$2" ] || fail "'$1' is not '$2'${3:+ ($3)}"
 }
 
+# runs PID: it is there, and not a zombie that nobody has reaped yet
+runs() {
+	case $(sed 's/.*) //; s/ .*//' "/proc/$1/stat" 2>/dev/null) in
+	'' | Z | X) return 1 ;;
+	esac
+}
+
 # gone PID: it is no more, within ten seconds
 gone() {
 	tries=200

@@ -11,7 +11,7 @@ for how in "wait" "checkpoint wait"; do
 	wait "$runner_pid" 2>/dev/null
 	start --ready notify -- notify:READY=1 wait
 	wait_for " started runner=$runner_pid "
-	kill -0 "$old" 2>/dev/null && fail "a second copy: $old lives"
+	runs "$old" && fail "a second copy: $old lives"
 	wait_for "^rfork-run/1 [3-9] .* started runner=$runner_pid "
 	kill "$runner_pid"
 	finish 0
