@@ -133,6 +133,8 @@ def test_local_needs_no_network(line, tarball):
 def test_line_without_a_package_names_the_other_ways(line):
     """Where no package has the source the error names the option and the place in the cache."""
     line = dataclasses.replace(line, package=None, package_tarball=None)
-    with pytest.raises(source.SourceError, match=r"; give --linux-source .* or put its tarball at ") as raised:
+    with pytest.raises(
+        source.SourceError, match=r"; give --linux-source .* or put its tarball at "
+    ) as raised:
         source.find(line, None)
     assert str(source.by_hand_place(line)) in str(raised.value)
