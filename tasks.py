@@ -113,6 +113,15 @@ def check(_: Context) -> int:
 
 @task
 @told
+def conformance(_: Context, line: str = "", json: str = "") -> int:
+    """Every behaviour of rfork, every kernel (--line, --json)."""
+    from workbench import conformance
+
+    return conformance.run(line, Path(json) if json else None)
+
+
+@task
+@told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     """Empty the cache (--older-than-days N)."""
     from workbench import cache
@@ -120,7 +129,7 @@ def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")
 
 
-namespace = Collection(kernel, image, boot, demo, watch, test, lint, check, clean_cache)
+namespace = Collection(kernel, image, boot, demo, watch, test, lint, check, conformance, clean_cache)
 manifests = Collection("manifest")
 manifests.add_task(check_manifest, name="check")
 namespace.add_collection(manifests)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: MIT
+"""librfork's tests, one a behaviour, under each backend on each kernel: on the host and in guests."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench import cache, layer, lines, progress, quickimage, smallimage, source, verdicts
+from workbench.command import environment, logged
+from workbench.console import Console
+from workbench.deadline import Deadline, slow_factor
+from workbench.decoder import Item, KernelLine, Text
+from workbench.errors import ConsoleClosedError, WorkbenchError
+from workbench.findings import Finding, judge, judge_taint
+from workbench.guest import Guest, new_log
+from workbench.images import Image
+from workbench.lines import KernelLine as Line
+from workbench.qemu import Options, Qemu, paste_command
+from workbench.repository import REPOSITORY
+from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
+
+HOST = "host"
+FOLDER = "/usr/lib/rfork-tests"
+RUN_S = 900.0  # one backend in a guest
+TEST_S = 60  # one test, as in run-tests
+NO_SHELL = (
+    "needs a shell, and there is none: Debian's is linked with glibc, which does not run on this kernel"
+)
+_END = re.compile(r"conformance: (user|kernel) end (-?\d+)")
+_ERROR = re.compile(r"conformance: error: .*")
+
+
+@dataclass(frozen=True)
+class Tests:
+    """librfork's tests as built: static programs and scripts in a folder."""
+
+    folder: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """All that has to be taken along."""
+        return sorted(path for path in self.folder.iterdir() if path.suffix != ".d")
+
+    @property
+    def names(self) -> list[str]:
+        """The tests, programs and scripts."""
+        return [path.name for path in self.files if path.name.startswith("t_")]
+
+    @property
+    def programs(self) -> list[Path]:
+        """The tests that need no shell."""
+        return [path for path in self.files if path.name.startswith("t_") and not path.suffix]
+
+    @property
+    def scripts(self) -> list[str]:
+        """The names of those that do."""
+        return [name for name in self.names if name.endswith(".sh")]
+
+
+def build_tests() -> Tests:
+    """Built anew where librfork has changed; under a name of this repository's."""
+    build = cache.root() / "objects" / cache.key(["conformance", str(REPOSITORY)])
+    build.mkdir(parents=True, exist_ok=True)
+    log = build / "build.log"
+    with cache.lock(f"conformance-{build.name}"):
+        log.unlink(missing_ok=True)
+        logged(["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}", "tests"], log)
+    return Tests(build / "tests/static")
+
+
+def run(kernel: str = "", json_file: Path | None = None) -> int:
+    """Print the matrix, of all kernels or of one (`host` or a line); 1 if anything failed, or nothing ran."""
+    names = [kernel] if kernel else [HOST, *sorted(lines.LINES, reverse=True)]
+    wanted = [lines.find(name) for name in names if name != HOST]
+    tests = build_tests()
+    found = on_host(tests) if HOST in names else []
+    for line in wanted:
+        found += on_line(line, tests, wanted=bool(kernel))
+    print(f"{verdicts.matrix(found)}\n{verdicts.summary(found)}")
+    if json_file:
+        json_file.write_text(verdicts.as_json(found))
+    return 1 if any(item.verdict == FAILED for item in found) else 0
+
+
+def on_host(tests: Tests) -> list[Verdict]:
+    """The user level on this machine."""
+    progress.note("conformance: user level on this machine")
+    column = Column("user", HOST)
+    limit = str(int(TEST_S * slow_factor()))
+    done = subprocess.run(
+        [tests.folder / "run-tests", "--backend", column.backend, "--limit", limit],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment(),
+    )
+    got = verdicts.from_table(done.stdout, column)
+    return verdicts.completed(got, tests.names, column, f"no verdict: {done.stderr.strip()}")
+
+
+def on_line(line: Line, tests: Tests, *, wanted: bool = False) -> list[Verdict]:
+    """Both levels in a guest with that line's kernel; without its source only if it is `wanted` by name."""
+    if not wanted and (reason := why_not(line)):
+        columns = [Column(backend, line.name) for backend in BACKENDS]
+        return [item for c in columns for item in verdicts.all_the_same(tests.names, c, NOT_RUN, reason)]
+    return in_quick_image(line, tests) if line.runs_glibc else in_small_image(line, tests)
+
+
+def why_not(line: Line) -> str:
+    """Why a line cannot be built here without fetching anything; "" if it can."""
+    # A package's line is fetched without asking: it is the one that everything else is built on.
+    if line.package is not None or source.local(line) is not None:
+        return ""
+    return f"no source of {line.name}: put its tarball at {source.by_hand_place(line)} (or .bz2, .gz)"
+
+
+def in_quick_image(line: Line, tests: Tests) -> list[Verdict]:
+    """In the image that is shipped, by the runner and shell in it."""
+    image = quickimage.build(extra={f"{FOLDER}/{path.name}": path for path in tests.files}, line=line.name)
+    found: list[Verdict] = []
+    reason = "no verdict"
+    with Guest(image) as guest:
+        try:
+            guest.boot()
+            for backend in BACKENDS:
+                found += _by_shell(guest, Column(backend, line.name))
+        except WorkbenchError as error:
+            reason = f"no verdict: {str(error).splitlines()[0]} ({guest.log})"
+    return _both(found, [*tests.names, verdicts.KERNEL_LOG], line.name, reason)
+
+
+def _by_shell(guest: Guest, column: Column) -> list[Verdict]:
+    progress.note(f"conformance: {column.backend} level on {column.kernel}")
+    limit = int(TEST_S * slow_factor())
+    command = f"sh {FOLDER}/run-tests --backend {column.backend} --limit {limit}"
+    known = set(guest.verdict())
+    text = guest.shell.run(command, RUN_S, check=False).output
+    new = set(guest.verdict()) - known
+    return [*verdicts.from_table(text, column), verdicts.of_log(new, column)]
+
+
+def _both(found: Sequence[Verdict], names: Sequence[str], kernel: str, reason: str) -> list[Verdict]:
+    """Completed for both backends, one after the other."""
+    result: list[Verdict] = []
+    for column in (Column(backend, kernel) for backend in BACKENDS):
+        own = [item for item in found if item.backend == column.backend]
+        result += verdicts.completed(own, names, column, reason)
+    return result
+
+
+@dataclass
+class Listener:
+    """Collects what tests/image/init.c says, and what the kernel says meanwhile."""
+
+    kernel: str
+    found: list[Verdict] = field(default_factory=list)
+    error: str = ""
+    ended: set[str] = field(default_factory=set)
+    _log: set[Finding] = field(default_factory=set)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to come."""
+        return bool(self.error) or len(self.ended) == len(BACKENDS)
+
+    def take(self, item: Item) -> None:
+        """For Console.listen."""
+        if isinstance(item, KernelLine | Text) and (finding := judge(item)):
+            self._log.add(finding)
+        if isinstance(item, Text):
+            self._text(item.text.strip())
+
+    def _text(self, text: str) -> None:
+        if verdict := verdicts.from_line(text, self.kernel):
+            self.found.append(verdict)
+        elif end := _END.fullmatch(text):
+            self._end(end[1], int(end[2]))
+        elif _ERROR.fullmatch(text):
+            self.error = text
+
+    def _end(self, backend: str, taint: int) -> None:
+        tainted = judge_taint(taint)
+        findings = self._log | ({tainted} if tainted else set())
+        self.found.append(verdicts.of_log(findings, Column(backend, self.kernel)))
+        self.ended.add(backend)
+        self._log = set()
+
+
+def in_small_image(line: Line, tests: Tests) -> list[Verdict]:
+    """In an image of static programs; what needs a shell is not run there."""
+    image = smallimage.build(line, tests.programs)
+    listener = Listener(line.name)
+    progress.note(f"conformance: both levels on {line.name}")
+    reason = _listen(image, listener)
+    for column in (Column(backend, line.name) for backend in BACKENDS):
+        listener.found += verdicts.all_the_same(tests.scripts, column, NOT_RUN, NO_SHELL)
+    return _both(listener.found, [*tests.names, verdicts.KERNEL_LOG], line.name, reason)
+
+
+def _listen(image: Image, listener: Listener) -> str:
+    """Boot, listen until the end; why there may be verdicts missing."""
+    deadline = Deadline(2 * RUN_S, "conformance")
+    log = new_log(image.name)
+    options = Options(catch_reboot=True, append=f"conformance_limit={int(TEST_S * slow_factor())}")
+    with Qemu(image, options) as qemu:
+        qemu.start(deadline)
+        header = f"run it by hand:\n{paste_command(image, options)}"
+        console = Console(qemu.connect("console"), log, header)
+        console.listen(listener.take)
+        try:
+            qemu.cont()
+            console.until(lambda: listener.done, deadline, "end of the tests")
+        except ConsoleClosedError:
+            return f"no verdict: the guest ended early ({log})"
+        except WorkbenchError as error:
+            return f"no verdict: {str(error).splitlines()[0]} ({log})"
+        finally:
+            console.drain(limit_s=2.0)
+            console.close()
+    return f"no verdict: {listener.error or 'its line was damaged'} ({log})"
