@@ -54,7 +54,7 @@ LINES = {
             REPOSITORY / "board/qemu-x86/linux-2.6.23.config",
             REPOSITORY / "kernel/linux-2.6.23/rfork.config",
         ),
-        steps=657,
+        steps=812,
         make_arguments=("ARCH=x86_64",),
         image="arch/x86_64/boot/bzImage",
         runs_glibc=False,  # it wants Linux 3.2

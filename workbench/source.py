@@ -47,6 +47,8 @@ def find(line: KernelLine, given: Path | None) -> Source:
         return _given(given)
     found = local(line)
     if found is not None:
+        if found.path.parent == by_hand_place(line).parent and found.identity != line.upstream_sha256:
+            progress.note(f"{found.path}: put there by hand and used as it is (SHA-256 {found.identity})")
         return found
     return Source(_download(line), line.upstream_sha256, line.upstream_url)
 
@@ -69,14 +71,12 @@ def by_hand_place(line: KernelLine) -> Path:
 
 
 def _by_hand(line: KernelLine) -> Source | None:
-    """Whoever put it there chose it: another sum than the pinned one is said, not refused."""
+    """Whoever put it there chose it: another sum than the pinned one is no error, but `find` says it."""
     for suffix in SUFFIXES:
         path = by_hand_place(line).with_suffix(suffix)
         if path.is_file():
             digest = cache.file_digest(path)
             known = digest == line.upstream_sha256
-            if not known:
-                progress.note(f"{path}: put there by hand and used as it is (SHA-256 {digest})")
             return Source(path, digest, line.upstream_url if known else str(path))
     return None
 
