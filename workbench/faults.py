@@ -102,7 +102,7 @@ def plan(components: list[Traits]) -> list[Fault]:
 
 
 def _pass_probation(guest: Guest, name: str) -> None:
-    """Let the instance run longer than restart.probation_s: one that fails within it is rightly started cold."""
+    """Let the instance outlive restart.probation_s: one that fails within it is rightly started cold."""
     enough = int(guest.model.components[name].since + PROBATION_S) + 1
     guest.shell.run(f"until [ $(cut -d. -f1 /proc/uptime) -ge {enough} ]; do usleep 50000; done")
 
