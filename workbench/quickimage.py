@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from workbench import base, cache, kernel, layer, lines
+from workbench import manifest as manifests
 from workbench.images import Image
 
 # quiet: the kernel's messages stay in dmesg; errors still reach the console. A panic ends in a reboot.
@@ -27,11 +28,13 @@ def build(
     """The image with this manifest (default: the demo's), all from the cache where nothing has changed.
 
     `extra` are more files of the image: an absolute path there, and a file here or its contents; what is
-    executable here is so there.
+    executable here is so there. A wrong manifest is refused.
     """
+    chosen = manifest or layer.MANIFEST
+    manifests.refuse_wrong(chosen)  # before the minutes that the rest may take
     built = kernel.build(line, linux_source)
     first = base.build()
-    second = layer.build(first, manifest or layer.MANIFEST, extra or {})
+    second = layer.build(first, chosen, extra or {})
 
     def join(folder: Path) -> None:
         # The kernel unpacks one archive after the other. Uncompressed: QEMU loads it at once, an emulated CPU
