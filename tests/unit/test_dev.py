@@ -17,10 +17,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def dev(*arguments, cwd=REPOSITORY, **environment):
+def dev(*arguments, cwd=REPOSITORY, program=None, **environment):
     """Run ./dev with the cache that these tests run from."""
-    command = [str(REPOSITORY / "dev"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment})
+    return run(arguments, {**os.environ, **environment}, cwd, program)
+
+
+def run(arguments, environment, cwd=REPOSITORY, program=None):
+    """Run ./dev, or what else is to be run as it, in this environment and no other."""
+    command = [str(program or REPOSITORY / "dev"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=environment)
 
 
 def test_alone_it_lists_the_tasks():
@@ -60,6 +65,57 @@ def test_wrong_option_of_a_task_is_told_in_a_line():
     assert done.returncode == 1
     assert "no such kernel line; there is linux-2.6.23, linux-6.12" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_manifest_alone_says_how_to_go_on():
+    """Half of a task's name is answered with the whole of it."""
+    done = dev("manifest")
+    assert done.returncode == 1
+    assert "./dev manifest check FILE" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["two words", "a:b", "a\ttab"])
+def test_folder_that_nothing_can_be_built_in_is_refused(tmp_path, name):
+    """White space or a colon in the path of the checkout or the cache is refused in one line."""
+    copy, cache = tmp_path / name / "dev", tmp_path / name / "cache"
+    copy.parent.mkdir()
+    shutil.copy(REPOSITORY / "dev", copy)
+    for program, environment, what in (
+        (copy, {}, "checkout"),
+        (None, {"KOBOSHI_CACHE": str(cache)}, "cache"),
+    ):
+        done = dev(program=program, **environment)
+        assert done.returncode == 1
+        assert f"white space or a colon in the path of the {what}" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert not cache.exists()
+
+
+def test_cache_by_another_name_is_refused_for_what_it_is(tmp_path):
+    """A symbolic link does not hide white space from make."""
+    (tmp_path / "two words").mkdir()
+    (tmp_path / "link").symlink_to("two words")
+    done = dev(KOBOSHI_CACHE=str(tmp_path / "link"))
+    assert done.returncode == 1
+    assert "in the path of the cache" in done.stderr
+
+
+def test_called_through_a_symbolic_link(tmp_path):
+    """A link to ./dev somewhere else, as in ~/bin, works."""
+    (tmp_path / "koboshi").symlink_to(REPOSITORY / "dev")
+    done = dev("--list", program=tmp_path / "koboshi", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "demo" in done.stdout
+
+
+def test_without_home_the_cache_must_be_named():
+    """Without $HOME it runs with a named cache, and asks for one where there is none."""
+    without = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    assert run(["--list"], without).returncode == 0
+    del without["KOBOSHI_CACHE"]
+    done = run(["--list"], without)
+    assert done.returncode == 1
+    assert "KOBOSHI_CACHE=/a/folder names the cache" in done.stderr
 
 
 def test_half_made_environment_is_not_used(tmp_path):
