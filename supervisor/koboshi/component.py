@@ -240,10 +240,18 @@ class Component:
 
     # Ends
 
+    @property
+    def ended_well(self) -> bool:
+        """Whether the component has ended by itself and with status 0.
+
+        rfork-run says `exit` of every end that its `--on` does not restart after, a crash included.
+        """
+        return self.reason == "exit" and self.status == "exit:0"
+
     def runner_gone(self) -> None:
         """The runner has ended, and all that it wrote has been taken over."""
         self.forget_runner()
-        if self.reason == "exit":
+        if self.ended_well:
             self.enter("ended")
         else:
             self.cold_start()

@@ -93,6 +93,17 @@ def test_a_normal_end_is_an_end(world: World) -> None:
     assert states(supervisor) == {"a": "ended", "b": "ready", "c": "ready"}
 
 
+@pytest.mark.parametrize("status", ["exit:3", "signal:SIGKILL"])
+def test_a_crash_is_no_normal_end(world: World, status: str) -> None:
+    """A component that fails in a way that restart.on leaves out is started anew, and satisfies nothing."""
+    world.slow = {"a"}
+    supervisor = boot(world, CHAIN)
+    world.runner("a").finish("exit", status)
+    pump(supervisor)
+    assert states(supervisor) == {"a": "restarting", "b": "waiting", "c": "waiting"}
+    assert world.records()[-1].event == "cold"
+
+
 def test_cold_back_off_and_given_up(world: World) -> None:
     """After its runner has ended a component is started anew with a growing delay, then given up."""
     supervisor = boot(world, ONE)
