@@ -15,3 +15,12 @@ def test_reboot_is_counted(guest: Guest) -> None:
     assert guest.model.boot_id != first
     assert guest.model.settled()
     assert counts.lost == 0
+
+
+def test_reboot_is_no_failure(guest: Guest) -> None:
+    """On the way down every component is stopped by the shutdown, and none is taken for dead."""
+    guest.reboot()
+    events = list(guest.model.events)
+    stopped = {r.component for r in events if r.event == "stopped" and r.fields.get("by") == "shutdown"}
+    assert stopped == set(guest.model.components)
+    assert not {"cold", "given-up"} & {r.event for r in events}
