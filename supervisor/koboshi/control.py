@@ -100,7 +100,9 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
     if command == "reload":
         errors = supervisor.reload()
         supervisor.settle()
-        return {"ok": False, "error": "the manifest is refused", "errors": errors} if errors else {"ok": True}
+        if errors:
+            return {"ok": False, "error": "the manifest is refused", "errors": errors}
+        return _held(supervisor) or {"ok": True}
     if not isinstance(command, str) or command not in _WISHES:
         return _refusal(f"unknown command {command!r}; one of status, events, reload, " + ", ".join(_WISHES))
     component = supervisor.components.get(name) if isinstance(name, str) else None
@@ -113,7 +115,14 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
         return _refusal(f"{component.name} is {component.state}")
     component.handle(wish)
     supervisor.settle()
-    return {"ok": True, "state": component.state}
+    return _held(supervisor) or {"ok": True, "state": component.state}
+
+
+def _held(supervisor: Supervisor) -> dict[str, object] | None:
+    """The reply to a wish that could not be committed."""
+    if supervisor.retry_at is None:
+        return None
+    return _refusal(f"{supervisor.paths.state} cannot be written (is /run full?): done as soon as it can")
 
 
 def _refusal(text: str) -> dict[str, object]:

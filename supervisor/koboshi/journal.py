@@ -11,6 +11,8 @@ from koboshi.system import System
 LOG_BYTES = 1 << 20
 CONSOLE_BYTES = 64 << 10
 _TAIL = 16 << 10
+# As many records wait for a commit that succeeds; older ones are given up, and their numbers are missing.
+_HELD = 1000
 
 
 class Console:
@@ -67,6 +69,10 @@ class Journal:
         when = self.system.now() if time is None else time
         self.pending.append(records.encode(self.next, when, event, keys))
         self.next += 1
+
+    def hold(self) -> None:
+        """The commit has failed: its records wait for the next one."""
+        del self.pending[:-_HELD]
 
     def write(self) -> list[str]:
         """Log first, then console; the caller has committed `pending` and `next` before."""

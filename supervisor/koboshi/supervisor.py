@@ -21,6 +21,8 @@ from koboshi.system import System
 
 # Without pidfd, runners that an earlier supervisor started are looked at this often.
 LIVENESS_S = 1.0
+# A commit that failed, on a full /run, is tried again this soon.
+COMMIT_RETRY_S = 1.0
 _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 
 
@@ -44,6 +46,8 @@ class Supervisor(Outbox):
         self.all_ready = False
         self.shutting_down = False
         self.next_look: float | None = None
+        # When a commit that failed is tried again; None: all that was decided has been committed.
+        self.retry_at: float | None = None
 
     # Outbox
 
@@ -216,6 +220,8 @@ class Supervisor(Outbox):
         ]
         if self.next_look is not None:
             deadlines.append(self.next_look)
+        if self.retry_at is not None:
+            deadlines.append(self.retry_at)
         return max(0.0, min(deadlines) - self.now()) if deadlines else None
 
     def _held(self, component: Component) -> bool:
@@ -260,7 +266,12 @@ class Supervisor(Outbox):
                 self.spawn(component)
             return
         self.system.unwatch(component.runner)
-        component.handle("gone")
+        if self.shutting_down and component.state != "stopping" and not component.ended_well:
+            # Whoever shuts down may have told the runner to stop before we did: that is no failure.
+            component.by, component.after = "shutdown", "start"
+            component.halted()
+        else:
+            component.handle("gone")
 
     def _note_exit(self, component: Component, status: int) -> None:
         if status in (100, 111):
@@ -281,8 +292,10 @@ class Supervisor(Outbox):
             self._stop_in_order()
             self._remove()
             self._note_all_ready()
-            self.commit()
-            if not self.actions and not self.journal.pending:
+            # At a shutdown no successor of this boot would be misled, and what holds the space may be ended.
+            if not self.commit() and not self.shutting_down:
+                return
+            if not self.actions and (not self.journal.pending or self.retry_at is not None):
                 return
             while self.actions:
                 self._act()
@@ -341,6 +354,9 @@ class Supervisor(Outbox):
             return
         if component is None or component.state != "starting" or component.spec is None:
             return
+        if component.runner:
+            # Held back, stopped and started again: wanted twice, started once.
+            return
         directory = self.paths.component(component.name)
         self.system.make_directory(directory)
         argv = runner_args.arguments(component.spec, self.paths.rfork_run, directory, self.paths.poke)
@@ -355,8 +371,11 @@ class Supervisor(Outbox):
 
     # What is written
 
-    def commit(self) -> None:
-        """state.json if anything has changed, then the records, then status.json."""
+    def commit(self) -> bool:
+        """state.json if anything has changed, then the records, then status.json.
+
+        False if state.json could not be written: then there are no records, and nothing may be done yet.
+        """
         components = {name: c.kept() for name, c in self.components.items()}
         state = {
             "version": 1,
@@ -370,14 +389,19 @@ class Supervisor(Outbox):
         }
         text = json.dumps(state)
         if text == self.committed:
-            return
-        self.system.replace(self.paths.state, text.encode())
+            return True
+        if not self.system.replace(self.paths.state, text.encode()):
+            self.journal.hold()
+            self.retry_at = self.now() + COMMIT_RETRY_S
+            return False
+        self.retry_at = None
         lines = self.journal.write()
         self.published += lines
         self._count_lost()
         self.system.replace(self.paths.status, json.dumps(self.status()).encode(), durable=False)
         # Without its pending lines, so that their having been written is no change.
         self.committed = json.dumps({**state, "pending": []})
+        return True
 
     def _console_ready(self) -> None:
         self.journal.console.flush()

@@ -33,6 +33,7 @@ class System:
         self.clients: dict[int, socket.socket] = {}
         self.clients_waiting: set[int] = set()
         self.pidfds: dict[int, int] = {}
+        self.failed: set[str] = set()  # files whose replacement failed the last time
         self.wakeup, self.wakeup_end = os.pipe()
         for fd in (self.wakeup, self.wakeup_end):
             os.set_blocking(fd, False)
@@ -101,14 +102,27 @@ class System:
         """Write a new file and rename it into place: a reader sees the old one or the new one."""
         try:
             with open(path + ".new", "wb", buffering=0) as file:
-                file.write(data)
+                if file.write(data) != len(data):
+                    # A file system that is almost full takes a part, without an error.
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 if durable:
                     os.fsync(file.fileno())
             os.rename(path + ".new", path)
         except OSError as error:
-            self.complain(f"{path}: {error.strerror}")
+            self._give_back(path + ".new")
+            if path not in self.failed:
+                self.failed.add(path)
+                self.complain(f"{path}: {error.strerror}")
             return False
+        self.failed.discard(path)
         return True
+
+    def _give_back(self, path: str) -> None:
+        # Half a new file is of no use, and takes space that the next attempt needs.
+        try:
+            os.unlink(path)
+        except OSError:
+            pass
 
     def append(self, path: str, data: bytes) -> bool:
         """One write(2) at the end."""

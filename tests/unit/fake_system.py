@@ -103,6 +103,7 @@ class World:
         self.console = b""
         self.console_takes = 1 << 30
         self.no_rfork_run = False
+        self.full = False
         self.sigkilled: list[int] = []
         self.slow: set[str] = set()
         self.stubborn: set[str] = set()
@@ -200,8 +201,9 @@ class FakeSystem(System):
 
     def replace(self, path: str, data: bytes, durable: bool = True) -> bool:
         self.changes()
-        self.world.write(path, data)
-        return True
+        if not self.world.full:
+            self.world.write(path, data)
+        return not self.world.full
 
     def append(self, path: str, data: bytes) -> bool:
         self.changes()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from koboshi.control import answer
@@ -367,6 +368,71 @@ def test_shutdown_in_reverse_order(world: World) -> None:
     stopped = [record.component for record in world.records() if record.event == "stopped"]
     assert stopped == ["c", "b", "a"]
     assert states(boot(world)) == {"a": "ready", "b": "ready", "c": "ready"}
+
+
+def test_a_runner_stopped_by_the_shutdown_itself(world: World) -> None:
+    """Where a power-off sends SIGTERM to everything at once, a runner that ends first is no failure."""
+    supervisor = boot(world, CHAIN)
+    for name in "abc":
+        world.runner(name).signal(signal.SIGTERM)
+    supervisor.turn([("signal", signal.SIGTERM), ("signal", signal.SIGCHLD)])
+    pump(supervisor)
+    assert supervisor.done()
+    assert [world.names(name)[-1] for name in "abc"] == ["stopped"] * 3
+    assert not {"cold", "given-up"} & {record.event for record in world.records()}
+
+
+def test_a_runner_that_somebody_stops(world: World) -> None:
+    """A SIGTERM to one runner alone is nobody's wish: the component is started anew."""
+    supervisor = boot(world, ONE)
+    world.runner("a").signal(signal.SIGTERM)
+    pump(supervisor)
+    assert states(supervisor) == {"a": "restarting"}
+
+
+def test_nothing_is_done_before_it_is_committed(world: World) -> None:
+    """On a full /run a wish is refused and held back, and carried out once there is space again."""
+    supervisor = boot(world, ONE)
+    world.full = True
+    before = len(world.records())
+    assert "cannot be written" in str(answer(supervisor, "stop", "a")["error"])
+    pump(supervisor)
+    sleep(supervisor, 3)
+    assert world.runner("a").alive
+    assert len(world.records()) == before
+    world.full = False
+    sleep(supervisor, 2)
+    assert states(supervisor) == {"a": "stopped"}
+    assert world.names("a")[-3:] == ["stopping", "end", "stopped"]
+    assert supervisor.timeout() is None
+
+
+def test_held_back_starts_are_one(world: World) -> None:
+    """A start that was held back, taken back and wanted again starts one runner."""
+    supervisor = boot(world, ONE)
+    answer(supervisor, "stop", "a")
+    pump(supervisor)
+    world.full = True
+    for wish in ("start", "stop", "start"):
+        answer(supervisor, wish, "a")
+        pump(supervisor)
+        # Its runner never began: noticed at the next look.
+        supervisor.catch_up()
+        supervisor.settle()
+    world.full = False
+    sleep(supervisor, 10)
+    assert states(supervisor) == {"a": "ready"}
+    assert len(world.runners) == 2
+
+
+def test_shutdown_with_a_full_disk(world: World) -> None:
+    """A shutdown does not wait for space."""
+    supervisor = boot(world, CHAIN)
+    world.full = True
+    supervisor.turn([("signal", signal.SIGTERM)])
+    pump(supervisor)
+    assert supervisor.done()
+    assert not any(runner.alive for runner in world.runners.values())
 
 
 def test_no_wake_ups_when_nothing_happens(world: World) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -92,6 +93,20 @@ def test_replace_is_atomic(system: System, tmp_path: Path) -> None:
     assert not system.replace(path, b"new")
     assert system.read(path, 1) == (Path(path).stat().st_ino, b"ld")
     assert system.read(str(tmp_path / "none"), 0) is None
+
+
+def test_replace_on_a_full_file_system(system: System, tmp_path: Path) -> None:
+    """A file that cannot be written whole stays what it was; nothing is left of the attempt."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        assert not system.replace(str(path), bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == ["file"]
+    assert path.read_bytes() == b"old"
 
 
 def test_no_console(system: System) -> None:
