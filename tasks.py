@@ -9,6 +9,7 @@ from pathlib import Path
 
 from invoke import Collection, Context, Exit, task
 
+from workbench import ending
 from workbench.errors import WorkbenchError
 
 
@@ -17,10 +18,13 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(body)
     def run(*arguments: object, **options: object) -> None:
+        ending.unwind_on_signals()
         try:
             status = body(*arguments, **options)
         except WorkbenchError as error:
             raise Exit(f"dev: {error}", code=1) from error
+        except KeyboardInterrupt:
+            raise Exit("dev: interrupted", code=ending.INTERRUPTED) from None
         if status:
             raise Exit(code=status)
 

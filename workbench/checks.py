@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -146,8 +147,13 @@ def _pytest(arguments: Sequence[str]) -> tuple[int, str]:
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            if held:
-                print(held, flush=True)
-            held = line.rstrip("\n")
+        try:
+            for line in process.stdout:
+                if held:
+                    print(held, flush=True)
+                held = line.rstrip("\n")
+        except SystemExit:  # a signal for us alone: as after Ctrl-C, pytest ends the guests of its tests
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            raise
     return process.returncode, held

@@ -96,9 +96,13 @@ def logged(
             raise MissingProgramError(str(arguments[0])) from error
         with process:  # Ctrl-C reaches the whole foreground group; this waits for the end of it
             assert process.stdout is not None
-            for line in process.stdout:
-                file.write(line)
-                on_line(line.decode(errors="replace").rstrip("\n"))
+            try:
+                for line in process.stdout:
+                    file.write(line)
+                    on_line(line.decode(errors="replace").rstrip("\n"))
+            except SystemExit:  # a signal for us alone: it does not know that nobody waits for it any more
+                process.terminate()
+                raise
     if process.returncode:
         raise CommandError(
             pasteable(arguments, cwd), process.returncode, tail(log.read_text(errors="replace")), log

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from workbench import cache
+from workbench import cache, progress
 from workbench.console import Console, Listener
 from workbench.deadline import Deadline
 from workbench.decoder import KERNEL_STAMP, KernelLine
@@ -92,6 +92,8 @@ class Guest:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
+        if kind in (KeyboardInterrupt, SystemExit) and self.started:
+            progress.note(f"ended while the guest was running; the whole console: {self.log}")
         self.close()
 
     def start(self, deadline: Deadline) -> None:

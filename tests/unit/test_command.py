@@ -42,3 +42,22 @@ def test_failure_names_the_log(tmp_path):
         logged(["sh", "-c", "seq 100; false"], tmp_path / "log")
     assert raised.value.log == tmp_path / "log"
     assert raised.value.output.splitlines()[-1] == "  | 100"
+
+
+UNTIL_TOLD = """
+trap 'echo ended >"$0"; exit' TERM
+echo ready
+n=0
+while [ $n -lt 200 ]; do sleep 0.1; n=$((n + 1)); done
+"""
+
+
+def test_our_own_end_is_the_programs(tmp_path):
+    """A signal that ends us ends the program too, instead of waiting until it is through."""
+
+    def end(line):
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        logged(["sh", "-c", UNTIL_TOLD, tmp_path / "ended"], tmp_path / "log", on_line=end)
+    assert (tmp_path / "ended").exists()

@@ -159,3 +159,38 @@ def test_killed_host(stand_in: Path, number: signal.Signals) -> None:
     if Path(folder).exists():
         Path(folder, "errors").unlink()
         Path(folder).rmdir()
+
+
+GUEST = """
+import time
+from workbench import ending
+from workbench.deadline import Deadline
+from workbench.guest import Guest
+from tests.unit.test_qemu import IMAGE
+ending.unwind_on_signals()
+with Guest(IMAGE) as guest:
+    guest.start(Deadline(20))
+    print(guest.qemu.pid, guest.qemu.folder, guest.log, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=["term", "hup", "int"])
+def test_ended_host(stand_in: Path, tmp_path: Path, number: signal.Signals) -> None:
+    """A signal to end leaves no process, sockets or note of a running guest, and the log's path is told."""
+    cache = tmp_path / "cache"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'supervisor'}", "KOBOSHI_CACHE": str(cache)}
+    with subprocess.Popen(
+        [sys.executable, "-c", GUEST], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment, text=True,
+    ) as host:  # fmt: skip
+        assert host.stdout is not None
+        pid, folder, log = host.stdout.readline().split()
+        assert list((cache / "running").iterdir())
+        host.send_signal(number)
+        _, told = host.communicate(timeout=20)
+    assert host.returncode == (-number if number == signal.SIGINT else 128 + number)
+    assert f"the whole console: {log}" in told
+    assert gone(int(pid))
+    assert not Path(folder).exists()
+    assert list((cache / "running").iterdir()) == []

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""How a task ends."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from invoke import Exit
+
+from tasks import told
+from workbench import ending
+from workbench.errors import WorkbenchError
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task changes what signals do to its process, which here runs other tests too."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+
+def ended(failure: BaseException) -> Exit:
+    """What invoke gets of a task that ends so."""
+
+    def body() -> int:
+        raise failure
+
+    with pytest.raises(Exit) as caught:
+        told(body)()
+    return caught.value
+
+
+def test_failure_is_told_in_a_line() -> None:
+    """A failure of the workbench is a message and exit status 1."""
+    failed = ended(WorkbenchError("no such thing"))
+    assert (failed.code, failed.message) == (1, "dev: no such thing")
+
+
+def test_ctrl_c_says_so() -> None:
+    """Ctrl-C ends with a word and with the exit status that shells know it by."""
+    interrupted = ended(KeyboardInterrupt())
+    assert (interrupted.code, interrupted.message) == (130, "dev: interrupted")
+
+
+def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under nohup the end of a terminal is nothing."""
+    handled = []
+    monkeypatch.setattr(signal, "signal", lambda number, _: handled.append(number))
+    monkeypatch.setattr(
+        signal, "getsignal", lambda number: signal.SIG_IGN if number == signal.SIGHUP else signal.SIG_DFL
+    )
+    ending.unwind_on_signals()
+    assert handled == [signal.SIGTERM]
