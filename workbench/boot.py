@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.deadline import Deadline
-from workbench.errors import ConsoleClosedError
+from workbench.errors import ConsoleClosedError, WorkbenchError
 from workbench.guest import Guest
 from workbench.images import Image
 from workbench.qemu import Options
@@ -30,18 +30,27 @@ def boot(
     image: Image | None = None,
 ) -> int:
     """Build the image (with another manifest, if given) and run it until Ctrl-] or its end."""
+    options = Options(smp=smp, memory_mb=memory_mb)
+    keyboard = _terminal()
     if image is None:
         from workbench import quickimage  # the builders are not needed for an image that is there
 
         image = quickimage.build(manifest)
-    with Guest(image, Options(smp=smp, memory_mb=memory_mb)) as guest:
+    with Guest(image, options) as guest:
         print(f"Ctrl-] ends it; in another terminal: ./dev watch. The log: {guest.log}\r")
         guest.start(Deadline(START_S))
-        with raw_terminal(sys.stdin.fileno()):
+        with raw_terminal(keyboard):
             guest.console.raw = lambda data: _all(sys.stdout.fileno(), data)
-            attach(guest, sys.stdin.fileno())
+            attach(guest, keyboard)
         print()
     return 0
+
+
+def _terminal() -> int:
+    """Standard input's descriptor; Python has no sys.stdin where it was closed."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise WorkbenchError("boot: standard input is no terminal; it needs one, for the guest's console")
+    return sys.stdin.fileno()
 
 
 def attach(guest: Guest, keyboard: int) -> None:
@@ -61,10 +70,7 @@ def attach(guest: Guest, keyboard: int) -> None:
 
 @contextmanager
 def raw_terminal(descriptor: int) -> Iterator[None]:
-    """No echo, line editing or signals from keys: all of that is the guest's. Only for a terminal."""
-    if not os.isatty(descriptor):
-        yield
-        return
+    """No echo, line editing or signals from keys: all of that is the guest's."""
     before = termios.tcgetattr(descriptor)
     try:
         tty.setraw(descriptor)

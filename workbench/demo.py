@@ -34,11 +34,11 @@ def run(
     `json` is a file for the summary, `backend` (user, kernel) the level of rfork where the image's default
     is not wanted.
     """
-    image = image or _build()
     # The kernel hands what it does not know to init as environment, init to the supervisor,
     # that to the runners.
     append = f"RFORK_BACKEND={backend}" if backend else ""
-    with Guest(image, Options(smp=smp, append=append)) as guest:
+    options = Options(smp=smp, append=append)
+    with Guest(image or _build(), options) as guest:
         with _presenter(guest, plain) as presenter:
             result = Demo(guest, presenter.say).run()
         summary.print_summary(result, sys.stdout)

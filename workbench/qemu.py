@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 from workbench.deadline import Deadline
-from workbench.errors import BootError, PortError, QmpError
+from workbench.errors import BootError, PortError, QmpError, WorkbenchError
 from workbench.images import Image
 from workbench.qmp import Qmp
 from workbench.transport import UnixSocket
@@ -37,6 +37,12 @@ class Options:
     append: str = ""  # added to the image's
     catch_reboot: bool = False  # a reboot ends QEMU
     accel: str = "tcg"  # "kvm" only where a probe guest has booted under a time limit
+
+    def __post_init__(self) -> None:
+        """None is the image's; no other number stands for it."""
+        for what, number, unit in (("smp", self.smp, "CPU"), ("memory-mb", self.memory_mb, "MB")):
+            if number is not None and number < 1:
+                raise WorkbenchError(f"--{what} {number}: no machine has that; at least 1 {unit}")
 
 
 def machine(image: Image, options: Options) -> list[str]:

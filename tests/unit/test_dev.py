@@ -74,6 +74,27 @@ def test_manifest_alone_says_how_to_go_on():
     assert "./dev manifest check FILE" in done.stderr
 
 
+@pytest.mark.parametrize("task", ["demo", "boot"])
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_number_of_cpus_that_no_machine_has_is_refused(task, number):
+    """A demo or a guest on no CPU is refused in a line, instead of run on another number."""
+    done = dev(task, f"--smp={number}")
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"dev: --smp {number}: no machine has that; at least 1 CPU"
+
+
+@pytest.mark.parametrize("redirection", ["</dev/null", "<&-"])
+def test_boot_needs_a_terminal(redirection):
+    """Without a terminal for the guest's console, boot says so before it builds or starts anything."""
+    done = run(
+        ["-c", f'exec "$0" boot {redirection}', str(REPOSITORY / "dev")], os.environ, program="/bin/sh"
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "dev: boot: standard input is no terminal; it needs one, for the guest's console"
+    )
+
+
 @pytest.mark.parametrize("name", ["two words", "a:b", "a\ttab"])
 def test_folder_that_nothing_can_be_built_in_is_refused(tmp_path, name):
     """White space or a colon in the path of the checkout or the cache is refused in one line."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from workbench.deadline import Deadline
-from workbench.errors import BootError, QmpError
+from workbench.errors import BootError, QmpError, WorkbenchError
 from workbench.images import Image
 from workbench.qemu import PROGRAM, Options, Qemu, command_line, paste_command
 from workbench.transport import process_alive
@@ -85,6 +85,13 @@ def test_options_win_over_the_image(tmp_path: Path) -> None:
     assert line[line.index("-m") + 1] == "64"
     assert line[line.index("-append") + 1] == "console=ttyS0 quiet x=1"
     assert "-no-reboot" in line
+
+
+@pytest.mark.parametrize("wrong", [{"smp": 0}, {"smp": -2}, {"memory_mb": 0}])
+def test_no_machine_is_that_small(wrong: dict[str, int]) -> None:
+    """Less than one CPU or one megabyte is refused, and does not become the image's number."""
+    with pytest.raises(WorkbenchError, match="at least 1 "):
+        Options(**wrong)  # type: ignore[arg-type]
 
 
 def test_command_for_people() -> None:
