@@ -32,7 +32,8 @@ static void take_signals(sigset_t *original)
 
 static uint64_t earliest(const struct runner *r)
 {
-	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by };
+	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
+					r->look_at };
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
@@ -43,10 +44,11 @@ static uint64_t earliest(const struct runner *r)
 
 static void sleep_until_something(struct runner *r, const sigset_t *mask)
 {
-	struct pollfd waiting[3] = {
+	struct pollfd waiting[4] = {
 		{ .fd = r->rfd, .events = POLLIN },
 		{ .fd = r->notify, .events = POLLIN },
 		{ .fd = r->probe, .events = POLLOUT },
+		{ .fd = r->output, .events = POLLIN },
 	};
 	struct timespec left = { 0 };
 	uint64_t deadline = earliest(r), now = rfork_now();
@@ -55,8 +57,12 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		left.tv_sec = (time_t)((deadline - now) / 1000000000);
 		left.tv_nsec = (long)((deadline - now) % 1000000000);
 	}
-	if (ppoll(waiting, 3, deadline ? &left : NULL, mask) > 0 && waiting[2].revents)
+	if (ppoll(waiting, 4, deadline ? &left : NULL, mask) <= 0)
+		return;
+	if (waiting[2].revents)
 		run_probe(r);
+	if (waiting[3].revents)
+		run_output_written(r);
 }
 
 static void heed_signals(struct runner *r)
@@ -85,6 +91,7 @@ void run_loop(struct runner *r)
 	sigdelset(&open_mask, SIGTERM);
 	sigdelset(&open_mask, SIGINT);
 	sigdelset(&open_mask, SIGUSR1);
+	run_output_open(r);
 	if (!run_group_create(r)) {
 		r->exit = RUN_SYSTEM;
 		return;
@@ -101,5 +108,6 @@ void run_loop(struct runner *r)
 			break;
 		heed_signals(r);
 		run_check_deadlines(r);
+		run_output_check(r);
 	}
 }

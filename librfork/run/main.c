@@ -5,7 +5,7 @@
 int main(int argc, char **argv)
 {
 	static struct run_config config;
-	static struct runner runner = { .config = &config, .rfd = -1, .probe = -1 };
+	static struct runner runner = { .config = &config, .rfd = -1, .probe = -1, .output = -1 };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	run_parse(&config, argc, argv);

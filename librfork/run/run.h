@@ -112,6 +112,8 @@ struct runner {
 	uint64_t start_ns, fail_ns;
 	bool ready, checkpoint_was_ready, warm;
 	bool stopping;
+	int output;			/* inotify(7) on the component's output, or -1 */
+	uint64_t look_at;		/* when the output's length is looked at; 0: when it has grown */
 	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
 	struct run_note pending[RUN_PENDING];	/* from instances not heard of yet */
 	unsigned int pending_count;
@@ -132,5 +134,10 @@ void run_settle_notes(struct runner *r);
 void run_drop_notes(struct runner *r, pid_t sender);
 void run_probe(struct runner *r);
 void run_check_deadlines(struct runner *r);
+
+/* output.c */
+void run_output_open(struct runner *r);
+void run_output_written(struct runner *r);
+void run_output_check(struct runner *r);
 
 #endif

@@ -4,7 +4,7 @@
  *
  *   notify:TEXT checkpoint crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
  *   beat:MS (for ever) below:N (skip the next unless the generation is below N) listen:PORT
- *   free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
+ *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
  */
 #include "testing.h"
 #include <arpa/inet.h>
@@ -62,6 +62,15 @@ static _Noreturn void receive(const char *path)
 	_exit(1);
 }
 
+static void fill(int kib)
+{
+	char block[1024];
+
+	memset(block, '.', sizeof block);
+	for (int i = 0; i < kib; i++)
+		CHECK(write(STDOUT_FILENO, block, sizeof block) == (ssize_t)sizeof block);
+}
+
 static void touch(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT, 0644);
@@ -106,6 +115,7 @@ static int act(const char *action)
 	else if (is(action, "wait")) for (;;) pause();
 	else if (is(action, "ignore-term")) signal(SIGTERM, SIG_IGN);
 	else if (is(action, "say")) dprintf(STDOUT_FILENO, "%s\n", value);
+	else if (is(action, "fill")) fill(atoi(value));
 	else if (is(action, "touch")) touch(value);
 	else if (is(action, "beat")) beat(atoi(value));
 	else if (is(action, "below")) return rfork_generation() >= atoi(value);
