@@ -127,7 +127,7 @@ def conformance(_: Context, line: str = "", json: str = "") -> int:
 @task
 @told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
-    """Empty the cache (--older-than-days N)."""
+    """Remove builds and logs (--older-than-days N)."""
     from workbench import cache
 
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from workbench import progress
 
 KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
-# What is rebuilt when it is missing; the virtual environments are ./dev's.
+# What is rebuilt when it is missing.
 KINDS = ("apt", "kernel", "linux", "download", "base", "objects", "layer", "image")
 # What tools and builds by hand leave in source folders is no input of a build.
 LEFTOVERS = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", "build"}
@@ -104,12 +105,37 @@ def _build_aside(path: Path, build: Callable[[Path], None]) -> None:
 
 
 def clean(kinds: Iterable[str] = KINDS, older_than_days: float = 0) -> list[Path]:
-    """Remove the entries of `kinds` not used for so long, and what interrupted builds left; say which."""
+    """Remove what was not used for so long, and say what.
+
+    That is entries of `kinds` with what interrupted builds left, logs, and virtual environments.
+    """
     limit = time.time() - older_than_days * 86400
+    entries = [path for kind in kinds for path in _inside(root() / kind)]
     removed = []
-    for kind in kinds:
-        for path in sorted((root() / kind).glob("*")) + sorted((root() / kind).glob(".*")):
-            if path.stat().st_mtime <= limit:
-                shutil.rmtree(path, ignore_errors=True)
-                removed.append(path)
+    for path in [*entries, *_closed_logs(), *_other_environments()]:
+        if path.stat().st_mtime <= limit:
+            _remove(path)
+            removed.append(path)
     return removed
+
+
+def _inside(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _closed_logs() -> list[Path]:
+    """Without those of the consoles that are open now, of which there are notes."""
+    notes = root() / "running"
+    return [path for path in _inside(root() / "logs") if not (notes / f"{path.stem}.json").exists()]
+
+
+def _other_environments() -> list[Path]:
+    """The virtual environments of ./dev, without the one that this runs in."""
+    return sorted(path for path in root().glob("venv-*") if path != Path(sys.prefix).resolve())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

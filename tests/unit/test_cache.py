@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,16 @@ def test_clean_spares_what_was_used():
     assert cache.clean(older_than_days=1) == [old]
     assert new.exists()
     assert not old.exists()
+
+
+def test_clean_takes_logs_and_old_environments(monkeypatch):
+    """Logs and the virtual environments of former requirements go too, not what is in use now."""
+    for name in ("venv-1", "venv-2", "logs", "running"):
+        (cache.root() / name).mkdir()
+    for name in ("logs/closed.log", "logs/open.log", "running/open.json", "venv-1/complete"):
+        (cache.root() / name).touch()
+    monkeypatch.setattr(sys, "prefix", str(cache.root() / "venv-2"))
+    assert cache.clean() == [cache.root() / "logs/closed.log", cache.root() / "venv-1"]
+    assert sorted(path.name for path in (cache.root() / "logs").iterdir()) == ["open.log"]
+    assert not (cache.root() / "venv-1").exists()
+    assert (cache.root() / "venv-2").exists()
