@@ -74,7 +74,7 @@ class System:
     # Files
 
     def make_directory(self, path: str) -> None:
-        """A directory for the supervisor's user only; no error if it is there."""
+        """A directory that others may look into (koboshictl); no error if it is there."""
         try:
             os.makedirs(path, 0o755, exist_ok=True)
         except OSError as error:
