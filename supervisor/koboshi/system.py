@@ -19,6 +19,9 @@ _RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STAT_STATE = 0
 _STAT_START = 19
+# How long the kernel is asked whether it has rfork(2), and how often the answer is looked for.
+_PROBE_S = 2.0
+_PROBE_STEP_S = 0.01
 
 
 class System:
@@ -169,10 +172,21 @@ class System:
         """Whether the kernel has rfork(2): rfork-run is asked to use nothing else."""
         argv = [rfork_run, "--backend", "kernel", "--", "/bin/true"]
         pid = self.spawn(argv, "/dev/null")
-        try:
-            return pid > 0 and os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        except OSError:
+        if pid < 0:
             return False
+        deadline = self.now() + _PROBE_S
+        try:
+            while self.now() < deadline:
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                if ended:
+                    return os.waitstatus_to_exitcode(status) == 0
+                time.sleep(_PROBE_STEP_S)
+            # A kernel that does not answer must not keep the device from starting.
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except OSError:
+            pass
+        return False
 
     def start_time(self, pid: int) -> int:
         """When a process started, in clock ticks since boot; 0 if it is gone or a zombie."""

@@ -58,6 +58,41 @@ def test_spawn_of_nothing(system: System, tmp_path: Path) -> None:
     assert system.spawn(["/nowhere"], str(tmp_path / "errors")) == -2
 
 
+@pytest.mark.parametrize(("script", "answer"), [("exit 0", True), ("exit 1", False)])
+def test_rfork_kernel(system: System, tmp_path: Path, script: str, answer: bool) -> None:
+    """The kernel has rfork(2) if rfork-run can use nothing else."""
+    assert system.rfork_kernel(program(tmp_path, script)) is answer
+
+
+def test_rfork_kernel_that_hangs(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that gives no answer has no rfork(2), and whoever asked it is gone."""
+    monkeypatch.setattr("koboshi.system._PROBE_S", 0.5)
+    started: list[int] = []
+    spawn = system.spawn
+
+    def noted(argv: list[str], errors: str) -> int:
+        started.append(spawn(argv, errors))
+        return started[-1]
+
+    monkeypatch.setattr(system, "spawn", noted)
+    assert not system.rfork_kernel(program(tmp_path, "exec sleep 60"))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(started[0], os.WNOHANG)
+
+
+def test_rfork_kernel_without_rfork_run(system: System) -> None:
+    """Without rfork-run there is nothing to ask with."""
+    assert not system.rfork_kernel("/nowhere")
+
+
+def program(folder: Path, script: str) -> str:
+    """A shell script to be executed."""
+    path = folder / "program"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def test_watch(system: System) -> None:
     """The end of a watched process is told by `wait`."""
     child = subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"])
