@@ -103,6 +103,9 @@ _Noreturn void run_child(const struct run_config *config, const struct run_origi
 	int error;
 
 	redirect(config);
+	/* The first instance's was removed before it began. */
+	if (rfork_generation() > 0)
+		run_forget_ready_file(config);
 	set_environment(config, origin);
 	limit(config);
 	become_user(config);

@@ -29,8 +29,10 @@ static void find_first(struct runner *r)
 
 bool run_group_create(struct runner *r)
 {
-	pid_t pid = rfork_create(&r->config->rfork, &r->rfd);
+	pid_t pid;
 
+	run_forget_ready_file(r->config);
+	pid = rfork_create(&r->config->rfork, &r->rfd);
 	if (pid == 0)
 		run_child(r->config, &r->origin);
 	if (pid < 0) {
@@ -118,7 +120,9 @@ static void on_end(struct runner *r, const struct rfork_event *event)
 
 	close(r->rfd);
 	r->rfd = -1;
-	if (event->reason != RFORK_END_POISONED)
+	if (r->never_ready && event->reason != RFORK_END_EXIT)
+		finish(r, event, rfork_end_name(RFORK_END_BURST), RUN_ENDED);
+	else if (event->reason != RFORK_END_POISONED)
 		finish(r, event, rfork_end_name(event->reason), well ? RUN_DONE : RUN_ENDED);
 	else if (r->stopping)
 		finish(r, event, rfork_end_name(RFORK_END_STOP), RUN_DONE);

@@ -23,6 +23,7 @@ void run_instance_ready(struct runner *r, uint64_t when)
 	uint64_t downtime = r->generation && when > r->fail_ns ? when - r->fail_ns : 0;
 
 	r->ready = true;
+	r->late = 0;
 	r->ready_by = r->probe_at = 0;
 	if (r->probe >= 0)
 		close(r->probe);
@@ -124,6 +125,42 @@ void run_instance_begun(struct runner *r)
 	heed_kept(r, false);
 }
 
+/* What a dead instance left must not speak for the next one. A device or a folder that is
+ * waited for is not ours to remove. */
+void run_forget_ready_file(const struct run_config *config)
+{
+	struct stat st;
+
+	if (config->ready != READY_FILE || lstat(config->ready_path, &st) < 0)
+		return;
+	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) && !S_ISSOCK(st.st_mode) && !S_ISFIFO(st.st_mode))
+		return;
+	if (unlink(config->ready_path) < 0 && errno != ENOENT)
+		run_complain("unlink", config->ready_path, errno);
+}
+
+/* An instance of a cold restart removes the file itself, just before it executes its
+ * program: until then the file is the former one's. */
+static bool has_executed(pid_t pid)
+{
+	struct stat ours, its;
+	char path[32];
+
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	if (stat("/proc/self/exe", &ours) < 0)
+		return true;
+	if (stat(path, &its) < 0)
+		return errno != ENOENT;
+	return its.st_ino != ours.st_ino || its.st_dev != ours.st_dev;
+}
+
+static bool file_is_there(const struct runner *r)
+{
+	struct stat st;
+
+	return has_executed(r->pid) && stat(r->config->ready_path, &st) == 0;
+}
+
 static int connect_begin(struct runner *r)
 {
 	struct sockaddr_in address = {
@@ -148,11 +185,23 @@ static int connect_result(struct runner *r)
 	return getsockopt(r->probe, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? -errno : -error;
 }
 
+/* A port from which connections are made may be given to the probe itself, and TCP lets
+ * both ends be the same. */
+static bool connected_to_itself(int fd)
+{
+	struct sockaddr_in here = { 0 }, there = { 0 };
+	socklen_t size = sizeof here, size_there = sizeof there;
+
+	return getsockname(fd, (struct sockaddr *)&here, &size) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&there, &size_there) == 0 &&
+	       here.sin_port == there.sin_port && here.sin_addr.s_addr == there.sin_addr.s_addr;
+}
+
 static bool port_answers(struct runner *r)
 {
 	int rc = r->probe >= 0 ? connect_result(r) : connect_begin(r);
 
-	if (rc == 0)
+	if (rc == 0 && !connected_to_itself(r->probe))
 		return true;
 	if (rc == -EINPROGRESS)
 		return false;	/* poll(2) tells */
@@ -165,13 +214,12 @@ static bool port_answers(struct runner *r)
 /* Called when probe_at is reached, or the connect under way has come to something. */
 void run_probe(struct runner *r)
 {
-	struct stat st;
 	bool there;
 
 	if (r->ready || (!r->probe_at && r->probe < 0))
 		return;
 	if (r->config->ready == READY_FILE)
-		there = stat(r->config->ready_path, &st) == 0;
+		there = file_is_there(r);
 	else
 		there = port_answers(r);
 	if (there)
@@ -197,6 +245,19 @@ static void check_heartbeat(struct runner *r, uint64_t now)
 	rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
 }
 
+/* Time limits of half a minute never add up to a burst in ten seconds, so these are
+ * counted by themselves: in a row, however long that takes. */
+static void not_ready_in_time(struct runner *r)
+{
+	r->ready_by = 0;
+	if (++r->late <= r->config->rfork.burst) {
+		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+		return;
+	}
+	r->never_ready = r->stopping = true;
+	rfork_stop(r->rfd, SIGKILL);
+}
+
 void run_check_deadlines(struct runner *r)
 {
 	uint64_t now = rfork_now();
@@ -213,9 +274,7 @@ void run_check_deadlines(struct runner *r)
 	}
 	if (r->stopping)
 		return;
-	if (r->ready_by && now >= r->ready_by) {
-		r->ready_by = 0;
-		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
-	}
 	check_heartbeat(r, now);
+	if (r->ready_by && now >= r->ready_by)
+		not_ready_in_time(r);
 }

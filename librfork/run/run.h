@@ -114,6 +114,8 @@ struct runner {
 	bool stopping;
 	int output;			/* inotify(7) on the component's output, or -1 */
 	uint64_t look_at;		/* when the output's length is looked at; 0: when it has grown */
+	unsigned int late;	/* instances in a row that did not get ready in time */
+	bool never_ready;	/* more than restart intensity allows: being stopped for it */
 	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
 	struct run_note pending[RUN_PENDING];	/* from instances not heard of yet */
 	unsigned int pending_count;
@@ -132,6 +134,7 @@ void run_instance_ready(struct runner *r, uint64_t when);
 void run_notes(struct runner *r);
 void run_settle_notes(struct runner *r);
 void run_drop_notes(struct runner *r, pid_t sender);
+void run_forget_ready_file(const struct run_config *config);
 void run_probe(struct runner *r);
 void run_check_deadlines(struct runner *r);
 
