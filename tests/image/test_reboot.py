@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from workbench.guest import Guest
+from workbench.deadline import Deadline
+from workbench.guest import BOOT_S, Guest
 
 
 def test_reboot_is_counted(guest: Guest) -> None:
@@ -19,7 +20,9 @@ def test_reboot_is_counted(guest: Guest) -> None:
 
 def test_reboot_is_no_failure(guest: Guest) -> None:
     """On the way down every component is stopped by the shutdown, and none is taken for dead."""
-    guest.reboot()
+    guest.shell.send("reboot")
+    guest.shell.forget()
+    guest.wait_all_ready(guest.model.boots + 1, Deadline(BOOT_S, "orderly reboot"))
     events = list(guest.model.events)
     stopped = {r.component for r in events if r.event == "stopped" and r.fields.get("by") == "shutdown"}
     assert stopped == set(guest.model.components)
