@@ -140,7 +140,7 @@ def test_replace_on_a_full_file_system(system: System, tmp_path: Path) -> None:
         assert not system.replace(str(path), bytes(5000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert os.listdir(tmp_path) == ["file"]
+    assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == b"old"
 
 
