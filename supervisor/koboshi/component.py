@@ -42,6 +42,10 @@ KEPT: dict[str, object] = {
     "after": "",
     "by": "",
     "been_ready": False,
+    # Whether it has been ready since its runner was started.
+    "served": False,
+    # The needs without which it cannot start, as they were recorded; "" while there are none.
+    "blocked": "",
 }
 
 LIVE = ("starting", "running", "ready", "stopping")
@@ -111,6 +115,8 @@ class Component:
         self.after = str(values["after"])
         self.by = str(values["by"])
         self.been_ready = bool(values["been_ready"])
+        self.served = bool(values["served"])
+        self.blocked = str(values["blocked"])
 
     def kept(self) -> dict[str, object]:
         """What the next supervisor needs."""
@@ -182,7 +188,7 @@ class Component:
 
     def note_ready(self, event: Event) -> None:
         """Ready, after this long without service."""
-        self.been_ready = True
+        self.been_ready = self.served = True
         if self.generation:
             self.downtime_us = event.integer("downtime_us")
 
@@ -223,10 +229,17 @@ class Component:
             return
         self.pid = self.pid_start = 0
         self.reason = None
+        self.served = False
         self.forget_runner()
         self.enter("starting")
         self.record("starting")
         self.out.spawn(self)
+
+    def note_blocked(self, needs: list[str]) -> None:
+        """It waits for components that will not come; recorded once for as long as it is so."""
+        if needs and not self.blocked:
+            self.record("blocked", {"needs": ",".join(needs)})
+        self.blocked = ",".join(needs)
 
     def wait(self) -> None:
         """An operator's start: as if it had never failed."""
@@ -260,19 +273,22 @@ class Component:
         """Start anew after a delay that grows, or give up."""
         now = self.out.now()
         attempts, window, delay, longest = self.cold_policy()
-        if not self.cold_times or now - self.cold_times[-1] > window:
-            self.streak = 0
-        self.cold_times = [time for time in self.cold_times if now - time <= window]
+        why: dict[str, object] = {} if self.error is None else {"error": self.error}
+        if self.served:
+            # An attempt that came to nothing does not age: a long ready_timeout_s would make the limit moot.
+            if not self.cold_times or now - self.cold_times[-1] > window:
+                self.streak = 0
+            self.cold_times = [time for time in self.cold_times if now - time <= window]
         if len(self.cold_times) >= attempts:
             self.enter("given-up")
-            self.record("given-up", {"attempts": len(self.cold_times)})
+            self.record("given-up", {"attempts": len(self.cold_times), **why})
             return
         wait = min(delay * 2 ** min(self.streak, 30), longest)
         self.cold_times.append(now)
         self.streak += 1
         self.cold += 1
         self.enter("restarting", now + wait)
-        self.record("cold", {"delay_ms": round(wait * 1000), "attempt": len(self.cold_times)})
+        self.record("cold", {"delay_ms": round(wait * 1000), "attempt": len(self.cold_times), **why})
 
     def cold_policy(self) -> tuple[int, float, float, float]:
         """Attempts, window, first and longest delay; without a manifest nothing can be started."""

@@ -132,7 +132,7 @@ class Supervisor(Outbox):
         alive = [
             component
             for component in self.components.values()
-            if component.runner and self.system.start_time(component.runner) == component.runner_start
+            if component.runner and self._alive(component)
         ]
         for component in alive:
             self._watch(component)
@@ -277,7 +277,9 @@ class Supervisor(Outbox):
         if status in (100, 111):
             got = self.system.read(self.paths.component(component.name) + "/errors", 0)
             text = got[1].decode("utf-8", "replace").strip() if got is not None else ""
-            component.error = text.splitlines()[-1][:200] if text else f"rfork-run: status {status}"
+            # After wrong use the reason comes first, and then where to read more; a failed call comes last.
+            line = text.splitlines()[0 if status == 100 else -1] if text else f"rfork-run: status {status}"
+            component.error = line[:200]
 
     def _watch(self, component: Component) -> None:
         if not self.system.watch(component.runner):
@@ -323,6 +325,17 @@ class Supervisor(Outbox):
             needed = [self.components.get(name) for name in component.spec.needs]
             if all(need is not None and need.satisfies for need in needed):
                 component.handle("go")
+            else:
+                component.note_blocked([need for need in component.spec.needs if self._hopeless(need)])
+
+    def _hopeless(self, name: str) -> bool:
+        """Whether only an operator can make this component ready: it, or what it waits for, is given up."""
+        component = self.components.get(name)
+        if component is None or component.state == "given-up":
+            return component is not None
+        if component.state != "waiting" or component.spec is None:
+            return False
+        return any(self._hopeless(need) for need in component.spec.needs)
 
     def _stop_in_order(self) -> None:
         """At shutdown: what nothing needs any more."""

@@ -141,6 +141,37 @@ def test_dependents_survive_a_given_up_need(world: World) -> None:
     assert states(supervisor) == {"a": "given-up", "b": "ready", "c": "ready"}
 
 
+def test_a_component_that_never_gets_ready_is_given_up(world: World) -> None:
+    """However long each attempt takes: that it was never ready does not age."""
+    world.slow = {"a"}
+    supervisor = boot(world, ONE)
+    for _ in range(4):
+        sleep(supervisor, 100)
+        world.runner("a").finish("burst", "signal:SIGKILL")
+        pump(supervisor)
+        sleep(supervisor, 3)
+    assert states(supervisor) == {"a": "given-up"}
+
+
+def test_what_waits_for_a_given_up_need_is_told(world: World) -> None:
+    """Dependents that have not started are recorded as blocked, each once, and start when an operator helps."""
+    world.slow = {"a"}
+    supervisor = boot(world, CHAIN.replace('["/a"]', '["/a"]\ncold.attempts = 0'))
+    world.runner("a").finish("burst")
+    pump(supervisor)
+    sleep(supervisor, 3)
+    supervisor = boot(world)
+    blocked = [record.keys for record in world.records() if record.event == "blocked"]
+    assert sorted(blocked, key=lambda keys: keys["component"]) == [
+        {"component": "b", "needs": "a"},
+        {"component": "c", "needs": "b"},
+    ]
+    world.slow = set()
+    answer(supervisor, "start", "a")
+    pump(supervisor)
+    assert states(supervisor) == {"a": "ready", "b": "ready", "c": "ready"}
+
+
 def test_killed_runner(world: World) -> None:
     """A runner that is killed leaves no `end` record; the component comes back all the same, once."""
     supervisor = boot(world, ONE)
@@ -182,6 +213,18 @@ def test_runner_that_refuses(world: World) -> None:
     world.runner("a").end(111)
     pump(supervisor)
     assert supervisor.components["a"].error == "rfork-run: chdir /nowhere: No such file or directory"
+    assert world.records()[-1].keys["error"] == "rfork-run: chdir /nowhere: No such file or directory"
+
+
+def test_runner_used_wrongly(world: World) -> None:
+    """After wrong use the reason is told, and not the hint after it."""
+    supervisor = boot(world, ONE.replace("attempts = 3", "attempts = 0"))
+    hint = b"(rfork-run --help lists the options)\n"
+    world.write(f"{RUN}/a/errors", b"rfork-run: --user: 'nobdy' is not in /etc/passwd\n" + hint)
+    world.runner("a").end(100)
+    pump(supervisor)
+    assert world.records()[-1].event == "given-up"
+    assert world.records()[-1].keys["error"] == "rfork-run: --user: 'nobdy' is not in /etc/passwd"
 
 
 def test_operator_stop_and_start(world: World) -> None:
@@ -266,6 +309,17 @@ def test_a_reused_pid_is_not_adopted(world: World) -> None:
     sleep(supervisor, 2)
     assert world.runner("a").pid != runner.pid
     assert world.processes[runner.pid] == 999_999
+
+
+def test_a_dead_runner_without_a_start_time_is_not_adopted(world: World) -> None:
+    """A runner that was gone before its start time could be noted is not there."""
+    boot(world, ONE)
+    world.runner("a").end(-9)
+    inode, data = world.files[f"{RUN}/state.json"]
+    state = json.loads(data)
+    state["components"]["a"]["runner_start"] = 0
+    world.files[f"{RUN}/state.json"] = (inode, json.dumps(state).encode())
+    assert boot(world).adopted == 0
 
 
 def test_rotated_logs(world: World) -> None:
