@@ -28,6 +28,7 @@ HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"
 RUN_S = 900.0  # one backend in a guest
 TEST_S = 60  # one test, as in run-tests
+STALL_S = 120.0  # from one verdict to the next, and to the first: booting, or a test and clearing up after it
 NO_SHELL = (
     "needs a shell, and there is none: Debian's is linked with glibc, which does not run on this kernel"
 )
@@ -205,17 +206,17 @@ def in_small_image(line: Line, tests: Tests) -> list[Verdict]:
 
 def _listen(image: Image, listener: Listener) -> str:
     """Boot, listen until the end; why there may be verdicts missing."""
-    deadline = Deadline(2 * RUN_S, "conformance")
     log = new_log(image.name)
     options = Options(catch_reboot=True, append=f"conformance_limit={int(TEST_S * slow_factor())}")
     with Qemu(image, options) as qemu:
-        qemu.start(deadline)
+        qemu.start(Deadline(STALL_S, "qemu"))
         header = f"run it by hand:\n{paste_command(image, options)}"
         console = Console(qemu.connect("console"), log, header)
         console.listen(listener.take)
         try:
             qemu.cont()
-            console.until(lambda: listener.done, deadline, "end of the tests")
+            while not listener.done:
+                _next(console, listener)
         except ConsoleClosedError:
             return f"no verdict: the guest ended early ({log})"
         except WorkbenchError as error:
@@ -224,3 +225,9 @@ def _listen(image: Image, listener: Listener) -> str:
             console.drain(limit_s=2.0)
             console.close()
     return f"no verdict: {listener.error or 'its line was damaged'} ({log})"
+
+
+def _next(console: Console, listener: Listener) -> None:
+    """Wait for one verdict more: a guest that hangs is not waited for longer than a test could take."""
+    before = len(listener.found)
+    console.until(lambda: listener.done or len(listener.found) > before, Deadline(STALL_S), "further verdict")

@@ -16,7 +16,8 @@ from workbench.repository import REPOSITORY
 INIT = REPOSITORY / "tests/image/init.c"
 COMPILE = ("musl-gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-static", "-s")
 # quiet: the kernel's messages stay in its log, which init prints; only what is grave breaks up its lines.
-APPEND = "console=ttyS0,115200 quiet panic=1 no_timer_check"
+# Without no_timer_check: on 2.6.23 that makes the timer's first and best way count as broken.
+APPEND = "console=ttyS0,115200 quiet panic=1"
 FOLDERS = ("dev", "proc", "tmp", "tests")
 NODES = (
     cpio.Node("dev/console", 0o600, 5, 1),
