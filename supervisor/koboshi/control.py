@@ -12,6 +12,8 @@ from koboshi.system import System
 _LINE_BYTES = 64 << 10
 # A client that follows the records and does not read them is dropped at this point.
 _BACKLOG_BYTES = 1 << 20
+# One more is let in and sent away at once: it must not take the last descriptors, nor keep the loop busy.
+_CLIENTS = 32
 _WISHES = {"start": "start", "stop": "stop", "restart": "restart-now"}
 
 
@@ -34,14 +36,19 @@ class Server:
         """Serve the clients that `System.wait` has named, and pass on the records since the last turn."""
         for kind, number in happened:
             if kind == "accept":
-                client = self.system.accept()
-                if client >= 0:
-                    self.clients[client] = _Client()
+                self._accept()
             elif kind == "client" and number in self.clients:
                 self._read(number)
             elif kind == "writable" and number in self.clients:
                 self._write(number, b"")
         self._publish()
+
+    def _accept(self) -> None:
+        client = self.system.accept()
+        if client >= 0 and len(self.clients) >= _CLIENTS:
+            self.system.close(client)
+        elif client >= 0:
+            self.clients[client] = _Client()
 
     def _publish(self) -> None:
         lines, self.supervisor.published = self.supervisor.published, []

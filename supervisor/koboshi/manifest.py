@@ -9,6 +9,7 @@ from koboshi import manifest_rules as rules
 from koboshi.toml_lines import Path, line_of, locate
 
 PYTHON = "/usr/bin/python3"
+_KEY_MOST = 64
 
 
 class ManifestError(Exception):
@@ -300,10 +301,12 @@ class _Checker:
 
 
 def _key(part: str | int) -> str:
-    """A key as TOML would write it."""
+    """A key as TOML would write it, shortened where nobody would read it to its end."""
     word = str(part)
+    cut = "..." if len(word) > _KEY_MOST else ""
     plain = word.isascii() and word.replace("-", "").replace("_", "").isalnum()
-    return word if plain else ascii(word)
+    word = word[:_KEY_MOST]
+    return (word if plain else ascii(word)) + cut
 
 
 def main(argv: list[str]) -> int:

@@ -14,6 +14,9 @@ _DIGITS = frozenset("0123456789")
 _HEX = frozenset("0123456789abcdefABCDEF")
 # Beyond this the line is not a record: no reader should have to hold an endless one.
 MAX_LINE = 4096
+# Where it would be beyond that, values longer than this are cut, and end in the mark.
+MAX_VALUE = 256
+CUT = "..."
 
 
 class RecordError(ValueError):
@@ -85,11 +88,22 @@ def check(text: str) -> str:
 
 
 def encode(seq: int, time: float, event: str, keys: dict[str, object]) -> str:
-    """One record as a line without its newline; values are turned into strings."""
-    words = [VERSION, str(seq), f"{time:.6f}", event]
-    words += [f"{key}={quote(str(value))}" for key, value in keys.items()]
-    text = " ".join(words)
+    """One record as a line without its newline; values are turned into strings, and cut in one too long."""
+    begin = [VERSION, str(seq), f"{time:.6f}", event]
+    text = " ".join(begin + [f"{key}={quote(str(value))}" for key, value in keys.items()])
+    if len(text) > MAX_LINE - len(" *01234567"):
+        text = " ".join(begin + [f"{key}={_cut(str(value))}" for key, value in keys.items()])
     return f"{text} *{check(text)}"
+
+
+def _cut(value: str) -> str:
+    quoted = quote(value)
+    if len(quoted) <= MAX_VALUE:
+        return quoted
+    kept = value[: MAX_VALUE - len(CUT)]
+    while len(quote(kept)) > MAX_VALUE - len(CUT):
+        kept = kept[:-1]
+    return quote(kept) + CUT
 
 
 def find(line: str) -> Record | None:

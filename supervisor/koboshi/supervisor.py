@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import deque
 
-from koboshi import reload, runner_args
+from koboshi import reload, runner_args, users
 from koboshi.component import LIVE, Component, Outbox
 from koboshi.events import Follower
 from koboshi.journal import Console, Journal
@@ -129,11 +129,7 @@ class Supervisor(Outbox):
 
     def _adopt(self) -> list[Component]:
         """The components whose runner is there, by PID and start time."""
-        alive = [
-            component
-            for component in self.components.values()
-            if component.runner and self._alive(component)
-        ]
+        alive = [item for item in self.components.values() if item.runner and self._alive(item)]
         for component in alive:
             self._watch(component)
         self.adopted = len(alive)
@@ -157,7 +153,11 @@ class Supervisor(Outbox):
         try:
             if got is None:
                 raise unreadable(self.paths.manifest, "no such file, or not allowed")
-            return decode(got[1], self.paths.manifest)
+            manifest = decode(got[1], self.paths.manifest)
+            passwd = self.system.read("/etc/passwd", 0)
+            if passwd is not None:
+                users.check(manifest, passwd[1])
+            return manifest
         except ManifestRefusedError as refused:
             return refused
 

@@ -145,11 +145,21 @@ class System:
             self.complain(f"{old}: {error.strerror}")
 
     def complain(self, text: str) -> None:
-        """A line on standard error; nowhere, if that is gone."""
+        """A line on standard error; nowhere, if that is gone, or takes nothing now.
+
+        That is the console, too, which may be held up for ever. It is opened anew for it: O_NONBLOCK on our
+        own descriptor would be everybody's who has inherited it.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
         try:
-            os.write(2, f"koboshi: {text}\n".encode("utf-8", "replace"))
+            fd = os.open("/proc/self/fd/2", flags)
+        except OSError:
+            return
+        try:
+            os.write(fd, f"koboshi: {text}\n".encode("utf-8", "replace"))
         except OSError:
             pass
+        os.close(fd)
 
     # Processes
 

@@ -149,6 +149,16 @@ def test_a_client_that_does_not_read(desk: Desk, monkeypatch: pytest.MonkeyPatch
     assert desk.ask(desk.connect(), b'{"cmd": "status"}\n')["ok"] is True
 
 
+def test_too_many_clients(desk: Desk) -> None:
+    """A client beyond the limit is sent away, those before it are served, and one that leaves makes room."""
+    clients = [desk.connect() for _ in range(32)]
+    assert desk.connect().recv(1) == b""
+    assert desk.ask(clients[31], b'{"cmd": "status"}\n')["ok"]
+    clients[0].close()
+    desk.turn()
+    assert desk.ask(desk.connect(), b'{"cmd": "status"}\n')["ok"]
+
+
 def test_an_endless_request(desk: Desk) -> None:
     """A request without an end is cut off."""
     client = desk.connect()

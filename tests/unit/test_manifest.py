@@ -191,6 +191,14 @@ def test_all_mistakes_at_once() -> None:
     assert [error.line for error in caught.value.errors] == [8, 12, 17]
 
 
+def test_endless_keys_are_shortened() -> None:
+    """A mistake about a key that is endless does not repeat all of it."""
+    with pytest.raises(ManifestRefusedError) as caught:
+        parse(f"version = 1\n{'k' * 5000} = 1", "f")
+    (error,) = caught.value.errors
+    assert error.key == "k" * 64 + "..."
+
+
 def test_defaults_and_order() -> None:
     """A component has every default of docs/manifest.md, and comes after what it needs."""
     manifest = _good()

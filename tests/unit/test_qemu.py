@@ -134,8 +134,10 @@ def test_qemu_that_fails(stand_in: Path) -> None:
     assert not qemu.folder.exists()
 
 
+# A shell starts what it does not wait for with SIGINT ignored, which Python then leaves so.
 HOST = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from workbench.deadline import Deadline
 from workbench.qemu import Qemu
 from tests.unit.test_qemu import IMAGE

@@ -23,6 +23,15 @@ def test_round_trip(seq: int, time: float, event: str, keys: dict[str, str]) -> 
     assert line.isprintable()
 
 
+@pytest.mark.parametrize("value", ["k" * 5000, "\U0001f6a2" * 2000, "% " * 3000])
+def test_a_record_has_an_end(value: str) -> None:
+    """Values are cut, and marked so, where a record would be too long to be read; the others are whole."""
+    record = decode(encode(1, 2.0, "manifest", {"file": "/etc/koboshi.toml", "key": value, "error": value}))
+    assert record.keys["file"] == "/etc/koboshi.toml"
+    assert record.keys["key"].endswith("...")
+    assert value.startswith(record.keys["key"].removesuffix("..."))
+
+
 @given(st.text(max_size=60))
 def test_quoted_values_are_words(value: str) -> None:
     """A quoted value is printable ASCII without spaces, `%` aside from escapes, or `*`, and comes back."""

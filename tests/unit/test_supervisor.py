@@ -154,7 +154,7 @@ def test_a_component_that_never_gets_ready_is_given_up(world: World) -> None:
 
 
 def test_what_waits_for_a_given_up_need_is_told(world: World) -> None:
-    """Dependents that have not started are recorded as blocked, each once, and start when an operator helps."""
+    """Dependents not yet started are recorded as blocked, each once, and start when an operator helps."""
     world.slow = {"a"}
     supervisor = boot(world, CHAIN.replace('["/a"]', '["/a"]\ncold.attempts = 0'))
     world.runner("a").finish("burst")
@@ -385,6 +385,20 @@ def test_refused_reload_changes_nothing(world: World) -> None:
         'command = ["/bin/program"], or python = "module"'
     ]
     assert {name: world.runner(name).pid for name in "abc"} == before
+
+
+def test_a_reload_with_an_unknown_user(world: World) -> None:
+    """A user whom this device does not have is refused before anything is stopped."""
+    world.write("/etc/passwd", b"root:x:0:0::/:/bin/sh\nkoboshi:x:100:100::/:/bin/false\n")
+    supervisor = boot(world, ONE + 'user = "koboshi"\n')
+    before = world.runner("a").pid
+    world.write(f"{ETC}/koboshi.toml", (ONE + 'user = "kobo"\n').encode())
+    reply = answer(supervisor, "reload", None)
+    pump(supervisor)
+    assert reply["errors"] == [
+        f"{ETC}/koboshi.toml:5: component.a.user: kobo is no user of this device; one in /etc/passwd"
+    ]
+    assert world.runner("a").pid == before
 
 
 def test_reload(world: World) -> None:

@@ -12,9 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import koboshi
 import pytest
 from koboshi.journal import Console, Journal
 from koboshi.system import System
+
+SUPERVISOR = str(Path(koboshi.__file__).parents[1])
 
 
 @pytest.fixture
@@ -150,6 +153,18 @@ def test_no_console(system: System) -> None:
     console.put("koboshi/1 1 1.0 boot")
     console.flush()
     assert (console.lost, console.absent) == (1, True)
+
+
+def test_complaints_do_not_wait(tmp_path: Path) -> None:
+    """Standard error that takes nothing is no reason to stand still."""
+    reader, writer = os.pipe()
+    code = "from koboshi.system import System; it = System('/dev/null')\n"
+    code += "for _ in range(200): it.complain('x' * 999)"
+    child = subprocess.Popen([sys.executable, "-c", code], stderr=writer, env={"PYTHONPATH": SUPERVISOR})
+    os.close(writer)
+    assert child.wait(timeout=60) == 0
+    assert os.read(reader, 9) == b"koboshi: "
+    os.close(reader)
 
 
 def test_full_console(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""Whether this device has the users that a manifest names: the one thing about it that a host cannot know."""
+
+from __future__ import annotations
+
+from koboshi.manifest import Manifest, ManifestError, ManifestRefusedError
+from koboshi.toml_lines import Path, line_of, locate
+
+
+def check(manifest: Manifest, passwd: bytes) -> None:
+    """ManifestRefusedError with each user who is not in `passwd`, the contents of /etc/passwd.
+
+    rfork-run looks them up there by name and would refuse to start the component.
+    """
+    known = {line.partition(":")[0] for line in passwd.decode("utf-8", "surrogateescape").splitlines()}
+    wrong = [name for name, component in manifest.components.items() if component.get("user") not in known]
+    if not wrong:
+        return
+    lines = locate(manifest.text)
+    errors: list[ManifestError] = []
+    for name in wrong:
+        path: Path = ("component", name, "user")
+        problem = f"{manifest.components[name].get('user')} is no user of this device"
+        key = ".".join(str(part) for part in path)
+        errors.append(ManifestError(manifest.file, line_of(lines, path), key, problem, "one in /etc/passwd"))
+    raise ManifestRefusedError(sorted(errors, key=lambda error: error.line))
