@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Tasks of the front door: ./dev TASK. Thin on purpose, the work is in workbench/."""
+"""Tasks of the front door: ./dev TASK. Thin on purpose, the work is in workbench/.
+
+The commands that need no checkout (watch, manifest) are in workbench/cli.py.
+"""
 
 from __future__ import annotations
 
@@ -69,27 +72,6 @@ def demo(_: Context, json: str = "", smp: int = 2, backend: str = "", plain: boo
 
 @task
 @told
-def watch(
-    _: Context, port: str = "", plain: bool = False, json: bool = False, replay: str = "", svg: str = ""
-) -> int:
-    """Live view of a console (--port /dev/ttyUSB0 or URL)."""
-    from workbench import watch
-
-    log, picture = (Path(name) if name else None for name in (replay, svg))
-    return watch.watch(port or None, plain=plain, json_lines=json, replay=log, svg=picture)
-
-
-@task(positional=["file"])
-@told
-def check_manifest(_: Context, file: str) -> int:
-    """Check a manifest FILE as the device does."""
-    from workbench import manifest
-
-    return manifest.check(Path(file))
-
-
-@task
-@told
 def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
     """All checks and tests (--only as pytest's -k)."""
     from workbench import checks
@@ -133,7 +115,4 @@ def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")
 
 
-namespace = Collection(kernel, image, boot, demo, watch, test, lint, check, conformance, clean_cache)
-manifests = Collection("manifest")
-manifests.add_task(check_manifest, name="check")
-namespace.add_collection(manifests)
+namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, clean_cache)

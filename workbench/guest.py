@@ -21,6 +21,7 @@ from workbench.findings import GREP, Finding, judge, judge_taint
 from workbench.images import Image
 from workbench.model import Model
 from workbench.nmea import NmeaPlayer
+from workbench.notes import running_notes
 from workbench.qemu import Options, Qemu, paste_command
 from workbench.shell import Shell
 from workbench.transport import UnixSocket
@@ -28,13 +29,6 @@ from workbench.transport import UnixSocket
 BOOT_S = 120.0
 # Whatever the image says (quiet): a boot is also counted by the kernel's banner, a notice.
 SHOW_BANNER = "loglevel=6"
-
-
-def running_notes() -> Path:
-    """A folder of notes, one for each console that is open now, for `./dev watch` without --port."""
-    folder = cache.root() / "running"
-    folder.mkdir(exist_ok=True)
-    return folder
 
 
 def new_log(name: str) -> Path:

@@ -18,35 +18,14 @@ from workbench.console import Console, show
 from workbench.decoder import Item, Record
 from workbench.errors import ConsoleClosedError, PortError
 from workbench.findings import judge
-from workbench.guest import running_notes
 from workbench.model import Model
-from workbench.transport import LogFile, Transport, open_port, process_alive
+from workbench.notes import running_log
+from workbench.transport import LogFile, Transport, open_port
 from workbench.view import View
 
 RECONNECT_S = 1.0
 SVG_WIDTH = 110
 Opener = Callable[[], Transport]
-
-
-def running_log(notes: Path | None = None) -> tuple[Path, int]:
-    """The log of the console that was opened last by `./dev boot`, `demo` or a test, and that process."""
-    newest_first = sorted((notes or running_notes()).glob("*.json"), key=_age, reverse=True)
-    for note in newest_first:
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            content = json.loads(note.read_text())
-            if process_alive(int(content["pid"])):
-                return Path(content["log"]), int(content["pid"])
-            note.unlink()  # its process was killed
-    expected = (
-        "say --port /dev/ttyUSB0, --port socket://HOST:PORT, or --replay FILE, or start ./dev boot first"
-    )
-    raise PortError("no port", "no guest of this machine has its console open now", expected)
-
-
-def _age(note: Path) -> float:
-    with suppress(OSError):
-        return note.stat().st_mtime
-    return 0.0
 
 
 def opener(port: str | None, replay: Path | None) -> tuple[Opener, bool]:

@@ -15,8 +15,9 @@ from rich.console import Console as Terminal
 from tests.unit.test_model import BACK, BOOT, READY, RESTART, told
 from workbench.decoder import Counts
 from workbench.errors import PortError
+from workbench.notes import running_log
 from workbench.view import View, columns_for, duration
-from workbench.watch import export_svg, running_log, watch
+from workbench.watch import export_svg, watch
 
 
 def rendered(width: int, counts: Counts | None = None) -> str:

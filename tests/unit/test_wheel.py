@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The wheel: built, installed where nothing else is, and used without the repository."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import pytest
+
+from workbench.repository import REPOSITORY
+
+pytestmark = pytest.mark.xdist_group("wheel")  # built once
+DEMO = REPOSITORY / "tests/data/console/demo.log"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built without anything from a registry."""
+    folder = tmp_path_factory.mktemp("wheel")
+    options = ["--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    done = run([sys.executable, "-m", "pip", "wheel", "-q", *options, str(REPOSITORY)], folder)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new environment with the wheel and what it says it needs; its command `koboshi`."""
+    venv = tmp_path_factory.mktemp("venv")
+    run([sys.executable, "-m", "venv", "--without-pip", str(venv)], venv, check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(venv / "bin/python")]
+    run([*pip, "install", "-q", "--no-index", "--no-deps", str(wheel)], venv, check=True)
+    (library,) = venv.glob("lib/python*/site-packages")
+    for needed in closure(metadata(wheel)):
+        link(needed, library)
+    return venv / "bin/koboshi"
+
+
+def run(command, cwd, check=False, **environment):
+    """Run without the variables by which ./dev points Python at the checkout."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=check,
+    )
+
+
+def metadata(wheel: Path) -> list[str]:
+    """What the wheel requires, extras left out."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        return required(archive.read(name).decode().split("\n\n")[0].splitlines())
+
+
+def required(lines: list[str]) -> list[str]:
+    """The names in `Requires-Dist` lines that are not for an extra."""
+    wanted = [line.removeprefix("Requires-Dist: ") for line in lines if line.startswith("Requires-Dist: ")]
+    return [re.split(r"[ ;<>=!~\[(]", line)[0] for line in wanted if "extra ==" not in line]
+
+
+def closure(names: list[str]) -> list[Distribution]:
+    """The distributions of this environment with those names, and all that they need."""
+    found: dict[str, Distribution] = {}
+    while names:
+        name = names.pop()
+        if name.lower() not in found:
+            found[name.lower()] = distribution(name)
+            names += required([f"Requires-Dist: {line}" for line in distribution(name).requires or []])
+    return list(found.values())
+
+
+def link(needed: Distribution, library: Path) -> None:
+    """Make its packages and modules importable there."""
+    for top in {file.parts[0] for file in needed.files or [] if ".." not in file.parts}:
+        if not (library / top).exists() and top not in ("__pycache__", "bin"):
+            (library / top).symlink_to(Path(str(needed.locate_file(top))).resolve())
+
+
+def imported(source: str) -> set[str]:
+    """The modules of ours that a source file imports, as files of the wheel."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        found |= {name for name in names if name.split(".")[0] in ("koboshi", "workbench")}
+    return found
+
+
+def test_it_has_what_its_modules_import(wheel: Path) -> None:
+    """Every module that one in the wheel imports is in it, and nothing that nobody there imports."""
+    with zipfile.ZipFile(wheel) as archive:
+        sources = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
+    names = {name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in sources}
+    used = {name for source in sources.values() for name in imported(source)}
+    ours = {file.relative_to(base) for base, file in modules()}
+    every = {str(name).removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in ours}
+    assert used & every <= names
+    assert names - used <= {"koboshi", "workbench", "workbench.cli"}
+
+
+def modules() -> list[tuple[Path, Path]]:
+    """Each tree's folder and its modules."""
+    trees = ((REPOSITORY / "supervisor", "koboshi"), (REPOSITORY, "workbench"))
+    return [(base, file) for base, package in trees for file in (base / package).rglob("*.py")]
+
+
+def test_watch_replays_a_log(installed: Path, tmp_path: Path) -> None:
+    """`koboshi watch --replay` reads a recorded console."""
+    done = run([installed, "watch", "--replay", DEMO, "--json"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events].count("restart") == 7
+
+
+def test_manifest_check(installed: Path, tmp_path: Path) -> None:
+    """`koboshi manifest check` judges a manifest as the device does."""
+    right = run([installed, "manifest", "check", REPOSITORY / "components/koboshi.toml"], tmp_path)
+    assert right.returncode == 0, right.stderr
+    (tmp_path / "wrong.toml").write_text('version = 1\n[component.a]\ncommand = ["relative"]\n')
+    wrong = run([installed, "manifest", "check", "wrong.toml"], tmp_path)
+    assert wrong.returncode == 1
+    assert "wrong.toml:3: component.a.command: " in wrong.stderr
+
+
+def test_wrong_use_says_what_there_is(installed: Path, tmp_path: Path) -> None:
+    """A command that is not there is answered with those that are, and status 2."""
+    done = run([installed, "fly"], tmp_path)
+    assert done.returncode == 2
+    assert "watch" in done.stderr
+
+
+def test_failure_is_told_in_a_line(installed: Path, tmp_path: Path) -> None:
+    """A port that is not there is a line that says what is needed, and status 1."""
+    done = run([installed, "watch", "--port", tmp_path / "none"], tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("koboshi: ")
+    assert "/dev/ttyUSB0" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""`koboshi`: the desk's commands, which need no checkout of the repository. `./dev` hands them on to here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from workbench import ending
+from workbench.errors import WorkbenchError
+
+Handler = Callable[[argparse.Namespace], int]
+# The first words of the commands and what they do; ./dev lists them too, and `dev` names them once more.
+COMMANDS = {
+    "watch": "Live view of a console (--port /dev/ttyUSB0 or URL).",
+    "manifest": "Check a component manifest as the device does.",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 done, 1 failed or something found, 2 wrong use, 128 and a signal's number when ended by it."""
+    program = "./dev" if Path(sys.argv[0]).name == "cli.py" else "koboshi"
+    if list(arguments or sys.argv[1:]) == ["--list"]:
+        print("The commands that `koboshi` has too:\n")
+        print("".join(f"  {name:<13} {what}\n" for name, what in COMMANDS.items()))
+        return 0
+    chosen = parser(program).parse_args(arguments)
+    handler: Handler = chosen.handler
+    ending.unwind_on_signals()
+    try:
+        return handler(chosen)
+    except WorkbenchError as error:
+        print(f"{Path(program).name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{Path(program).name}: interrupted", file=sys.stderr)
+        return ending.INTERRUPTED
+
+
+def parser(program: str) -> argparse.ArgumentParser:
+    """All commands with their options."""
+    top = argparse.ArgumentParser(prog=program, description="The desk of a device that runs Koboshi.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _watch(commands.add_parser("watch", help=COMMANDS["watch"]))
+    _manifest(commands.add_parser("manifest", help=COMMANDS["manifest"]))
+    return top
+
+
+def _watch(command: argparse.ArgumentParser) -> None:
+    command.description = "Without --port and --replay: the console that ./dev boot or demo has open."
+    add = command.add_argument
+    add("--port", default="", metavar="PORT", help="/dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT")
+    add("--replay", type=Path, metavar="LOG", help="a recorded console")
+    add("--plain", action="store_true", help="a line a record, also on a terminal")
+    add("--json", action="store_true", help="an object a record")
+    add("--svg", type=Path, metavar="FILE", help="write a picture of the last view")
+    command.set_defaults(handler=_run_watch)
+
+
+def _run_watch(chosen: argparse.Namespace) -> int:
+    from workbench import watch
+
+    return watch.watch(
+        chosen.port or None, plain=chosen.plain, json_lines=chosen.json, replay=chosen.replay, svg=chosen.svg
+    )
+
+
+def _manifest(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="FILE:LINE: KEY: what is wrong; what would be right")
+    check.add_argument("file", type=Path)
+    check.set_defaults(handler=_check_manifest)
+
+
+def _check_manifest(chosen: argparse.Namespace) -> int:
+    from workbench import manifest
+
+    return manifest.check(chosen.file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

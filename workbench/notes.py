@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Notes of the consoles that are open on this machine now, so that a watcher needs no --port."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from workbench import cache
+from workbench.errors import PortError
+from workbench.transport import process_alive
+
+
+def running_notes() -> Path:
+    """The folder of the notes: one for each console that is open now, with its process and its log."""
+    folder = cache.root() / "running"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def running_log(notes: Path | None = None) -> tuple[Path, int]:
+    """The log of the console that was opened last by `./dev boot`, `demo` or a test, and that process."""
+    newest_first = sorted((notes or running_notes()).glob("*.json"), key=_age, reverse=True)
+    for note in newest_first:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            content = json.loads(note.read_text())
+            if process_alive(int(content["pid"])):
+                return Path(content["log"]), int(content["pid"])
+            note.unlink()  # its process was killed
+    expected = (
+        "say --port /dev/ttyUSB0, --port socket://HOST:PORT, or --replay FILE, or start ./dev boot first"
+    )
+    raise PortError("no port", "no guest of this machine has its console open now", expected)
+
+
+def _age(note: Path) -> float:
+    with suppress(OSError):
+        return note.stat().st_mtime
+    return 0.0
