@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,6 +43,7 @@ static void error(const char *what) __attribute__((noreturn));
 static void end_all(void)
 {
 	fflush(stdout);
+	tcdrain(STDOUT_FILENO); /* else the kernel's "Restarting system." comes in the middle of it */
 	sync();
 	reboot(RB_AUTOBOOT);
 	for (;;)

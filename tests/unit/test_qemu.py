@@ -134,10 +134,14 @@ def test_qemu_that_fails(stand_in: Path) -> None:
     assert not qemu.folder.exists()
 
 
-# A shell starts what it does not wait for with SIGINT ignored, which Python then leaves so.
-HOST = """
+# A shell ignores SIGINT in what it does not wait for, nohup SIGHUP, and who is started so keeps to it.
+PLAIN_SIGNALS = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+"""
+
+HOST = f"""{PLAIN_SIGNALS}
 from workbench.deadline import Deadline
 from workbench.qemu import Qemu
 from tests.unit.test_qemu import IMAGE
@@ -170,8 +174,7 @@ def test_killed_host(stand_in: Path, number: signal.Signals) -> None:
         Path(folder).rmdir()
 
 
-GUEST = """
-import time
+GUEST = f"""{PLAIN_SIGNALS}
 from workbench import ending
 from workbench.deadline import Deadline
 from workbench.guest import Guest
