@@ -106,6 +106,29 @@ def conformance(_: Context, line: str = "", json: str = "") -> int:
     return conformance.run(line, Path(json) if json else None)
 
 
+@task(positional=["what"])
+@told
+def bench(
+    _: Context,
+    what: str,
+    line: str = "",
+    smp: int = 0,
+    sizes: str = "",
+    count: int = 0,
+    more: str = "",
+    icount: bool = False,
+    bzimage: str = "",
+    json: str = "",
+) -> int:
+    """Benchmarks: latency (--line, --smp, --sizes, --count)."""
+    from workbench import bench
+
+    return bench.start(
+        what,
+        bench.Request(line, smp, sizes, count, more, icount, bzimage, Path(json) if json else None),
+    )
+
+
 @task
 @told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
@@ -115,4 +138,4 @@ def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")
 
 
-namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, clean_cache)
+namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, bench, clean_cache)

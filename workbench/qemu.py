@@ -37,6 +37,7 @@ class Options:
     append: str = ""  # added to the image's
     catch_reboot: bool = False  # a reboot ends QEMU
     accel: str = "tcg"  # "kvm" only where a probe guest has booted under a time limit
+    icount: int | None = None  # one instruction takes 2**icount ns of the guest's time; needs one CPU
 
     def __post_init__(self) -> None:
         """None is the image's; no other number stands for it."""
@@ -67,6 +68,8 @@ def machine(image: Image, options: Options) -> list[str]:
         "-m",
         str(options.memory_mb or image.memory_mb),
     ]
+    if options.icount is not None:
+        command += ["-icount", f"shift={options.icount},sleep=off"]
     command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", append]
     return [*command, "-no-reboot"] if options.catch_reboot else command
 

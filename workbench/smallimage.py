@@ -27,15 +27,15 @@ NODES = (
 )
 
 
-def build(line: KernelLine, programs: Sequence[Path]) -> Image:
-    """The line's kernel with PID 1 and these programs in /tests."""
+def build(line: KernelLine, programs: Sequence[Path], init: Path = INIT) -> Image:
+    """The line's kernel with PID 1, made of the C file `init`, and these programs in /tests."""
     built = kernel.build(line.name)
 
     def make(folder: Path) -> None:
         tree = folder / "tree"
         for name in FOLDERS:
             (tree / name).mkdir(parents=True)
-        output([*COMPILE, "-o", tree / "init", INIT])
+        output([*COMPILE, "-o", tree / "init", init])
         for program in programs:
             shutil.copy(program, tree / "tests" / program.name)
         cpio.write(folder / "initrd", tree, NODES)
@@ -43,5 +43,5 @@ def build(line: KernelLine, programs: Sequence[Path]) -> Image:
 
     named = [part for path in programs for part in (path.name, path)]
     compiler = output([COMPILE[0], "--version"]).splitlines()[0]
-    key = cache.key(["small", compiler, *COMPILE, INIT, Path(__file__), Path(cpio.__file__), *named])
+    key = cache.key(["small", compiler, *COMPILE, init, Path(__file__), Path(cpio.__file__), *named])
     return Image(f"small-{line.name}", built.image, cache.entry("image", key, make) / "initrd", APPEND)

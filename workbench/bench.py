@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""The benchmarks: what is run, with which defaults, and how it is shown. bench/README.md has the method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench import lines
+from workbench.bench_run import HOST, Place, Row, Run, run
+from workbench.errors import WorkbenchError
+
+SPARE_MB = 160  # of memory that a guest has besides
+SIZES = "1,16,256,1024"
+COLUMNS = "variant cause load MB n min p50 p99 max p50/F X/p50 no-spare busy"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line; what is "" or 0 is the benchmark's own choice."""
+
+    line: str = ""
+    smp: int = 0
+    sizes: str = ""
+    count: int = 0
+    more: str = ""  # further arguments for the program, as they are
+    icount: bool = False
+    bzimage: str = ""
+    json_file: Path | None = None
+
+
+def start(what: str, request: Request) -> int:
+    """Run the benchmark of that name."""
+    try:
+        body = BENCHMARKS[what]
+    except KeyError:
+        raise WorkbenchError(f"bench {what}: there is {', '.join(sorted(BENCHMARKS))}") from None
+    results = body(request)
+    if request.json_file:
+        request.json_file.write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+def place(request: Request, memory_mb: int) -> Place:
+    """Where to run: a guest of a line with so much memory, or this host."""
+    line = request.line or lines.DEFAULT_LINE
+    if line != HOST:
+        lines.find(line)
+    if request.icount and request.smp > 1:
+        raise WorkbenchError(f"--icount --smp {request.smp}: instructions are counted on one CPU only")
+    return Place(
+        line=line,
+        smp=request.smp or 1,
+        memory_mb=memory_mb,
+        icount=0 if request.icount else None,
+        bzimage=Path(request.bzimage) if request.bzimage else None,
+    )
+
+
+def numbers(text: str) -> list[int]:
+    """`1,16` as numbers."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise WorkbenchError(f"--sizes {text}: megabytes with commas between, such as {SIZES}") from None
+
+
+def latency(request: Request) -> dict[str, Any]:
+    """Restart latency at both levels beside the yardsticks, one guest per size."""
+    runs = [_latency_of_size(request, size) for size in numbers(request.sizes or SIZES)]
+    rows = [row for done in runs for row in done.rows]
+    print(table(rows))
+    return {"rows": rows, "about": [done.about for done in runs]}
+
+
+def _latency_of_size(request: Request, size: int) -> Run:
+    # Twice: until the dead memory's page tables are freed there are those of two instances and two images.
+    where = place(request, size + size // 16 + SPARE_MB)
+    command = ["latency", "--sizes", str(size), "--count", str(request.count or 1000), *request.more.split()]
+    return run(command, where)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Times in microseconds, and the median as a multiple of the futex wake of the same run and size."""
+    found = list(rows)
+    futex = {row["mb"]: row["p50"] for row in found if row["variant"] == "futex"}
+    execs = [row for row in found if row["variant"] == "exec" and row["n"]]
+    exec_ = {(row["mb"], row["load"]): row["p50"] for row in execs}
+    return _aligned([tuple(COLUMNS.split()), *(_cells(row, futex, exec_) for row in found)])
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> str:
+    """The first three columns to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:{'<' if i < 3 else '>'}{widths[i]}}" for i, cell in enumerate(row)) for row in rows
+    )
+
+
+def _cells(row: Row, futex: dict[int, int], exec_: dict[tuple[int, str], int]) -> tuple[str, ...]:
+    first = (row["variant"], row.get("cause", ""), row.get("load", ""), str(row["mb"]), str(row["n"]))
+    if not row["n"]:
+        return (*first, *[""] * 8)
+    times = [f"{row[key] / 1000:.1f}" for key in ("min", "p50", "p99", "max")]
+    median = row["p50"]
+    f, x = futex.get(row["mb"]), exec_.get((row["mb"], row.get("load", "")))
+    ratios = [f"{median / f:.1f}" if f else "", f"{x / median:.2f}" if x else ""]
+    return (*first, *times, *ratios, str(row.get("no_spare", "")), str(row.get("busy", "")))
+
+
+BENCHMARKS = {"latency": latency}

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""Runs a program of bench/ on the host or in a guest, and returns the JSON objects that it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from workbench import cache, kernel, layer, lines, progress, smallimage
+from workbench.command import environment, logged, output, pasteable
+from workbench.console import Console
+from workbench.deadline import Deadline, slow_factor
+from workbench.decoder import Item, Text
+from workbench.errors import BootError, ConsoleClosedError, WorkbenchError
+from workbench.guest import new_log
+from workbench.qemu import PROGRAM, Options, Qemu, paste_command
+from workbench.repository import REPOSITORY
+
+BENCH = REPOSITORY / "bench"
+HOST = "host"
+STALL_S = 600.0  # from one result to the next; the largest memory takes minutes where the CPU is emulated
+_STATUS = re.compile(r"bench: status (-?\d+)")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a program runs: `line` is HOST or a kernel line; `bzimage` takes another kernel for it."""
+
+    line: str = lines.DEFAULT_LINE
+    smp: int = 1
+    memory_mb: int = 256
+    icount: int | None = None
+    bzimage: Path | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a program printed, and how it was run."""
+
+    rows: list[Row]
+    about: dict[str, str]
+
+
+def programs() -> Path:
+    """The folder with the programs, made anew where something has changed; of this checkout only."""
+    build = cache.root() / "objects" / cache.key(["bench", str(REPOSITORY)])
+    build.mkdir(parents=True, exist_ok=True)
+    log = build / "build.log"
+    archive = build / "librfork-static.a"
+    with cache.lock(f"bench-{build.name}"):
+        log.unlink(missing_ok=True)
+        make = ["make", f"-j{os.cpu_count() or 1}"]
+        logged([*make, "-C", layer.LIBRFORK, f"BUILD={build}", archive], log)
+        logged([*make, "-C", BENCH, f"BUILD={build}", f"LIBRFORK={archive}"], log)
+    return build
+
+
+def run(command: list[str], place: Place) -> Run:
+    """Run a program with its arguments; its objects but the closing one."""
+    done = _on_host(command) if place.line == HOST else _in_guest(command, place)
+    if not done.rows or done.rows[-1] != {"bench": "end"}:
+        raise WorkbenchError(f"{command[0]}: its results are not complete ({done.about['command']})")
+    return replace(done, rows=done.rows[:-1])
+
+
+def _on_host(command: list[str]) -> Run:
+    program: list[str | Path] = [programs() / command[0], *command[1:]]
+    progress.note(f"bench: {pasteable(program)}")
+    done = subprocess.run(
+        program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment()
+    )
+    if done.returncode:
+        raise WorkbenchError(f"{pasteable(program)}: exit status {done.returncode}")
+    about = {"command": pasteable(program), "kernel": f"{HOST}: {' '.join(os.uname()[2:4])}", "cpu": _cpu()}
+    return Run([json.loads(line) for line in done.stdout.splitlines()], about)
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return f"{line.partition(':')[2].strip()}, {os.cpu_count()} CPUs"
+    return "unknown"
+
+
+@dataclass
+class Listener:
+    """Collects the objects and the status; a line that is damaged is an error."""
+
+    rows: list[Row] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    status: int | None = None
+
+    def take(self, item: Item) -> None:
+        """For Console.listen."""
+        if not isinstance(item, Text):
+            return
+        text = item.text.strip()
+        if text.startswith('{"bench"'):
+            self.rows.append(self._object(text))
+        elif found := _STATUS.fullmatch(text):
+            self.status = int(found[1])
+        else:
+            self.said.append(text)
+
+    def _object(self, text: str) -> Row:
+        try:
+            row: Row = json.loads(text)
+        except ValueError as error:
+            raise WorkbenchError(f"a result was damaged on the console: {text}") from error
+        return row
+
+
+def _in_guest(command: list[str], place: Place) -> Run:
+    build = programs()
+    line = lines.find(place.line)
+    image = smallimage.build(line, [build / command[0]], BENCH / "init.c")
+    if place.bzimage:
+        image = replace(image, kernel=place.bzimage)
+    options = Options(
+        smp=place.smp,
+        memory_mb=place.memory_mb,
+        catch_reboot=True,
+        append=f'bench="{" ".join(command)}"',
+        icount=place.icount,
+    )
+    log = new_log(f"bench-{line.name}")
+    progress.note(f"bench: {' '.join(command)} on {line.name}, {place.smp} CPU; its console: {log}")
+    listener = Listener()
+    with Qemu(image, options) as qemu:
+        qemu.start(Deadline(30.0, "qemu"))
+        _listen(Console(qemu.connect("console"), log, paste_command(image, options)), qemu, listener)
+    if listener.status != 0:
+        raise BootError("benchmark", log, listener.said[-10:], f"{command[0]}: status {listener.status}")
+    return Run(listener.rows, _about(line, image.kernel, paste_command(image, options)))
+
+
+def _listen(console: Console, qemu: Qemu, listener: Listener) -> None:
+    """Until the status has come, or nothing has for long."""
+    console.listen(listener.take)
+    try:
+        qemu.cont()
+        while listener.status is None:
+            _next(console, listener)
+    except ConsoleClosedError:
+        return  # without a status: the caller says so
+    finally:
+        console.drain(limit_s=2.0)
+        console.close()
+
+
+def _next(console: Console, listener: Listener) -> None:
+    before = len(listener.rows)
+    console.until(
+        lambda: listener.status is not None or len(listener.rows) > before,
+        Deadline(STALL_S * slow_factor()),
+        "further result",
+    )
+
+
+def _about(line: lines.KernelLine, bzimage: Path, command: str) -> dict[str, str]:
+    built = kernel.build(line.name)
+    own = bzimage == built.image
+    return {
+        "command": command,
+        "kernel": f"{line.name}: {built.release} {built.identity}" if own else str(bzimage),
+        "config": cache.file_digest(built.config)[:16] if own else "unknown",
+        "qemu": output([PROGRAM, "--version"]).splitlines()[0],
+        "cpu": _cpu(),
+    }
