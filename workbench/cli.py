@@ -51,8 +51,16 @@ def parser(program: str) -> argparse.ArgumentParser:
 def _watch(command: argparse.ArgumentParser) -> None:
     command.description = "Without --port and --replay: the console that ./dev boot or demo has open."
     add = command.add_argument
-    add("--port", default="", metavar="PORT", help="/dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT")
-    add("--replay", type=Path, metavar="LOG", help="a recorded console")
+    add(
+        "--port",
+        action="append",
+        default=[],
+        metavar="PORT",
+        help="/dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT, unix:PATH; repeat it for many devices",
+    )
+    add("--baud", type=int, default=115200, help="of a serial port; 115200 if not given")
+    add("--replay", action="append", default=[], type=Path, metavar="LOG", help="a recorded console; repeats")
+    add("--record", type=Path, metavar="FOLDER", help="keep what comes there, a file a port")
     add("--plain", action="store_true", help="a line a record, also on a terminal")
     add("--json", action="store_true", help="an object a record")
     add("--svg", type=Path, metavar="FILE", help="write a picture of the last view")
@@ -63,7 +71,13 @@ def _run_watch(chosen: argparse.Namespace) -> int:
     from workbench import watch
 
     return watch.watch(
-        chosen.port or None, plain=chosen.plain, json_lines=chosen.json, replay=chosen.replay, svg=chosen.svg
+        chosen.port,
+        replays=chosen.replay,
+        baud=chosen.baud,
+        plain=chosen.plain,
+        json_lines=chosen.json,
+        svg=chosen.svg,
+        record_to=chosen.record,
     )
 
 

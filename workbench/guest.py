@@ -24,7 +24,7 @@ from workbench.nmea import NmeaPlayer
 from workbench.notes import running_notes
 from workbench.qemu import Options, Qemu, paste_command
 from workbench.shell import Shell
-from workbench.transport import UnixSocket
+from workbench.transport import StreamSocket
 
 BOOT_S = 120.0
 # Whatever the image says (quiet): a boot is also counted by the kernel's banner, a notice.
@@ -53,7 +53,7 @@ class Guest:
         self._console: Console | None = None
         self._shell: Shell | None = None
         self._nmea: NmeaPlayer | None = None
-        self._nmea_port: UnixSocket | None = None
+        self._nmea_port: StreamSocket | None = None
         self._listeners: list[Listener] = [self.model.take]
         self.after_pump: Callable[[], None] | None = None
 
@@ -185,7 +185,7 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _both_ways(port: UnixSocket) -> Callable[[bytes], None]:
+def _both_ways(port: StreamSocket) -> Callable[[bytes], None]:
     """Write, and drop what the guest wrote: an echo must not pile up until QEMU waits for us."""
 
     def write(data: bytes) -> None:

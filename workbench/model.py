@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from workbench.decoder import Item, Record
+from workbench.timeline import Timeline
 
 EVENTS_KEPT = 200
+SPANS_KEPT = 4096  # a component and boot, in the timeline
 # Where a record alone decides the state (docs/supervisor.md); "end" and "adopted" need a look at more.
 STATE_AFTER = {
     "declared": "waiting",
@@ -59,6 +61,7 @@ class Component:
     since: float = 0.0
     cold_starts: int = 0
     restarts: list[Restart] = field(default_factory=list)
+    restart_count: int = 0
     runner_alive: bool = False
     checkpointed: bool = False  # its runner has an image of it that a restart begins from
 
@@ -107,6 +110,7 @@ class Model:
     duplicates: int = 0
     given_up: int = 0
     time: float = 0.0
+    timeline: Timeline = field(default_factory=lambda: Timeline(SPANS_KEPT))  # of this boot
 
     def take(self, item: Item) -> None:
         """Bring the model up to date; anything but a record changes nothing."""
@@ -116,7 +120,8 @@ class Model:
         self.events.append(item)
         if item.event == "boot":
             self._boot(item)
-        elif item.event == "supervisor":
+        self.timeline.take(item)
+        if item.event == "supervisor":
             self._supervisor(item)
         elif item.event == "all-ready":
             self.all_ready, self.all_ready_time = True, item.time
@@ -131,6 +136,7 @@ class Model:
     def _boot(self, record: Record) -> None:
         self.boots += 1
         self.components.clear()
+        self.timeline = Timeline(SPANS_KEPT)
         self.boot_id = record.fields.get("id", "")
         self.kernel = record.fields.get("kernel", "")
         self.rfork = record.fields.get("rfork", "")
@@ -208,4 +214,5 @@ class Model:
             boot=record.boot,
         )
         component.restarts.append(restart)
+        component.restart_count += 1
         self.history.append(restart)

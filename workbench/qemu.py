@@ -20,7 +20,7 @@ from workbench.deadline import Deadline
 from workbench.errors import BootError, PortError, QmpError, WorkbenchError
 from workbench.images import Image
 from workbench.qmp import Qmp
-from workbench.transport import UnixSocket
+from workbench.transport import StreamSocket
 
 PROGRAM = "qemu-system-x86_64"
 # The oldest CPU that the product promises to run on: an instruction that it lacks must fail here too.
@@ -155,10 +155,10 @@ class Qemu:
             return (self.folder / "errors").read_text(errors="replace").splitlines()[-20:]
         return []
 
-    def connect(self, name: str) -> UnixSocket:
+    def connect(self, name: str) -> StreamSocket:
         """Connect to `console` or `nmea`."""
         try:
-            return UnixSocket.connect(self.folder / name)
+            return StreamSocket.connect(self.folder / name)
         except PortError as error:
             raise BootError("qemu", None, self.errors(), str(error)) from error
 

@@ -14,12 +14,14 @@ import socket
 import time
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import serial
 
 from workbench.errors import ConsoleClosedError, PortError
 
 CHUNK = 65536
+CONNECT_S = 10.0
 
 
 class Transport(Protocol):
@@ -37,15 +39,15 @@ class Transport(Protocol):
         """Release the port; closing twice is no error."""
 
 
-class UnixSocket:
-    """A stream socket, as QEMU's chardev serves it."""
+class StreamSocket:
+    """A stream socket: of the Unix domain, as QEMU's chardev serves it, or TCP, as console servers do."""
 
     def __init__(self, sock: socket.socket, name: str) -> None:
         self._sock = sock
         self.name = name
 
     @classmethod
-    def connect(cls, path: Path) -> UnixSocket:
+    def connect(cls, path: Path) -> StreamSocket:
         """Connect to the listening socket at `path`."""
         sock = socket.socket(socket.AF_UNIX)
         try:
@@ -54,6 +56,20 @@ class UnixSocket:
             sock.close()
             raise PortError(str(path), str(error), "a listening Unix socket is needed") from error
         return cls(sock, str(path))
+
+    @classmethod
+    def connect_tcp(cls, url: str) -> StreamSocket:
+        """Connect to socket://HOST:PORT. Not pyserial's, which throws away what comes at once."""
+        try:
+            parts = urlsplit(url)
+            sock = socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_S)
+        except (OSError, ValueError) as error:  # ValueError: no number of a port
+            raise PortError(url, str(error), "socket://HOST:PORT of a console server is needed") from error
+        sock.settimeout(None)
+        sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
+        )  # a server may vanish
+        return cls(sock, url)
 
     def fileno(self) -> int:
         """For select(2)."""
@@ -84,7 +100,7 @@ class UnixSocket:
 
 
 class SerialPort:
-    """A port opened by pyserial: /dev/ttyUSB0, rfc2217://HOST:PORT, socket://HOST:PORT, loop://."""
+    """A port opened by pyserial: /dev/ttyUSB0, rfc2217://HOST:PORT, loop://."""
 
     POLL_S = 0.05  # pyserial's network ports have no descriptor to select(2) on
     # A change of `timeout` costs a tcsetattr(3) on a real port, so it is set once and read() loops.
@@ -108,12 +124,14 @@ class SerialPort:
                 return data
 
     def _read_some(self) -> bytes:
+        data = b""
         try:
-            data: bytes = self._port.read(1)
+            data = self._port.read(1)
             while data and len(data) < CHUNK and self._port.in_waiting:
                 data += self._port.read(self._port.in_waiting)
         except (serial.SerialException, OSError, TypeError) as error:  # TypeError: its descriptor is gone
-            raise ConsoleClosedError(f"{self.name}: {error}") from error
+            if not data:  # else what came before the end is handed out first; the next read says the same
+                raise ConsoleClosedError(f"{self.name}: {error}") from error
         return data
 
     def write(self, data: bytes) -> None:
@@ -175,8 +193,10 @@ def process_alive(pid: int) -> bool:
     return True
 
 
-def open_port(port: str) -> Transport:
-    """`unix:PATH` is a Unix socket, everything else is pyserial's."""
+def open_port(port: str, baud: int = 115200) -> Transport:
+    """`unix:PATH` is a Unix socket, `socket://HOST:PORT` a TCP one, everything else is pyserial's."""
     if port.startswith("unix:"):
-        return UnixSocket.connect(Path(port.removeprefix("unix:")))
-    return SerialPort(port)
+        return StreamSocket.connect(Path(port.removeprefix("unix:")))
+    if port.startswith("socket://"):
+        return StreamSocket.connect_tcp(port)
+    return SerialPort(port, baud)

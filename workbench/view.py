@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The live view: the model as a rich renderable, for a terminal as wide or narrow as it is."""
+"""One device as a rich renderable: its table with a timeline, and its last events, wide or narrow."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from workbench.decoder import Counts, Record
 from workbench.model import Component, Model, spread
+from workbench.strip import span_for, strip
 
 STATE_STYLE = {
     "ready": "bold green",
@@ -37,15 +38,18 @@ EVENT_STYLE = {
     "ready": "green",
     "end": "red",
 }
+RECENT = 1000  # restarts that a median is made of
 
 
 def duration(microseconds: int) -> str:
-    """`143 µs`, `2.1 ms`, `3.20 s`; three significant digits at most."""
+    """`143 µs`, `2.1 ms`, `3.20 s`, `12 min`; three significant digits at most."""
     if microseconds < 1000:
         return f"{microseconds} µs"
     if microseconds < 1_000_000:
         return f"{microseconds / 1000:.1f} ms"
-    return f"{microseconds / 1_000_000:.2f} s"
+    if microseconds < 100_000_000:
+        return f"{microseconds / 1_000_000:.2f} s"
+    return f"{microseconds / 60_000_000:.0f} min"
 
 
 def _last(component: Component) -> str:
@@ -53,17 +57,21 @@ def _last(component: Component) -> str:
 
 
 def _median(component: Component) -> str:
-    return duration(spread(component.latencies).p50) if component.latencies else ""
+    return duration(spread(component.latencies[-RECENT:]).p50) if component.latencies else ""
 
 
 def _restarts(component: Component) -> str:
-    total = len(component.restarts) + component.cold_starts
+    total = component.restart_count + component.cold_starts
     return str(total) if total else ""
 
 
 def _why(component: Component) -> str:
     status = component.status.removeprefix("signal:").replace("exit:", "exit ")
     return f"{component.cause} {status}".strip()
+
+
+def _number(value: int) -> str:
+    return str(value) if value else ""
 
 
 @dataclass(frozen=True)
@@ -77,19 +85,22 @@ class Column:
     right: bool = False
 
 
+DOWNTIME = "downtime"
 COLUMNS = (
-    Column("component", lambda c: c.name, 14),
+    Column("component", lambda c: c.name, 12),
     Column("state", lambda c: c.state, 10),
+    Column("gen", lambda c: _number(c.generation), 3, 3, True),
     Column("restarts", _restarts, 8, 0, True),
     Column("level", lambda c: c.level, 5, 1),
     Column("last cause", _why, 17, 1),
-    Column("last", _last, 8, 1, True),
-    Column("median", _median, 8, 2, True),
-    Column("downtime", lambda c: duration(c.downtime_us) if c.downtime_us else "", 8, 3, True),
-    Column("pid", lambda c: str(c.pid or ""), 5, 2, True),
-    Column("backend", lambda c: c.backend, 7, 4),
+    Column("last", _last, 7, 1, True),
+    Column("median", _median, 7, 2, True),
+    Column(DOWNTIME, lambda c: "", 8, 2, True),
+    Column("pid", lambda c: _number(c.pid), 5, 4, True),
+    Column("backend", lambda c: c.backend, 7, 5),
 )
-SEPARATOR = 3  # between two columns, padding and all
+SEPARATOR = 2  # between two columns
+STRIP = 16  # a timeline that is narrower shows nothing
 
 
 def columns_for(width: int) -> list[Column]:
@@ -101,6 +112,79 @@ def columns_for(width: int) -> list[Column]:
             break
         chosen.remove(worst)
     return chosen
+
+
+def layout(width: int) -> tuple[list[Column], int]:
+    """The columns for a terminal of `width`, and the characters for the timeline beside them (0: none).
+
+    The timeline says more than PID and backend, so these two go first where it is narrow.
+    """
+    fewer = [column for column in columns_for(width - STRIP - SEPARATOR) if column.rank < 4]
+    needed = [column for column in COLUMNS if column.rank < 3]
+    if len(fewer) < len(needed):
+        return columns_for(width), 0
+    return fewer, width - sum(column.width + SEPARATOR for column in fewer) - SEPARATOR
+
+
+@dataclass(frozen=True)
+class Look:
+    """What of a device is shown, and when.
+
+    `now` is the device's time, None its last record's; `seconds` what a timeline spans, None what there is.
+    """
+
+    now: float | None = None
+    seconds: float | None = None
+    selected: str = ""
+
+
+def device_table(model: Model, width: int, look: Look, *, ascii_only: bool = False) -> Table:
+    """The components, a row each; the one that is selected is marked."""
+    chosen, room = layout(width)
+    table = Table(expand=True, box=None, padding=(0, SEPARATOR, 0, 0), header_style="bold")
+    for column in chosen:
+        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
+    now = model.timeline.now if look.now is None else look.now
+    seconds = look.seconds or span_for(now - model.timeline.begin)
+    if room:
+        table.add_column(f"last {_span(seconds)}", no_wrap=True, width=room)
+    for component in model.components.values():
+        cells = [_cell(model, column, component, now) for column in chosen]
+        cells = [ascii_text(cell) for cell in cells] if ascii_only else cells
+        line = model.timeline.lines.get(component.name)
+        if room:
+            cells.append(strip(line, now, seconds, room, ascii_only) if line else Text())
+        table.add_row(*cells, style="reverse" if component.name == look.selected else "")
+    return table
+
+
+def _cell(model: Model, column: Column, component: Component, now: float) -> Text:
+    if column.title == DOWNTIME:
+        line = model.timeline.lines.get(component.name)
+        down = round(line.down_s(now) * 1e6) if line else 0
+        return Text(duration(down) if down else "")
+    return Text(
+        column.cell(component), STATE_STYLE.get(component.state, "") if column.title == "state" else ""
+    )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 60 else f"{seconds:.0f} s"
+
+
+def ascii_text(text: Text) -> Text:
+    """The same for a terminal without Unicode."""
+    return Text(text.plain.replace("µ", "u").replace("·", "|"), text.style)
+
+
+def header(model: Model, counts: Counts) -> Text:
+    """Boot, kernel, supervisor, and what went wrong on the line."""
+    boot = f"boot {max(model.boots, counts.kernel_boots)} {model.boot_id}".rstrip()
+    boss = f"supervisor {model.supervisor_pid or '-'} (start {model.supervisor_starts})"
+    text = Text(f"{boot} · linux {model.kernel or '?'} · rfork {model.rfork or '?'} · {boss}")
+    if counts.lost + counts.garbled:
+        text.append(f" · records lost {counts.lost}, garbled {counts.garbled}", "bold red")
+    return text
 
 
 @dataclass
@@ -115,41 +199,25 @@ class View:
 
     def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
         """What rich asks for."""
-        width = options.max_width
-        parts: list[RenderableType] = [self._header(), self._table(width - 4), self._events()]
+        width = options.max_width - 4  # the frame
+        table = device_table(self.model, width, Look(), ascii_only=options.ascii_only)
+        parts: list[RenderableType] = [header(self.model, self.counts), table, self._events()]
         if self.note:
             parts.append(Text(self.note, "bold"))
         title = Text.assemble((" koboshi ", "bold reverse"), f" {self.port} ")
         yield Panel(Group(*parts), title=title, title_align="left", border_style="cyan")
 
-    def _header(self) -> Text:
-        model, counts = self.model, self.counts
-        boot = f"boot {max(model.boots, counts.kernel_boots)} {model.boot_id}".rstrip()
-        boss = f"supervisor {model.supervisor_pid or '-'} (start {model.supervisor_starts})"
-        text = Text(f"{boot} · linux {model.kernel or '?'} · rfork {model.rfork or '?'} · {boss}")
-        if wrong := counts.lost + counts.garbled:
-            text.append(
-                f" · records lost {counts.lost}, garbled {counts.garbled}", "bold red" if wrong else ""
-            )
-        return text
-
-    def _table(self, width: int) -> Table:
-        chosen = columns_for(width)
-        table = Table(expand=True, box=None, padding=(0, 1), header_style="bold")
-        for column in chosen:
-            table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
-        for component in self.model.components.values():
-            style = STATE_STYLE.get(component.state, "")
-            table.add_row(*(Text(c.cell(component), style if c.title == "state" else "") for c in chosen))
-        return table
-
     def _events(self) -> Text:
-        lines = [event_text(record) for record in list(self.model.events)[-self.events :]]
-        # Set on the text that is shown: joining does not carry it over.
-        text = Text("", no_wrap=True, overflow="ellipsis")
-        for line in lines:
-            text.append("\n").append_text(line)
-        return text
+        return lines_text([event_text(record) for record in list(self.model.events)[-self.events :]])
+
+
+def lines_text(lines: list[Text]) -> Text:
+    """Lines that are cut, not wrapped, with an empty one before them."""
+    # Set on the text that is shown: joining does not carry it over.
+    text = Text("", no_wrap=True, overflow="ellipsis")
+    for line in lines:
+        text.append("\n").append_text(line)
+    return text
 
 
 def event_text(record: Record) -> Text:

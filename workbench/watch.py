@@ -1,141 +1,162 @@
 # SPDX-License-Identifier: MIT
-"""`./dev watch`: the components of a device, live, from its console or from a console's log."""
+"""`koboshi watch`: the components of one or many devices, live, from consoles or from a console's log."""
 
 from __future__ import annotations
 
 import json
+import os
+import queue
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console as Terminal
 from rich.live import Live
 
-from workbench.console import Console, show
+from workbench.console import show
 from workbench.decoder import Item, Record
-from workbench.errors import ConsoleClosedError, PortError
+from workbench.desk import Desk
+from workbench.device import Device
+from workbench.feed import Feed, News, Opener, recording
 from workbench.findings import judge
-from workbench.model import Model
+from workbench.keys import Keys
 from workbench.notes import running_log
-from workbench.transport import LogFile, Transport, open_port
+from workbench.transport import LogFile, open_port
 from workbench.view import View
 
-RECONNECT_S = 1.0
-SVG_WIDTH = 110
-Opener = Callable[[], Transport]
+SVG_WIDTH = 120
+REFRESH_S = 0.15
+Each = Callable[[Device, Item], None]
+Source = tuple[str, Opener, bool, bool]  # name, how to open it, whether again, whether it is live
 
 
-def opener(port: str | None, replay: Path | None) -> tuple[Opener, bool]:
-    """How to open what is to be watched, and whether to open it again after it was closed."""
-    if replay is not None:
-        return lambda: LogFile(replay), False
-    if port is not None:
-        return lambda: open_port(port), not port.startswith("unix:")
-    log, pid = running_log()
-    return lambda: LogFile(log, pid), False
+def sources(ports: Sequence[str], replays: Sequence[Path], baud: int) -> list[Source]:
+    """What is to be watched; nothing said: the guest that has its console open on this machine."""
+    chosen: list[Source] = [(str(log), partial(LogFile, log), False, False) for log in replays]
+    for port in ports:
+        chosen.append((port, partial(open_port, port, baud), not port.startswith("unix:"), True))
+    if not chosen:
+        log, pid = running_log()
+        chosen.append((str(log), partial(LogFile, log, pid), False, True))
+    return chosen
 
 
 def watch(
-    port: str | None = None,
+    ports: Sequence[str] = (),
     *,
+    replays: Sequence[Path] = (),
+    baud: int = 115200,
     plain: bool = False,
     json_lines: bool = False,
-    replay: Path | None = None,
     svg: Path | None = None,
+    record_to: Path | None = None,
     out: TextIO | None = None,
 ) -> int:
-    """Watch until Ctrl-C or the end of a log. Returns 0, or 1 where the kernel log has a finding.
+    """Watch until Ctrl-C, `q` or the end of all logs. Returns 0, or 1 where a kernel log has a finding.
 
-    `plain`: a line per record, also without a terminal; `json_lines`: the same as JSON objects;
-    `svg`: write a picture of the last view there.
+    `plain`: a line per record, also on a terminal; `json_lines`: the same as JSON objects; `svg`: write a
+    picture of the first device's last view there; `record_to`: a folder for what comes, byte for byte.
     """
     out = out or sys.stdout
-    open_it, again = opener(port, replay)
-    watcher = Watcher(open_it, again)
+    watcher = Watcher(sources(ports, replays, baud), record_to)
+    many = len(watcher.devices) > 1
     with suppress(KeyboardInterrupt):
         if json_lines:
-            watcher.run(lambda item: _print_json(item, out))
-        elif plain or not out.isatty():
-            watcher.run(lambda item: _print_plain(item, out))
+            watcher.run(lambda device, item: _print_json(device, item, out, many))
+        elif plain or not out.isatty() or os.environ.get("TERM") == "dumb":
+            watcher.run(lambda device, item: _print_plain(device, item, out, many))
         else:
             _live(watcher, out)
     if svg is not None:
-        export_svg(watcher.view, svg)
-    return 1 if watcher.console.findings else 0
+        export_svg(watcher.devices[0], svg)
+    return 1 if any(device.findings for device in watcher.devices) else 0
 
 
 class Watcher:
-    """Reads one console, opening it again where that makes sense, into one model."""
+    """Reads many consoles, each in a thread, and understands them in one."""
 
-    def __init__(self, open_it: Opener, again: bool) -> None:
-        self._open = open_it
-        self._again = again
-        self.console = Console(open_it())
-        self.model = Model()
-        self.console.listen(self.model.take)
-        self.view = View(self.model, self.console.decoder.counts, self.console.transport.name)
+    def __init__(self, chosen: Sequence[Source], record_to: Path | None = None) -> None:
+        self._news: queue.Queue[News] = queue.Queue(maxsize=1000)
+        self.devices: list[Device] = []
+        self.feeds: list[Feed] = []
+        for index, (name, open_it, again, live) in enumerate(chosen):
+            self.feeds.append(Feed(index, open_it, again, self._news))
+            file = recording(record_to, name) if record_to else None
+            self.devices.append(Device(name, live, file))
 
-    def run(self, each: Callable[[Item], None], tick: Callable[[], None] = lambda: None) -> None:
-        """Until the end; `each` gets the items, `tick` is called at least four times a second."""
-        self.console.listen(each)
+    def run(self, each: Each, tick: Callable[[], bool] = lambda: True) -> None:
+        """Until the end of all, or until `tick` says False; it is called several times a second."""
+        for feed in self.feeds:
+            feed.start()
         try:
-            while True:
-                try:
-                    self.console.pump()
-                except ConsoleClosedError:
-                    if not self._again:
-                        return
-                    self._reconnect(tick)
-                tick()
+            while tick() and not (all(device.over for device in self.devices) and self._news.empty()):
+                with suppress(queue.Empty):
+                    self._take(self._news.get(timeout=REFRESH_S), each)
         finally:
-            self.console.close()
+            for feed, device in zip(self.feeds, self.devices, strict=True):
+                feed.stop()
+                device.close()
 
-    def _reconnect(self, tick: Callable[[], None]) -> None:
-        """A board's adapter was unplugged, or the server is restarted: come back to it when it is there."""
-        self.console.transport.close()
-        self.view.note = "the port is closed; opening it again"
-        while True:
-            tick()
-            time.sleep(RECONNECT_S)
-            with suppress(PortError):
-                self.console.reopen(self._open())
-                self.view.note = ""
-                return
+    def _take(self, news: News, each: Each) -> None:
+        device = self.devices[news.index]
+        if news.note is not None:
+            device.note = news.note
+        for item in device.end() if news.over else device.take(news.data):
+            each(device, item)
 
 
 def _live(watcher: Watcher, out: TextIO) -> None:
+    """On a screen of its own, with keys; a recorded console stays there until `q`."""
     terminal = Terminal(file=out)
-    with Live(watcher.view, console=terminal, auto_refresh=False) as live:
-        watcher.run(lambda item: None, live.refresh)
+    desk = Desk(watcher.devices, interactive=sys.stdin.isatty())
+    last = 0.0
+    with Keys() as keys, Live(desk, console=terminal, auto_refresh=False, screen=True) as live:
+
+        def tick() -> bool:
+            nonlocal last
+            for name in (pressed := keys.pressed()):
+                desk.key(name)
+            if pressed or time.monotonic() - last >= REFRESH_S:
+                live.refresh()
+                last = time.monotonic()
+            return not desk.quit
+
+        watcher.run(lambda device, item: None, tick)
+        while desk.interactive and not desk.quit:
+            tick()
+            time.sleep(REFRESH_S / 3)
+    desk.interactive = False
+    terminal.print(desk, height=min(terminal.height, 30))
 
 
-def _print_plain(item: Item, out: TextIO) -> None:
+def _print_plain(device: Device, item: Item, out: TextIO, many: bool) -> None:
+    name = f"{device.name} " if many else ""
     if isinstance(item, Record):
-        print(show(item), file=out, flush=True)
+        print(name + show(item), file=out, flush=True)
     elif finding := judge(item):
-        print(f"KERNEL {finding}", file=out, flush=True)
+        print(f"{name}KERNEL {finding}", file=out, flush=True)
 
 
-def _print_json(item: Item, out: TextIO) -> None:
+def _print_json(device: Device, item: Item, out: TextIO, many: bool) -> None:
+    line: dict[str, object] = {"port": device.name} if many else {}
     if isinstance(item, Record):
-        line = {"seq": item.seq, "time": item.time, "event": item.event, "boot": item.boot, **item.fields}
-        print(json.dumps(line), file=out, flush=True)
+        line |= {"seq": item.seq, "time": item.time, "event": item.event, "boot": item.boot, **item.fields}
     elif finding := judge(item):
-        print(
-            json.dumps({"event": "kernel-finding", "kind": finding.kind, "text": finding.text}),
-            file=out,
-            flush=True,
-        )
+        line |= {"event": "kernel-finding", "kind": finding.kind, "text": finding.text}
+    else:
+        return
+    print(json.dumps(line), file=out, flush=True)
 
 
-def export_svg(view: View, path: Path, width: int = SVG_WIDTH) -> None:
+def export_svg(device: Device, path: Path, width: int = SVG_WIDTH) -> None:
     """Write the view as a picture (for the README)."""
     with Path("/dev/null").open("w") as nowhere:
         terminal = Terminal(
             file=nowhere, record=True, width=width, force_terminal=True, color_system="truecolor"
         )
-        terminal.print(view)
-        terminal.save_svg(str(path), title="./dev watch")
+        terminal.print(View(device.model, device.decoder.counts, device.name))
+        terminal.save_svg(str(path), title="koboshi watch")

@@ -14,6 +14,7 @@ from rich.console import Console as Terminal
 
 from tests.unit.test_model import BACK, BOOT, READY, RESTART, told
 from workbench.decoder import Counts
+from workbench.device import Device
 from workbench.errors import PortError
 from workbench.notes import running_log
 from workbench.view import View, columns_for, duration
@@ -30,7 +31,7 @@ def rendered(width: int, counts: Counts | None = None) -> str:
 def test_wide_view_has_everything() -> None:
     """On a wide terminal each component shows state, cause, latencies and PID."""
     text = rendered(140)
-    for part in ("gps", "ready", "error SIGSEGV", "warm", "143 µs", "900 µs", "80", "6.12.1", "/dev/ttyUSB0"):
+    for part in ("gps", "ready", "error SIGSEGV", "warm", "143 µs", "8.00 s", "80", "6.12.1", "/dev/ttyUSB0"):
         assert part in text
 
 
@@ -74,7 +75,7 @@ def log_of(path: Path) -> Path:
 def test_replay_plain(tmp_path: Path) -> None:
     """A log is replayed as a line per record, in their order."""
     out = io.StringIO()
-    assert watch(replay=log_of(tmp_path / "log"), out=out) == 0
+    assert watch(replays=[log_of(tmp_path / "log")], out=out) == 0
     lines = out.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == [event for event, _ in [*BOOT, READY, RESTART]]
 
@@ -82,7 +83,7 @@ def test_replay_plain(tmp_path: Path) -> None:
 def test_replay_json(tmp_path: Path) -> None:
     """With --json each record is an object with its fields."""
     out = io.StringIO()
-    watch(replay=log_of(tmp_path / "log"), json_lines=True, out=out)
+    watch(replays=[log_of(tmp_path / "log")], json_lines=True, out=out)
     last = json.loads(out.getvalue().splitlines()[-1])
     assert (last["event"], last["component"], last["latency_us"]) == ("restart", "gps", "143")
 
@@ -92,13 +93,13 @@ def test_finding_in_a_log(tmp_path: Path) -> None:
     log = log_of(tmp_path / "log")
     log.write_text(log.read_text() + "[    9.000000] BUG: unable to handle page fault\r\n")
     out = io.StringIO()
-    assert watch(replay=log, out=out) == 1
+    assert watch(replays=[log], out=out) == 1
     assert "KERNEL bug: BUG: unable" in out.getvalue()
 
 
 def test_picture(tmp_path: Path) -> None:
     """The view can be written as an SVG picture."""
-    export_svg(View(told(*BOOT, READY), Counts(), "x"), tmp_path / "view.svg")
+    export_svg(Device("x", model=told(*BOOT, READY)), tmp_path / "view.svg")
     text = (tmp_path / "view.svg").read_text()
     assert text.startswith("<svg")
     assert "gps" in text

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""The desk: several devices, its keys, and terminals of every kind."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+
+import pytest
+from koboshi import records
+from rich.console import Console as Terminal
+
+from tests.unit.test_model import BACK, BOOT, READY, RESTART
+from workbench.desk import Desk
+from workbench.device import Clock, Device
+from workbench.keys import Keys, names
+
+
+def device(name: str = "/dev/ttyUSB0") -> Device:
+    """A device with one restarted component, a kernel line and a line of the shell's."""
+    made = Device(name, live=False)
+    events = enumerate([*BOOT, READY, RESTART, BACK], 1)
+    lines = [records.encode(seq, seq / 10, event, keys) for seq, (event, keys) in events]
+    text = "\n".join([*lines, "[    9.000000] usb 1-1: new device", "koboshi# ls", ""])
+    made.take(text.encode())
+    return made
+
+
+def shown(desk: Desk, width: int = 120, height: int = 30, **options) -> str:
+    """The desk as text."""
+    terminal = Terminal(file=io.StringIO(), record=True, width=width, height=height, **options)
+    terminal.print(desk, height=height)
+    return terminal.export_text()
+
+
+def press(desk: Desk, *keys: str) -> str:
+    """The desk after some keys."""
+    for key in keys:
+        desk.key(key)
+    return shown(desk)
+
+
+def test_devices_are_shown_together() -> None:
+    """Two devices have a table each, and the log's lines say whose they are."""
+    text = shown(Desk([device("left"), device("right")]))
+    assert text.count("gps") > 4
+    assert [line for line in text.splitlines() if line.startswith("left ") and "restart" in line]
+    assert [line for line in text.splitlines() if line.startswith("right ") and "restart" in line]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("height", [10, 24, 50])
+def test_every_size_fits(width: int, height: int) -> None:
+    """No line is wider than the terminal, and a screen is not longer than it."""
+    lines = shown(Desk([device()]), width, height).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= height
+    assert any("gps" in line for line in lines)
+
+
+def test_filter_shows_only_the_selected() -> None:
+    """f leaves the lines about the selected component, and again all of them."""
+    desk = Desk([device()])
+    assert "supervisor pid=60" in " ".join(press(desk).split())
+    only = press(desk, "down", "f")
+    assert "of gps" in only
+    assert "start=1" not in only
+    assert "latency_us=143" in only
+    assert "start=1" in press(desk, "f")
+
+
+def test_filter_needs_a_selection() -> None:
+    """f without a component selected filters nothing."""
+    assert "of gps" not in press(Desk([device()]), "f")
+
+
+def test_search() -> None:
+    """/ takes words as they are typed, with backspace; escape forgets them."""
+    desk = Desk([device()])
+    text = press(desk, "/", *"sigsegx", "backspace", "v", "enter")
+    assert "latency_us=143" in text
+    assert "declared" not in text
+    assert "declared" in press(desk, "escape")
+
+
+def test_log_may_show_everything() -> None:
+    """l adds the kernel's lines, then what the shell printed, and comes back to the records."""
+    desk = Desk([device()])
+    assert "usb 1-1" not in shown(desk)
+    assert "usb 1-1" in press(desk, "l")
+    assert "koboshi# ls" in press(desk, "l")
+    assert "usb 1-1" not in press(desk, "l")
+
+
+def test_selection_goes_around() -> None:
+    """Down and up go through all components of all devices, and around."""
+    desk = Desk([device("a"), device("b")])
+    desk.key("down")
+    assert desk.selected() == (desk.devices[0], "gps")
+    desk.key("j")
+    assert desk.selected() == (desk.devices[1], "gps")
+    desk.key("down")
+    assert desk.selected() == (desk.devices[0], "gps")
+    desk.key("up")
+    assert desk.selected() == (desk.devices[1], "gps")
+
+
+def test_time_is_zoomed_within_bounds() -> None:
+    """+ and - change the span of the timeline, and stop at the ends."""
+    desk = Desk([device()])
+    assert "last 10 min" in press(desk, "+")
+    assert "last 60 min" in press(desk, *"+++++")
+    assert "last 30 s" in press(desk, *"---------")
+
+
+def test_quit() -> None:
+    """q quits, but not while it is a letter of a search."""
+    desk = Desk([device()])
+    press(desk, "/", "q", "enter")
+    assert not desk.quit
+    press(desk, "q")
+    assert desk.quit
+
+
+def test_unknown_keys_do_nothing() -> None:
+    """Any other key changes nothing."""
+    desk = Desk([device()])
+    assert shown(desk) == press(desk, "x", "é", "tab")
+
+
+def test_ascii_terminal_gets_ascii() -> None:
+    """Where the terminal has no Unicode, the frame and the timeline have none."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
+    terminal = Terminal(file=stream, width=120, height=30)
+    terminal.print(Desk([device()]))
+    stream.flush()
+    text = stream.buffer.getvalue().decode()
+    assert "?" not in text.split("records")[0].replace("linux ?", "")
+    assert "x" in text
+
+
+def test_names_of_keys() -> None:
+    """Arrows have names, unknown escape sequences are nothing, a lone escape is one."""
+    assert names("a\x1b[A\x1b[5~\x1bOBq") == ["a", "up", "down", "q"]
+    assert names("\x1b[200") == []
+    assert names("\x1b") == ["escape"]
+    assert names("\x7f\r\t") == ["backspace", "enter", "tab"]
+
+
+def test_keys_come_without_enter_and_the_terminal_is_given_back() -> None:
+    """Inside, one key is enough; afterwards the terminal is as it was."""
+    import select
+    import termios
+
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    with Keys(slave) as keys:
+        assert keys.pressed() == []
+        os.write(master, b"q")
+        assert select.select([slave], [], [], 10)[0]
+        assert keys.pressed() == ["q"]
+    assert termios.tcgetattr(slave) == before
+    os.close(master)
+    os.close(slave)
+
+
+def test_no_terminal_has_no_keys(tmp_path) -> None:
+    """With something else as standard input no key ever comes."""
+    with (tmp_path / "empty").open("w+") as file, Keys(file.fileno()) as keys:
+        assert keys.pressed() == []
+
+
+def test_clock_runs_on_between_records() -> None:
+    """The device's time goes on with the host's, never back, and a recorded console has none."""
+    host = [1000.0]
+    clock = Clock(lambda: host[0])
+    made = Device("x", clock=clock)
+    made.take((records.encode(1, 5.0, "supervisor", {"pid": 1}) + "\n").encode())
+    host[0] = 1003.0
+    assert clock.now() == 8.0
+    made.take((records.encode(2, 9.0, "supervisor", {"pid": 1}) + "\n").encode())
+    assert clock.now() == 9.0  # it had been on its way for less long
+    assert device().clock.now() is None

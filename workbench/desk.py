@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""The desk: one or many devices on a screen, with the log below; what keys change of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.console import Console as Terminal
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
+from rich.rule import Rule
+from rich.text import Text
+
+from workbench.decoder import Item, KernelLine, Record
+from workbench.device import KINDS, Device, matches
+from workbench.findings import judge
+from workbench.strip import LONGEST, SPANS
+from workbench.view import Look, ascii_text, device_table, event_text, header
+
+HELP = "q quit · ↑↓ select · f only it · / search · l log · + - time"
+HELP_ASCII = HELP.replace("↑↓", "j k").replace("·", "|")
+LOG_LEAST = 4  # lines of log that stay, however many components there are
+
+
+@dataclass
+class Desk:
+    """Renders devices; `key` takes what was pressed. `quit` is set once that was asked for."""
+
+    devices: list[Device]
+    quit: bool = False
+    note: str = ""
+    interactive: bool = True
+    _selected: int = -1
+    _only: bool = False
+    _words: str = ""
+    _typing: bool = False
+    _kinds: int = 0
+    _seconds: float | None = None
+    _targets: list[tuple[Device, str]] = field(default_factory=list)
+
+    # Keys
+
+    def key(self, name: str) -> None:
+        """Do what a key says."""
+        if self._typing:
+            self._type(name)
+            return
+        actions = {
+            "q": self._quit,
+            "up": lambda: self._move(-1),
+            "k": lambda: self._move(-1),
+            "down": lambda: self._move(1),
+            "j": lambda: self._move(1),
+            "f": self._filter,
+            "/": self._search,
+            "l": self._kind,
+            "+": lambda: self._zoom(1),
+            "-": lambda: self._zoom(-1),
+            "escape": self._forget,
+        }
+        if action := actions.get(name):
+            self.note = ""
+            action()
+
+    def _quit(self) -> None:
+        self.quit = True
+
+    def _move(self, by: int) -> None:
+        count = len(self.targets())
+        self._selected = (max(self._selected, -1 if by > 0 else 0) + by) % count if count else -1
+
+    def _filter(self) -> None:
+        self._only = not self._only and self.selected() is not None
+
+    def _search(self) -> None:
+        self._typing, self._words = True, ""
+
+    def _type(self, name: str) -> None:
+        if name in ("enter", "escape"):
+            self._typing = False
+            self._words = self._words if name == "enter" else ""
+        elif name == "backspace":
+            self._words = self._words[:-1]
+        elif len(name) == 1 and name.isprintable():
+            self._words += name
+
+    def _kind(self) -> None:
+        self._kinds = (self._kinds + 1) % len(KINDS)
+
+    def _zoom(self, by: int) -> None:
+        at = SPANS.index(self._seconds or LONGEST) + by
+        self._seconds = SPANS[min(max(at, 0), len(SPANS) - 1)]
+
+    def _forget(self) -> None:
+        self._selected, self._only, self._words = -1, False, ""
+
+    def targets(self) -> list[tuple[Device, str]]:
+        """What can be selected: each component of each device."""
+        return [(device, name) for device in self.devices for name in device.model.components]
+
+    def selected(self) -> tuple[Device, str] | None:
+        """The device and component that is marked."""
+        targets = self.targets()
+        return targets[self._selected] if 0 <= self._selected < len(targets) else None
+
+    # What is shown
+
+    def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
+        """What rich asks for."""
+        parts: list[RenderableType] = []
+        for device in self.devices:
+            parts += self._device(device, options)
+        used = sum(2 + len(device.model.components) + 1 for device in self.devices) + len(self.devices)
+        rows = max(LOG_LEAST, (options.height or 40) - used - 2)
+        parts.append(Rule(self._log_title(), align="left", style="cyan"))
+        parts += self._log(rows)
+        parts.append(self._footer(options.ascii_only))
+        yield Group(*parts)
+
+    def _device(self, device: Device, options: ConsoleOptions) -> list[RenderableType]:
+        chosen = self.selected()
+        mark = chosen[1] if chosen and chosen[0] is device else ""
+        look = Look(device.clock.now(), self._seconds, mark)
+        title = Text.assemble((" koboshi ", "bold reverse"), f" {device.name}")
+        if device.note:
+            title.append(f"  {device.note}", "bold yellow")
+        table = device_table(device.model, options.max_width, look, ascii_only=options.ascii_only)
+        head = header(device.model, device.decoder.counts)
+        head = ascii_text(head) if options.ascii_only else head
+        head.no_wrap, head.overflow = True, "ellipsis"
+        return [Rule(title, align="left", style="cyan"), head, table]
+
+    def _log_title(self) -> str:
+        words = [list(KINDS)[self._kinds]]
+        chosen = self.selected()
+        if self._only and chosen:
+            words.append(f"of {chosen[1]}")
+        if self._words or self._typing:
+            words.append(f"with “{self._words}{'_' if self._typing else ''}”")
+        return " ".join(words)
+
+    def _log(self, rows: int) -> list[RenderableType]:
+        chosen = self.selected() if self._only else None
+        devices = [chosen[0]] if chosen else self.devices
+        kinds = list(KINDS.values())[self._kinds]
+        lines: list[tuple[float, Text]] = []
+        for device in devices:
+            lines += self._lines(device, chosen[1] if chosen else "", kinds, rows)
+        lines.sort(key=lambda line: line[0])
+        return [text for _, text in lines[-rows:]]
+
+    def _lines(
+        self, device: Device, component: str, kinds: tuple[type, ...], rows: int
+    ) -> list[tuple[float, Text]]:
+        """The newest of a device's lines that are wanted, with the host's time."""
+        found: list[tuple[float, Text]] = []
+        for came, item in reversed(device.log):
+            if matches(item, component, self._words, kinds):
+                text = item_text(item)
+                if len(self.devices) > 1:
+                    text = Text.assemble((f"{device.name[-12:]:<12} ", "cyan"), text)
+                text.no_wrap, text.overflow = True, "ellipsis"
+                found.append((came, text))
+            if len(found) >= rows:
+                break
+        return found[::-1]
+
+    def _footer(self, ascii_only: bool) -> Text:
+        keys = HELP_ASCII if ascii_only else HELP
+        text = Text(self.note, "bold") if self.note else Text(keys if self.interactive else "", "dim")
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
+def item_text(item: Item) -> Text:
+    """A line of the log."""
+    if isinstance(item, Record):
+        return event_text(item)
+    style = "bold red" if judge(item) else "dim"
+    return Text(f"[{item.time:9.3f}] {item.text}" if isinstance(item, KernelLine) else item.text, style)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""One device as its console tells of it: decoder, model, log, kernel findings, and what time it is there."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from workbench.decoder import Decoder, Item, KernelLine, Record, Text
+from workbench.findings import Finding, judge
+from workbench.model import Model
+
+LOG_KEPT = 2000  # lines
+
+
+@dataclass
+class Clock:
+    """The device's CLOCK_MONOTONIC as well as it is known here: no record comes before it was written."""
+
+    host: Callable[[], float] = time.monotonic
+    live: bool = True
+    _behind: float | None = None  # host's time minus the device's, the least that was seen
+    _latest: float = 0.0
+
+    def take(self, record: Record) -> None:
+        """A record has come just now."""
+        self._latest = max(self._latest, record.time)
+        if record.event == "boot":
+            self._behind, self._latest = None, record.time
+        behind = self.host() - record.time
+        self._behind = behind if self._behind is None else min(self._behind, behind)
+
+    def now(self) -> float | None:
+        """The device's time; None where only its records tell (a recorded console)."""
+        if self._behind is None or not self.live:
+            return None
+        return max(self._latest, self.host() - self._behind)
+
+
+@dataclass
+class Device:
+    """Feed `take` with what comes from its console."""
+
+    name: str
+    live: bool = True
+    record_to: Path | None = None
+    note: str = ""
+    over: bool = False
+    decoder: Decoder = field(default_factory=Decoder)
+    model: Model = field(default_factory=Model)
+    findings: list[Finding] = field(default_factory=list)
+    log: deque[tuple[float, Item]] = field(default_factory=lambda: deque(maxlen=LOG_KEPT))  # with host's time
+    clock: Clock = field(default_factory=Clock)
+    _file: BinaryIO | None = None
+
+    def __post_init__(self) -> None:
+        self.clock.live = self.live
+        if self.record_to:
+            self._file = self.record_to.open("xb", buffering=0)
+
+    def take(self, data: bytes) -> list[Item]:
+        """The bytes go to the recording before anything looks at them; the items that they completed."""
+        if self._file:
+            self._file.write(data)
+        return self._taken(self.decoder.feed(data))
+
+    def end(self) -> list[Item]:
+        """The console has ended: what is left of a line counts as one."""
+        self.over = True
+        return self._taken(self.decoder.flush())
+
+    def _taken(self, items: list[Item]) -> list[Item]:
+        for item in items:
+            self.model.take(item)
+            if isinstance(item, Record):
+                self.clock.take(item)
+            if finding := judge(item):
+                self.findings.append(finding)
+            if not isinstance(item, Text) or item.text.strip():
+                self.log.append((self.clock.host(), item))
+        return items
+
+    def close(self) -> None:
+        """Close the recording."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+def matches(item: Item, component: str, words: str, kinds: tuple[type, ...]) -> bool:
+    """Whether a line of the log is wanted: of this component ("": any), with these words, of these kinds."""
+    if not isinstance(item, kinds):
+        return False
+    if component and not (isinstance(item, Record) and item.component == component):
+        return False
+    text = " ".join([item.event, *item.fields.values()]) if isinstance(item, Record) else item.text
+    return words.lower() in text.lower()
+
+
+# What the log shows, from the least to all of it.
+KINDS: dict[str, tuple[type, ...]] = {
+    "records": (Record,),
+    "records and kernel": (Record, KernelLine),
+    "everything": (Record, KernelLine, Text),
+}

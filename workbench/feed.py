@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Reads one console in a thread of its own, and comes back to it when it was gone.
+
+Many consoles at once, a key that is answered at once, and a port that takes its time to open: each would
+hold up the others in one loop. The thread only moves bytes; who empties the queue finds out what they mean.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import ConsoleClosedError, PortError
+from workbench.transport import Transport
+
+RECONNECT_S = 1.0
+SLICE_S = 0.25
+Opener = Callable[[], Transport]
+
+
+@dataclass(frozen=True)
+class News:
+    """Bytes of the console `index`, or what became of its port: `note` while it is gone, `over` for good."""
+
+    index: int
+    data: bytes = b""
+    note: str | None = None
+    over: bool = False
+
+
+class Feed(threading.Thread):
+    """Puts News into `sink` until `stop` or the end; opens the port again after it was closed if `again`."""
+
+    def __init__(self, index: int, opener: Opener, again: bool, sink: queue.Queue[News]) -> None:
+        super().__init__(daemon=True, name=f"console {index}")
+        self.index = index
+        self.transport = opener()  # here, so that a port that was never there is the caller's error
+        self._opener = opener
+        self._again = again
+        self._sink = sink
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """The thread."""
+        while not self._stopped.is_set():
+            try:
+                if data := self.transport.read(SLICE_S):
+                    self._sink.put(News(self.index, data))
+            except ConsoleClosedError:
+                if not self._again:
+                    break
+                self._reopen()
+        self.transport.close()
+        self._sink.put(News(self.index, over=True))
+
+    def _reopen(self) -> None:
+        """An adapter was unplugged, or a server is restarted: come back to it when it is there."""
+        self.transport.close()
+        self._sink.put(News(self.index, note="the port is closed; opening it again"))
+        while not self._stopped.wait(RECONNECT_S):
+            with suppress(PortError):
+                self.transport = self._opener()
+                self._sink.put(News(self.index, note=""))
+                return
+
+    def write(self, data: bytes) -> bool:
+        """Send to the device; False if its port is gone just now."""
+        try:
+            self.transport.write(data)
+        except ConsoleClosedError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End the thread, and wait for it a moment; a port that hangs must not keep its user here."""
+        self._stopped.set()
+        if self.is_alive():
+            self.join(2 * SLICE_S + 0.5)
+
+
+def recording(folder: Path, name: str) -> Path:
+    """A file for a console's bytes that nobody has written to yet."""
+    plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in name.removeprefix("/dev/")).strip("-")
+    number = 1
+    while (path := folder / f"{plain or 'console'}-{number}.log").exists():
+        number += 1
+    return path

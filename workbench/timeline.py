@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""When each component was in which state, and when it was down: from the records alone.
+
+Times are a device's CLOCK_MONOTONIC in seconds, so each boot begins anew; a boot ends with its last record.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from workbench.decoder import Record
+
+# What a record makes of the state here; "down" and "ended" come from what a record says, see `take`.
+STATE_AFTER = {
+    "declared": "waiting",
+    "starting": "starting",
+    "started": "running",
+    "ready": "ready",
+    "cold": "restarting",
+    "stopping": "stopping",
+    "stopped": "stopped",
+    "given-up": "given-up",
+}
+# From the worst to the best: what a slice of time shows in which several of them fell.
+WORST_FIRST = (
+    "given-up", "down", "restarting", "running", "starting",
+    "stopping", "stopped", "waiting", "ended", "ready",
+)  # fmt: skip
+
+
+@dataclass
+class Span:
+    """A state of a component's from `begin` to `end` (None: until now)."""
+
+    state: str
+    begin: float
+    end: float | None = None
+
+
+@dataclass
+class Outage:
+    """A component was not there for its users: from a failure until it was ready again (None: not yet)."""
+
+    begin: float
+    cause: str
+    end: float | None = None
+    reboot: bool = False  # the boot ended before it was ready
+
+    def seconds(self, now: float) -> float:
+        """How long; one that goes on is counted until `now`."""
+        return max(0.0, (now if self.end is None else self.end) - self.begin)
+
+
+@dataclass
+class Line:
+    """One component's past in one boot."""
+
+    spans: deque[Span]
+    outages: deque[Outage]
+    marks: deque[tuple[float, str]]  # restarts: when, and their level
+    forgotten_s: float = 0.0  # of outages that are no longer kept
+
+    def enter(self, state: str, time: float) -> None:
+        """Be in `state` from `time` on."""
+        if self.spans:
+            last = self.spans[-1]
+            if last.state == state:
+                return
+            last.end = max(time, last.begin)
+        self.spans.append(Span(state, time))
+
+    def fail(self, time: float, cause: str) -> None:
+        """An outage begins, unless one is going on."""
+        if self.outages and self.outages[-1].end is None:
+            return
+        if len(self.outages) == self.outages.maxlen:
+            self.forgotten_s += self.outages[0].seconds(time)
+        self.outages.append(Outage(time, cause))
+
+    def recover(self, time: float, *, reboot: bool = False) -> None:
+        """The outage that is going on, if any, is over."""
+        if self.outages and self.outages[-1].end is None:
+            self.outages[-1].end, self.outages[-1].reboot = max(time, self.outages[-1].begin), reboot
+
+    def down_s(self, now: float) -> float:
+        """Seconds of all outages until `now`."""
+        return self.forgotten_s + sum(outage.seconds(now) for outage in self.outages)
+
+    def worst(self, begin: float, end: float) -> str:
+        """The worst state between the two; "" where nothing is known."""
+        found = {s.state for s in self.spans if s.begin < end and (s.end is None or s.end > begin)}
+        return next((state for state in WORST_FIRST if state in found), "")
+
+
+@dataclass
+class Timeline:
+    """One boot's lines; at most `keep` spans, outages and restarts a component (None: all of them)."""
+
+    keep: int | None = None
+    lines: dict[str, Line] = field(default_factory=dict)
+    begin: float = 0.0
+    now: float = 0.0
+    _known: bool = False
+
+    def take(self, record: Record) -> None:
+        """Every record of the boot, in order."""
+        if not self._known:
+            self.begin, self._known = record.time, True
+        self.now = max(self.now, record.time)
+        if record.component:
+            self._about(record, self._line(record.component))
+
+    def _line(self, name: str) -> Line:
+        return self.lines.setdefault(
+            name, Line(deque(maxlen=self.keep), deque(maxlen=self.keep), deque(maxlen=self.keep))
+        )
+
+    def _about(self, record: Record, line: Line) -> None:
+        match record.event:
+            case "restart" | "restarts":
+                self._restart(record, line)
+            case "end":
+                self._end(record, line)
+            case "ready":
+                line.recover(record.time)
+            case "given-up":
+                line.fail(record.time, record.fields.get("error", "given up"))
+            case "stopping" | "stopped":
+                line.recover(record.time)  # an operator's stop is no outage
+        if state := STATE_AFTER.get(record.event):
+            line.enter(state, record.time)
+
+    def _restart(self, record: Record, line: Line) -> None:
+        start = (record.number("start_us") or round(record.time * 1e6)) / 1e6
+        failed = (record.number("fail_us") or round(start * 1e6)) / 1e6
+        line.fail(failed, cause_of(record))
+        line.enter("down", failed)
+        line.enter("running", max(start, failed))
+        line.marks.append((failed, record.fields.get("level", "")))
+
+    def _end(self, record: Record, line: Line) -> None:
+        reason, status = record.fields.get("reason", ""), record.fields.get("status", "")
+        if reason == "exit" and status == "exit:0":
+            line.recover(record.time)
+            line.enter("ended", record.time)
+        elif reason != "stop":
+            line.fail(record.time, cause_of(record))
+            line.enter("down", record.time)
+
+    def finish(self) -> None:
+        """The boot is over: nothing goes on after its last record."""
+        for line in self.lines.values():
+            if line.spans and line.spans[-1].end is None:
+                line.spans[-1].end = max(self.now, line.spans[-1].begin)
+            line.recover(self.now, reboot=True)
+
+
+def cause_of(record: Record) -> str:
+    """Why, in a few words: `error SIGSEGV`, `request exit 85`, `operator`."""
+    cause = record.fields.get("cause") or record.fields.get("reason", "")
+    status = record.fields.get("status", "").removeprefix("signal:").replace("exit:", "exit ")
+    return f"{cause} {status}".strip()
