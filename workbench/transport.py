@@ -66,9 +66,7 @@ class StreamSocket:
         except (OSError, ValueError) as error:  # ValueError: no number of a port
             raise PortError(url, str(error), "socket://HOST:PORT of a console server is needed") from error
         sock.settimeout(None)
-        sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1
-        )  # a server may vanish
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a server may vanish
         return cls(sock, url)
 
     def fileno(self) -> int:
