@@ -7,6 +7,7 @@ import os
 import sys
 
 from koboshi.control import Server
+from koboshi.machine import SYSRQ
 from koboshi.paths import Paths
 from koboshi.supervisor import Supervisor
 from koboshi.system import System
@@ -21,7 +22,8 @@ def main() -> int:
     run, etc = setting("KOBOSHI_RUN", "/run/koboshi"), setting("KOBOSHI_ETC", "/etc/koboshi")
     system = System(setting("KOBOSHI_CONSOLE", "/dev/console"))
     system.catch_signals()
-    supervisor = Supervisor(system, Paths(run, etc, setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run")))
+    rfork_run, sysrq = setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run"), setting("KOBOSHI_SYSRQ", SYSRQ)
+    supervisor = Supervisor(system, Paths(run, etc, rfork_run, sysrq))
     server = Server(system, supervisor)
     supervisor.start()
     while not supervisor.done():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One component: its states, and what each event does in each of them.
+"""One component: its states, and what each event does in each of them (the table is at the end).
 
 A component decides; it makes no system call. What it wants done goes to its `Outbox`: records, and actions
 that are carried out after the new state has been committed.
@@ -8,46 +8,24 @@ that are carried out after the new state has been committed.
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 from koboshi.events import Event
-from koboshi.manifest import Component as Spec
+from koboshi.known import RUNGS, Known, Outbox
 
-# What is kept in state.json, with the value that a new component begins with; the first ones are in
-# status.json too.
-SHOWN: dict[str, object] = {
-    "state": "waiting",
-    "pid": 0,
-    "runner": 0,
-    "backend": "",
-    "generation": 0,
-    "level": "cold",
-    "cause": None,
-    "status": None,
-    "latency_us": None,
-    "downtime_us": None,
-    "since": 0.0,
-    "error": None,
-}
-KEPT: dict[str, object] = {
-    **SHOWN,
-    "runner_start": 0,
-    "pid_start": 0,
-    "last": 0,
-    "warm": 0,
-    "cold": 0,
-    "cold_times": [],
-    "streak": 0,
-    "deadline": None,
-    "reason": None,
-    "after": "",
-    "by": "",
-    "been_ready": False,
-    # Whether it has been ready since its runner was started.
-    "served": False,
-    # The needs without which it cannot start, as they were recorded; "" while there are none.
-    "blocked": "",
-}
+__all__ = ["AT_REST", "EVENTS", "LIVE", "STATES", "TABLE", "Component", "Outbox"]
 
+STATES = (
+    "waiting",
+    "starting",
+    "running",
+    "ready",
+    "restarting",
+    "stopping",
+    "stopped",
+    "ended",
+    "given-up",
+)
 LIVE = ("starting", "running", "ready", "stopping")
 AT_REST = ("stopped", "ended", "given-up")
 # How long beyond a component's own time limit its runner may take to end it.
@@ -56,159 +34,22 @@ STOP_GRACE_S = 3.0
 ORPHAN_S = 0.05
 
 
-class Outbox:
-    """What components want: records written, and then things done."""
-
-    def now(self) -> float:
-        """CLOCK_MONOTONIC, seconds."""
-        raise NotImplementedError
-
-    def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
-        """A record, in the order in which they are given."""
-        raise NotImplementedError
-
-    def spawn(self, component: Component) -> None:
-        """Start the component's runner, once this state is committed."""
-        raise NotImplementedError
-
-    def signal(self, pid: int, start: int, number: int) -> None:
-        """Signal the process with this PID and start time, once this state is committed."""
-        raise NotImplementedError
-
-    def start_before(self, pid: int, moment: float) -> int:
-        """The start time of a process that is there and started before `moment`; 0 for none."""
-        raise NotImplementedError
-
-
-class Component:
-    """A component and what is known of it. Every field of KEPT is an attribute."""
-
-    def __init__(
-        self, name: str, spec: Spec | None, outbox: Outbox, kept: dict[str, object] | None = None
-    ) -> None:
-        self.name = name
-        self.spec = spec
-        self.out = outbox
-        values = {**KEPT, **({} if kept is None else kept)}
-        self.state = str(values["state"])
-        self.pid = _int(values["pid"])
-        self.runner = _int(values["runner"])
-        self.backend = str(values["backend"])
-        self.generation = _int(values["generation"])
-        self.level = str(values["level"])
-        self.cause = values["cause"]
-        self.status = values["status"]
-        self.latency_us = values["latency_us"]
-        self.downtime_us = values["downtime_us"]
-        self.since = _float(values["since"])
-        self.error = values["error"]
-        self.runner_start = _int(values["runner_start"])
-        self.pid_start = _int(values["pid_start"])
-        self.last = _int(values["last"])
-        self.warm = _int(values["warm"])
-        self.cold = _int(values["cold"])
-        times = values["cold_times"]
-        self.cold_times = [_float(time) for time in times] if isinstance(times, list) else []
-        self.streak = _int(values["streak"])
-        self.deadline = None if values["deadline"] is None else _float(values["deadline"])
-        self.reason = values["reason"]
-        self.after = str(values["after"])
-        self.by = str(values["by"])
-        self.been_ready = bool(values["been_ready"])
-        self.served = bool(values["served"])
-        self.blocked = str(values["blocked"])
-
-    def kept(self) -> dict[str, object]:
-        """What the next supervisor needs."""
-        return {key: getattr(self, key) for key in KEPT}
-
-    def shown(self) -> dict[str, object]:
-        """What people and web pages see (docs/supervisor.md)."""
-        needs = list(self.spec.needs) if self.spec is not None else []
-        return {
-            **{key: getattr(self, key) for key in SHOWN},
-            "restarts": {"warm": self.warm, "cold": self.cold},
-            "needs": needs,
-            "cold_attempts": len(self.cold_times),
-        }
-
-    @property
-    def satisfies(self) -> bool:
-        """Whether components that need this one may start: it is ready, or has done its work and ended."""
-        return self.state in ("ready", "ended")
-
-    def enter(self, state: str, deadline: float | None = None) -> None:
-        """Every change of state goes through here."""
-        if state != self.state:
-            self.since = self.out.now()
-        self.state = state
-        self.deadline = deadline
-
-    def record(self, event: str, keys: dict[str, object] | None = None, time: float | None = None) -> None:
-        """A record about this component."""
-        self.out.record(event, {"component": self.name, **(keys or {})}, time)
+class Component(Known):
+    """What is known of a component, and what is done about it."""
 
     def handle(self, event: str) -> None:
         """What `event` does in the present state; nothing, where the table has no entry."""
-        action = TABLE[self.state].get(event)
-        if action is not None:
-            action(self)
-
-    # What the runner tells
+        cell = TABLE[self.state].get(event)
+        if cell is not None:
+            cell[0](self)
 
     def take(self, event: Event) -> None:
-        """One event of the runner's log: recorded as it is, taken over, and acted on."""
-        self.last = event.number
-        self.record(event.name, dict(event.keys), event.time)
-        note = _NOTES.get(event.name)
-        if note is not None:
-            note(self, event)
+        """One event of the runner's log: taken over, and acted on."""
+        self.note(event)
         self.handle(event.name)
-
-    def note_started(self, event: Event) -> None:
-        """A runner holds the component's lock and runs it: this is the runner, whoever started it."""
-        runner = event.integer("runner")
-        if runner != self.runner:
-            # One of ours that came too late waits for the lock: it must not run the component a second time.
-            if self.runner_start:
-                self.out.signal(self.runner, self.runner_start, signal.SIGTERM)
-            self.runner = runner
-            self.runner_start = self.out.start_before(runner, event.time)
-        self.generation = 0
-        self.backend = event.keys.get("backend", "")
-        self.level, self.cause, self.status, self.reason = "cold", None, None, None
-        self.latency_us = self.downtime_us = None
-        self.error = None
-        self.note_pid(event)
-
-    def note_pid(self, event: Event) -> None:
-        """The instance that runs now."""
-        self.pid = event.integer("pid")
-        self.pid_start = self.out.start_before(self.pid, event.time)
-
-    def note_ready(self, event: Event) -> None:
-        """Ready, after this long without service."""
-        self.been_ready = self.served = True
-        if self.generation:
-            self.downtime_us = event.integer("downtime_us")
-
-    def note_restart(self, event: Event) -> None:
-        """Restarted by the kernel or by the monitor."""
-        self.generation = event.integer("gen")
-        self.level = event.keys.get("level", "")
-        self.backend = event.keys.get("backend", self.backend)
-        self.cause, self.status = event.keys.get("cause"), event.keys.get("status")
-        self.latency_us, self.downtime_us = event.integer("latency_us"), None
-        if self.level == "warm":
-            self.warm += 1
-        else:
-            self.cold += 1
-        self.note_pid(event)
-
-    def note_end(self, event: Event) -> None:
-        """The runner is about to end."""
-        self.reason, self.status = event.keys.get("reason"), event.keys.get("status")
-        self.pid = self.pid_start = 0
+        limit = 0.0 if self.spec is None else self.spec.number("ladder.same_fault")
+        if event.name == "restart" and 0 < limit <= self.same:
+            self.handle("same-fault")
 
     def became_running(self) -> None:
         """An instance runs and is not ready yet."""
@@ -221,9 +62,9 @@ class Component:
     # Starting
 
     def launch(self) -> None:
-        """Start a runner: what it needs is ready, or its delay is over."""
+        """Start a runner; an instance that outlived the last one is killed first."""
         if self.pid_start and self.out.start_before(self.pid, self.out.now()) == self.pid_start:
-            # Exactly one copy: the instance outlived its runner. The next one starts when it is gone.
+            # Exactly one copy: the next one starts when it is gone.
             self.out.signal(self.pid, self.pid_start, signal.SIGKILL)
             self.deadline = self.out.now() + ORPHAN_S
             return
@@ -242,8 +83,16 @@ class Component:
         self.blocked = ",".join(needs)
 
     def wait(self) -> None:
-        """An operator's start: as if it had never failed."""
-        self.cold_times, self.streak, self.by, self.after = [], 0, "", ""
+        """Start as if it had never failed, once what it needs is ready."""
+        self.used = dict.fromkeys(RUNGS, 0.0)
+        self.served_s = 0.0
+        self.streak = self.same = 0
+        self.rung = None
+        self.wait_again()
+
+    def wait_again(self) -> None:
+        """Start once what it needs is ready; what the ladder knows stays."""
+        self.by = self.after = ""
         self.error = None
         self.enter("waiting")
 
@@ -251,56 +100,74 @@ class Component:
         """There is none."""
         self.runner = self.runner_start = 0
 
-    # Ends
-
-    @property
-    def ended_well(self) -> bool:
-        """Whether the component has ended by itself and with status 0.
-
-        rfork-run says `exit` of every end that its `--on` does not restart after, a crash included.
-        """
-        return self.reason == "exit" and self.status == "exit:0"
+    # Ends, and the ladder
 
     def runner_gone(self) -> None:
-        """The runner has ended, and all that it wrote has been taken over."""
+        """At rest after a normal end; else one step on the ladder."""
         self.forget_runner()
         if self.ended_well:
             self.enter("ended")
         else:
-            self.cold_start()
+            self.climb()
 
-    def cold_start(self) -> None:
-        """Start anew after a delay that grows, or give up."""
-        now = self.out.now()
-        attempts, window, delay, longest = self.cold_policy()
-        why: dict[str, object] = {} if self.error is None else {"error": self.error}
-        if self.served:
-            # An attempt that came to nothing does not age: a long ready_timeout_s would make the limit moot.
-            if not self.cold_times or now - self.cold_times[-1] > window:
-                self.streak = 0
-            self.cold_times = [time for time in self.cold_times if now - time <= window]
-        if len(self.cold_times) >= attempts:
-            self.enter("given-up")
-            self.record("given-up", {"attempts": len(self.cold_times), **why})
+    def climb(self) -> None:
+        """Start anew after a delay that grows, on the lowest rung that has budget left; or give up."""
+        self.refill()
+        others: list[str] = []
+        for rung in RUNGS:
+            others = self.out.others(self, rung)
+            count = self.budget(rung)[0]
+            # A rung on which nobody else is restarted is the one below it again.
+            if (others or rung == "cold") and self.used[rung] + 1 <= count + 1e-6:
+                self.used[rung] += 1
+                break
+        else:
+            self.give_up()
             return
-        wait = min(delay * 2 ** min(self.streak, 30), longest)
-        self.cold_times.append(now)
+        self.rung = rung
+        if others:
+            self.record("ladder", {"rung": rung, "with": ",".join(others)})
+            self.out.restart_others(others)
+        self.delay()
+
+    def refill(self) -> None:
+        """The buckets leak while it is in service, and at no other time: waiting is no improvement."""
+        self.count_service(self.out.now())
+        for rung in RUNGS:
+            count, window = self.budget(rung)
+            self.used[rung] = max(0.0, self.used[rung] - self.served_s * count / window)
+        if self.spec is not None and self.served_s >= self.spec.number("ladder.good_run_s"):
+            self.streak = 0
+        self.served_s = 0.0
+
+    def delay(self) -> None:
+        """Wait before the next start: longer each time, until a good run."""
+        assert self.spec is not None
+        first, longest = self.spec.number("cold.delay_s"), self.spec.number("cold.delay_max_s")
+        wait = min(first * 2 ** min(self.streak, 30), longest)
         self.streak += 1
         self.cold += 1
-        self.enter("restarting", now + wait)
-        self.record("cold", {"delay_ms": round(wait * 1000), "attempt": len(self.cold_times), **why})
+        self.enter("restarting", self.out.now() + wait)
+        self.record("cold", {"delay_ms": round(wait * 1000), "attempt": self.streak, **self.why()})
 
-    def cold_policy(self) -> tuple[int, float, float, float]:
-        """Attempts, window, first and longest delay; without a manifest nothing can be started."""
-        if self.spec is None:
-            return 0, 1.0, 0.0, 0.0
-        values = (
-            self.spec.number(f"cold.{key}") for key in ("attempts", "window_s", "delay_s", "delay_max_s")
-        )
-        attempts, window, delay, longest = values
-        return int(attempts), window, delay, longest
+    def give_up(self) -> None:
+        """No budget left; the device's own rungs follow where it is vital."""
+        self.enter("given-up")
+        self.record("given-up", {"attempts": self.streak, **self.why()})
+        if self.vital:
+            self.out.last_resort(self)
 
-    # Operators, reload, shutdown: `by` and `after` have been set
+    def why(self) -> dict[str, object]:
+        """What rfork-run complained of, for a record."""
+        return {} if self.error is None else {"error": self.error}
+
+    def skip_warm(self) -> None:
+        """Stop it, to start it cold after a delay: the same fault again and again."""
+        self.record("ladder", {"rung": "cold", "fault": self.fault, "same": self.same})
+        self.by, self.after = "ladder", "climb"
+        self.halt()
+
+    # Operators, reload, ladder, shutdown: `by` and `after` have been set
 
     def halt(self) -> None:
         """Stop the runner, which stops the component."""
@@ -316,37 +183,43 @@ class Component:
         self.deadline = self.out.now() + STOP_GRACE_S
 
     def halt_stray(self) -> None:
-        """A runner that waited for the lock has come through after all: nobody wants it."""
+        """Stop a runner that waited for the lock and has come through after all: nobody wants it."""
         self.by = self.by or "operator"
         self.halt()
 
     def halt_again(self) -> None:
-        """Another runner has the lock than the one that was told to stop."""
+        """Stop the runner that has the lock: it is another than the one that was told to."""
         self.out.signal(self.runner, self.runner_start, signal.SIGTERM)
 
     def start_after(self) -> None:
-        """An operator wants it back while it is being stopped."""
+        """Start it once it has stopped."""
         if self.after != "remove":
             self.after = "start"
 
     def no_start_after(self) -> None:
-        """An operator's stop while it is being stopped for another reason."""
+        """Leave it stopped once it has."""
         if self.after != "remove":
             self.after = ""
 
     def halted(self) -> None:
-        """Stopped; and then what `after` says."""
+        """Stopped; and then what was wanted after that."""
         if self.pid_start and self.out.start_before(self.pid, self.out.now()) == self.pid_start:
             self.out.signal(self.pid, self.pid_start, signal.SIGKILL)
         self.forget_runner()
-        self.rest()
+        if self.after == "climb":
+            self.by = self.after = ""
+            self.climb()
+        else:
+            self.rest()
 
     def rest(self) -> None:
-        """At rest, from a state without a runner."""
+        """At rest, from a state without a runner; and then what was wanted after that."""
         self.record("stopped", {"by": self.by})
         after, by = self.after, self.by
         self.enter("stopped")
-        if after == "start":
+        if after == "start" and by == "ladder":
+            self.wait_again()
+        elif after == "start":
             self.wait()
         elif after == "remove":
             self.by, self.after = by, "removed"
@@ -356,52 +229,69 @@ class Component:
         self.out.signal(self.runner, self.runner_start, signal.SIGUSR1)
 
 
-def _int(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _float(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-_NOTES = {
-    "started": Component.note_started,
-    "ready": Component.note_ready,
-    "restart": Component.note_restart,
-    "end": Component.note_end,
+# go: what it needs is ready; gone: its runner has ended; timer: its deadline has passed; stop, start and
+# restart-now: an operator, a reload, a shutdown or another's ladder; same-fault: the ladder's limit of faults
+# alike is reached; the others are rfork-run's.
+EVENTS = (
+    "go",
+    "timer",
+    "started",
+    "ready",
+    "restart",
+    "same-fault",
+    "gone",
+    "stop",
+    "start",
+    "restart-now",
+)
+Cell = tuple[Callable[[Component], None], tuple[str, ...]]
+# state -> event -> what to do, and the states that may follow. What is not in it does nothing.
+_GONE = (Component.runner_gone, ("ended", "restarting", "given-up"))
+_STARTED = (Component.became_running, ("running",))
+_LAUNCH = (Component.launch, ("starting", "waiting"))
+_WAIT = (Component.wait, ("waiting",))
+_REST = (Component.rest, ("stopped", "waiting"))
+_HALT = (Component.halt, ("stopping",))
+_RUNS: dict[str, Cell] = {"gone": _GONE, "stop": _HALT, "started": _STARTED}
+_SERVES: dict[str, Cell] = {
+    **_RUNS,
+    "same-fault": (Component.skip_warm, ("stopping",)),
 }
-
-# state -> event -> what to do. `go`: what it needs is ready; `gone`: its runner has ended; `timer`: its
-# deadline has passed.
-_RUNS = {"gone": Component.runner_gone, "stop": Component.halt, "started": Component.became_running}
-_NOT_WANTED = {"started": Component.halt_stray, "start": Component.wait, "restart-now": Component.wait}
-TABLE = {
-    "waiting": {
-        "go": Component.launch,
-        "timer": Component.launch,
-        "stop": Component.rest,
-        "started": Component.became_running,
-    },
+_NOT_WANTED: dict[str, Cell] = {
+    "started": (Component.halt_stray, ("stopping",)),
+    "start": _WAIT,
+    "restart-now": _WAIT,
+}
+TABLE: dict[str, dict[str, Cell]] = {
+    "waiting": {"go": _LAUNCH, "timer": _LAUNCH, "stop": _REST, "started": _STARTED},
     # No SIGUSR1 here: the runner may not have a handler yet, and would die of it.
     "starting": _RUNS,
-    "running": {**_RUNS, "ready": Component.became_ready, "restart-now": Component.kick},
-    "ready": {**_RUNS, "restart": Component.became_running, "restart-now": Component.kick},
+    "running": {
+        **_SERVES,
+        "ready": (Component.became_ready, ("ready",)),
+        "restart-now": (Component.kick, ("running",)),
+    },
+    "ready": {
+        **_SERVES,
+        "restart": (Component.became_running, ("running",)),
+        "restart-now": (Component.kick, ("ready",)),
+    },
     "restarting": {
-        "timer": Component.launch,
-        "start": Component.wait,
-        "restart-now": Component.wait,
-        "stop": Component.rest,
-        "started": Component.became_running,
+        "timer": (Component.launch, ("starting", "restarting")),
+        "start": _WAIT,
+        "restart-now": _WAIT,
+        "stop": _REST,
+        "started": _STARTED,
     },
     "stopping": {
-        "gone": Component.halted,
-        "timer": Component.halt_late,
-        "started": Component.halt_again,
-        "start": Component.start_after,
-        "restart-now": Component.start_after,
-        "stop": Component.no_start_after,
+        "gone": (Component.halted, ("stopped", "waiting", "restarting", "given-up")),
+        "timer": (Component.halt_late, ("stopping",)),
+        "started": (Component.halt_again, ("stopping",)),
+        "start": (Component.start_after, ("stopping",)),
+        "restart-now": (Component.start_after, ("stopping",)),
+        "stop": (Component.no_start_after, ("stopping",)),
     },
     "stopped": _NOT_WANTED,
-    "ended": {**_NOT_WANTED, "stop": Component.rest},
-    "given-up": {**_NOT_WANTED, "stop": Component.rest},
+    "ended": {**_NOT_WANTED, "stop": _REST},
+    "given-up": {**_NOT_WANTED, "stop": _REST},
 }

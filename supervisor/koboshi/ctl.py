@@ -10,7 +10,7 @@ USAGE = """\
 usage: koboshictl [--json] status
        koboshictl [--json] start|stop|restart NAME
        koboshictl [--json] events [-n N] [-f]
-       koboshictl [--json] reload
+       koboshictl [--json] reload|resume
        koboshictl check [FILE]
 """
 _COLUMNS = ("NAME", "STATE", "PID", "GEN", "LEVEL", "CAUSE", "STATUS", "LATENCY", "RESTARTS", "UP")
@@ -57,7 +57,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _request(command: str, rest: list[str]) -> dict[str, object]:
-    if command in ("status", "reload") and not rest:
+    if command in ("status", "reload", "resume") and not rest:
         return {"cmd": command}
     if command in _WISHES and len(rest) == 1:
         return {"cmd": command, "component": rest[0]}

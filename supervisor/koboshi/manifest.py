@@ -95,12 +95,16 @@ class Component:
 class Manifest:
     """All components, each after those it needs."""
 
-    __slots__ = ("components", "file", "text")
+    __slots__ = ("components", "device", "file", "text")
 
-    def __init__(self, file: str, text: str, components: dict[str, Component]) -> None:
+    def __init__(
+        self, file: str, text: str, components: dict[str, Component], device: dict[str, object] | None = None
+    ) -> None:
         self.file = file
         self.text = text
         self.components = components
+        # [device], every default filled in.
+        self.device = device if device is not None else rules.defaults(rules.DEVICE)
 
 
 def load(path: str) -> Manifest:
@@ -142,7 +146,7 @@ def parse(text: str, file: str) -> Manifest:
     components = checker.check(data)
     if checker.errors:
         raise ManifestRefusedError(sorted(checker.errors, key=lambda error: error.line))
-    return Manifest(file, text, components)
+    return Manifest(file, text, components, checker.device)
 
 
 def check(path: str) -> list[str]:
@@ -175,6 +179,7 @@ class _Checker:
         self.text = text
         self.lines: dict[Path, int] | None = None
         self.errors: list[ManifestError] = []
+        self.device: dict[str, object] = {}
 
     def wrong(self, path: Path, problem: str, expected: str, *inside: str | int) -> None:
         if self.lines is None:
@@ -184,11 +189,13 @@ class _Checker:
         self.errors.append(ManifestError(self.file, line, key, problem, expected))
 
     def check(self, data: dict[str, object]) -> dict[str, Component]:
-        self.unknown((), data, ("version", "component"))
+        self.unknown((), data, ("version", "device", "component"))
         version = data.get("version")
         if type(version) is not int or version != 1:
             problem = "is missing" if version is None else f"{rules.shown(version)} is unknown"
             self.wrong(("version",), problem, "version = 1")
+        self.device = self.inner(("device",), data.get("device", {}), rules.DEVICE)
+        self.watchdog_limit(data.get("device"))
         tables = data.get("component", {})
         if not isinstance(tables, dict):
             self.wrong(("component",), f"is {rules.kind_of(tables)}", "tables [component.NAME]")
@@ -218,6 +225,7 @@ class _Checker:
             self.wrong((*path, "ready_timeout_s"), "has no effect", "a ready other than none, or no timeout")
         if len(self.errors) == before:
             self.cold_limit((*path, "cold"), values)
+            self.ladder_limit((*path, "ladder"), values)
         values["needs"] = values["needs"] or ()
         return Component(name, values)
 
@@ -266,11 +274,27 @@ class _Checker:
             problem = f"{delay:g} is more than cold.delay_max_s, {longest:g}"
             self.wrong((*path, "delay_s"), problem, f"at most that, or a delay_max_s of {delay:g}")
             return
-        total = sum(min(delay * 2 ** min(n, 64), longest) for n in range(attempts))
-        if total >= window:
-            problem = f"the limit never trips: {attempts} attempts in {window:g} s, but {total:g} s of delays"
-            expected = f"a window_s above {total:g}, fewer attempts or shorter delays"
+        beat = values["heartbeat_s"]
+        if isinstance(beat, float) and attempts and beat * 2 >= window / attempts:
+            problem = f"the limit never trips: an attempt comes back each {window / attempts:g} s of service"
+            expected = (
+                f"more than 2 * heartbeat_s ({beat * 2:g} s), in which a hang is noticed: a longer window_s"
+            )
             self.wrong((*path, "attempts"), problem, expected)
+
+    def ladder_limit(self, path: Path, values: dict[str, object]) -> None:
+        beat, good = values["heartbeat_s"], values["ladder.good_run_s"]
+        assert isinstance(good, float)
+        if isinstance(beat, float) and values["ladder.same_fault"] and beat * 2 >= good:
+            problem = f"the limit never trips: {good:g} s count as a good run"
+            expected = f"more than 2 * heartbeat_s ({beat * 2:g} s), in which a hang is noticed"
+            self.wrong((*path, "good_run_s"), problem, expected)
+
+    def watchdog_limit(self, table: object) -> None:
+        if isinstance(table, dict) and "watchdog_s" in table and "watchdog" not in table:
+            self.wrong(
+                ("device", "watchdog_s"), "has no effect", 'a watchdog, as "/dev/watchdog", or no time'
+            )
 
     def order(self, components: dict[str, Component]) -> dict[str, Component]:
         """Each component after those it needs; a need that is not there, and a cycle, are mistakes."""
@@ -279,6 +303,9 @@ class _Checker:
                 if need not in components:
                     problem = f"{need} is no component{rules.suggestion(need, tuple(components))}"
                     self.wrong(("component", name, "needs"), problem, "names that this file has", index)
+                elif component.values.get("safe") and not components[need].values.get("safe"):
+                    problem = f"{need} does not run in the safe state, in which {name} does"
+                    self.wrong(("component", name, "needs"), problem, f"safe = true for {need} too", index)
         ordered: dict[str, Component] = {}
         waiting = dict(components)
         while waiting:

@@ -128,6 +128,13 @@ def integer(low: int, high: int = MAX_COUNT) -> object:
     return rule
 
 
+def boolean(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise RuleError(f"{kind_of(value)} where a boolean belongs", "true or false")
+    return value
+
+
 def strings(value: object, expected: str = "an array of strings") -> tuple[str, ...]:
     """An array of strings, as a tuple."""
     if not isinstance(value, list):
@@ -238,6 +245,21 @@ COLD = {
     "delay_s": (number(0), 0.5),
     "delay_max_s": (number(0), 8.0),
 }
+LADDER = {
+    "same_fault": (integer(0, 1000), 5),
+    "good_run_s": (number(0, above=True), 60.0),
+    "dependents": (integer(0, 1000), 1),
+    "group": (integer(0, 1000), 1),
+    "window_s": (number(0, above=True), 3600.0),
+}
+DEVICE: dict[str, object] = {
+    "record": (path, None),
+    "reboots": (integer(0, 1000), 3),
+    "reboot_window_s": (number(0, above=True), 86400.0),
+    "vital_s": (number(1), 300.0),
+    "watchdog": (path, None),
+    "watchdog_s": (integer(5, 3600), 30),
+}
 COMPONENT: dict[str, object] = {
     "command": (command, None),
     "python": (matching(ENTRY_POINT, '"module" or "module:function"'), None),
@@ -248,10 +270,19 @@ COMPONENT: dict[str, object] = {
     "limits": LIMITS,
     "output": (output, None),
     "needs": (needs, ()),
+    "group": (matching(NAME, "a name, at most 32 of a-z, 0-9 and -"), None),
+    "vital": (boolean, False),
+    "safe": (boolean, False),
     "ready": (ready, "none"),
     "ready_timeout_s": (number(0, above=True), 30.0),
     "heartbeat_s": (number(0.1), None),
     "stop_timeout_s": (number(0, above=True), 5.0),
     "restart": RESTART,
     "cold": COLD,
+    "ladder": LADDER,
 }
+
+
+def defaults(known: dict[str, object]) -> dict[str, object]:
+    """What a table without keys means."""
+    return {key: rule[1] for key, rule in known.items() if isinstance(rule, tuple)}

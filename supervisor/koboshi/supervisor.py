@@ -9,67 +9,17 @@ next supervisor: the commit says what was meant, the runners' logs and locks say
 from __future__ import annotations
 
 import json
-from collections import deque
 
-from koboshi import reload, runner_args, users
-from koboshi.component import LIVE, Component, Outbox
-from koboshi.events import Follower
-from koboshi.journal import Console, Journal
+from koboshi import reload, users
+from koboshi.component import LIVE, Component
+from koboshi.following import Following
 from koboshi.manifest import Manifest, ManifestRefusedError, decode, parse, unreadable
-from koboshi.paths import Paths
-from koboshi.system import System
 
-# Without pidfd, runners that an earlier supervisor started are looked at this often.
-LIVENESS_S = 1.0
-# A commit that failed, on a full /run, is tried again this soon.
-COMMIT_RETRY_S = 1.0
 _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 
 
-class Supervisor(Outbox):
-    """All components, and what is between them and the system."""
-
-    def __init__(self, system: System, paths: Paths) -> None:
-        self.system = system
-        self.paths = paths
-        self.boot = system.boot_id()
-        self.journal = Journal(system, paths.events, Console(system))
-        self.manifest = Manifest(paths.manifest, "", {})
-        self.components: dict[str, Component] = {}
-        self.followers: dict[str, Follower] = {}
-        self.actions: deque[tuple[str, Component | None, int, int, int]] = deque()
-        self.children: set[int] = set()
-        self.published: list[str] = []
-        self.committed = ""
-        self.starts = 0
-        self.adopted = 0
-        self.all_ready = False
-        self.shutting_down = False
-        self.next_look: float | None = None
-        # When a commit that failed is tried again; None: all that was decided has been committed.
-        self.retry_at: float | None = None
-
-    # Outbox
-
-    def now(self) -> float:
-        """CLOCK_MONOTONIC, seconds."""
-        return self.system.now()
-
-    def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
-        """Into the next commit."""
-        self.journal.record(event, keys, time)
-
-    def spawn(self, component: Component) -> None:
-        """After the next commit."""
-        self.actions.append(("spawn", component, 0, 0, 0))
-
-    def signal(self, pid: int, start: int, number: int) -> None:
-        """After the next commit."""
-        self.actions.append(("signal", None, pid, start, number))
-
-    def start_before(self, pid: int, moment: float) -> int:
-        """See System."""
-        return self.system.start_before(pid, moment)
+class Supervisor(Following):
+    """Starts, turns and decides."""
 
     # Start
 
@@ -87,7 +37,7 @@ class Supervisor(Outbox):
         else:
             self._restore(state)
         self.starts += 1
-        adopted = self._adopt()
+        adopted = self.adopt()
         self.record("supervisor", {"pid": self.system.pid(), "start": self.starts, "adopted": len(adopted)})
         for component in adopted:
             component.record("adopted", {"runner": component.runner, "pid": component.pid})
@@ -125,20 +75,10 @@ class Supervisor(Outbox):
             pass
         kept = state.get("components")
         for name, values in (kept if isinstance(kept, dict) else {}).items():
-            self._add(Component(name, self.manifest.components.get(name), self, values))
-
-    def _adopt(self) -> list[Component]:
-        """The components whose runner is there, by PID and start time."""
-        alive = [item for item in self.components.values() if item.runner and self._alive(item)]
-        for component in alive:
-            self._watch(component)
-        self.adopted = len(alive)
-        return alive
-
-    def _add(self, component: Component) -> None:
-        self.components[component.name] = component
-        directory = self.paths.component(component.name)
-        self.followers[component.name] = Follower(self.system, directory, component.last)
+            self.add(Component(name, self.manifest.components.get(name), self, values))
+        self.device.restore(state.get("device"))
+        self.device.configure(self.manifest)
+        self.shutting_down = self.device.reboot is not None
 
     # The manifest
 
@@ -169,18 +109,22 @@ class Supervisor(Outbox):
             return
         self.record("manifest", {"result": "loaded", "file": manifest.file})
         old, self.manifest = self.manifest, manifest
+        self.device.configure(manifest)
         for name in reload.change(self, self.components, old, manifest):
             self._new(name)
 
     def _new(self, name: str) -> None:
         """A component that this boot has not seen; its folder may hold an earlier one's log."""
         component = Component(name, self.manifest.components[name], self)
-        component.since = self.now()
+        component.since = component.out_since = self.now()
         self.system.make_directory(self.paths.component(name))
-        self._add(component)
+        self.add(component)
         events, _lost = self.followers[name].read()
         component.last = reload.taken_over(self, events, self.boot)
-        self._add(component)
+        self.add(component)
+        if self.device.holds(component):
+            component.by = "safe"
+            component.handle("stop")
 
     # Turns
 
@@ -194,7 +138,11 @@ class Supervisor(Outbox):
 
     def done(self) -> bool:
         """Whether an orderly shutdown is complete."""
-        return self.shutting_down and not any(c.state in LIVE for c in self.components.values())
+        return self.shutting_down and not self.device.reboot_under_way and self.at_rest()
+
+    def at_rest(self) -> bool:
+        """Whether nothing runs any more."""
+        return not any(c.state in LIVE for c in self.components.values())
 
     def turn(self, happened: list[tuple[str, int]]) -> None:
         """Take in what `System.wait` told, and settle."""
@@ -212,78 +160,20 @@ class Supervisor(Outbox):
     def _on_signal(self, number: int) -> None:
         if number in _STOP_SIGNALS:
             self.shutting_down = True
+            self.device.shut_down()
 
     def timeout(self) -> float | None:
         """Seconds to the next deadline; None: nothing is to be done until something happens."""
         deadlines = [
             c.deadline for c in self.components.values() if c.deadline is not None and not self._held(c)
         ]
-        if self.next_look is not None:
-            deadlines.append(self.next_look)
-        if self.retry_at is not None:
-            deadlines.append(self.retry_at)
+        deadlines += [
+            when for when in (self.next_look, self.retry_at, self.device.deadline()) if when is not None
+        ]
         return max(0.0, min(deadlines) - self.now()) if deadlines else None
 
     def _held(self, component: Component) -> bool:
         return self.shutting_down and component.state not in LIVE
-
-    def catch_up(self, resume: bool = False) -> None:
-        """Take over what the runners have written, and notice those that have ended."""
-        # Reaped first: what a runner wrote before its end is then there to be read.
-        ended = dict(self.system.reap())
-        self.children -= set(ended)
-        for component in list(self.components.values()):
-            alive = self._alive(component)
-            self._take_events(component)
-            if component.runner in ended:
-                self._note_exit(component, ended[component.runner])
-            if component.state in LIVE and not self._alive(component):
-                if alive:
-                    # It ended while its log was being read.
-                    self._take_events(component)
-                self._without_runner(component, resume)
-            elif component.runner and component.runner not in self.children:
-                self._watch(component)
-                if resume and component.state == "stopping":
-                    # Committed, but perhaps not done; a second SIGTERM does no harm.
-                    component.halt_again()
-
-    def _take_events(self, component: Component) -> None:
-        events, lost = self.followers[component.name].read()
-        if lost:
-            component.record("lost", {"count": lost})
-        for event in events:
-            component.take(event)
-
-    def _alive(self, component: Component) -> bool:
-        start = component.runner_start
-        return bool(start) and self.system.start_time(component.runner) == start
-
-    def _without_runner(self, component: Component, resume: bool) -> None:
-        if component.state == "starting" and not component.runner:
-            if resume:
-                # Committed, but perhaps not done. If it was, rfork-run's lock lets one of them through.
-                self.spawn(component)
-            return
-        self.system.unwatch(component.runner)
-        if self.shutting_down and component.state != "stopping" and not component.ended_well:
-            # Whoever shuts down may have told the runner to stop before we did: that is no failure.
-            component.by, component.after = "shutdown", "start"
-            component.halted()
-        else:
-            component.handle("gone")
-
-    def _note_exit(self, component: Component, status: int) -> None:
-        if status in (100, 111):
-            got = self.system.read(self.paths.component(component.name) + "/errors", 0)
-            text = got[1].decode("utf-8", "replace").strip() if got is not None else ""
-            # After wrong use the reason comes first, and then where to read more; a failed call comes last.
-            line = text.splitlines()[0 if status == 100 else -1] if text else f"rfork-run: status {status}"
-            component.error = line[:200]
-
-    def _watch(self, component: Component) -> None:
-        if not self.system.watch(component.runner):
-            self.next_look = self.now() + LIVENESS_S
 
     def settle(self) -> None:
         """Decide, commit and act until there is nothing left to do."""
@@ -294,13 +184,14 @@ class Supervisor(Outbox):
             self._stop_in_order()
             self._remove()
             self._note_all_ready()
+            self.device.turn()
             # At a shutdown no successor of this boot would be misled, and what holds the space may be ended.
             if not self.commit() and not self.shutting_down:
                 return
             if not self.actions and (not self.journal.pending or self.retry_at is not None):
                 return
             while self.actions:
-                self._act()
+                self.act()
 
     def _look(self) -> None:
         if self.next_look is None or self.now() < self.next_look:
@@ -360,82 +251,9 @@ class Supervisor(Outbox):
             self.all_ready = True
             self.record("all-ready", {"components": len(wanted)})
 
-    def _act(self) -> None:
-        kind, component, pid, start, number = self.actions.popleft()
-        if kind == "signal":
-            self.system.kill(pid, start, number)
-            return
-        if component is None or component.state != "starting" or component.spec is None:
-            return
-        if component.runner:
-            # Held back, stopped and started again: wanted twice, started once.
-            return
-        directory = self.paths.component(component.name)
-        self.system.make_directory(directory)
-        argv = runner_args.arguments(component.spec, self.paths.rfork_run, directory, self.paths.poke)
-        pid = self.system.spawn(argv, directory + "/errors")
-        if pid < 0:
-            component.error = f"{self.paths.rfork_run}: cannot be started (errno {-pid})"
-            component.handle("gone")
-            return
-        self.children.add(pid)
-        component.runner = pid
-        component.runner_start = self.system.start_time(pid)
-
-    # What is written
-
-    def commit(self) -> bool:
-        """state.json if anything has changed, then the records, then status.json.
-
-        False if state.json could not be written: then there are no records, and nothing may be done yet.
-        """
-        components = {name: c.kept() for name, c in self.components.items()}
-        state = {
-            "version": 1,
-            "boot_id": self.boot,
-            "seq": self.journal.next,
-            "starts": self.starts,
-            "all_ready": self.all_ready,
-            "pending": self.journal.pending,
-            "manifest": self.manifest.text,
-            "components": components,
-        }
-        text = json.dumps(state)
-        if text == self.committed:
-            return True
-        if not self.system.replace(self.paths.state, text.encode()):
-            self.journal.hold()
-            self.retry_at = self.now() + COMMIT_RETRY_S
-            return False
-        self.retry_at = None
-        lines = self.journal.write()
-        self.published += lines
-        self._count_lost()
-        self.system.replace(self.paths.status, json.dumps(self.status()).encode(), durable=False)
-        # Without its pending lines, so that their having been written is no change.
-        self.committed = json.dumps({**state, "pending": []})
-        return True
-
     def _console_ready(self) -> None:
         self.journal.console.flush()
-        self._count_lost()
-
-    def _count_lost(self) -> None:
-        """Once the console takes lines again, it is told how many it has not been given."""
-        console = self.journal.console
-        if console.lost and not console.lines and not console.absent:
-            count, console.lost = console.lost, 0
-            self.record("lost", {"count": count})
-
-    def status(self) -> dict[str, object]:
-        """The live state (docs/supervisor.md)."""
-        return {
-            "version": 1,
-            "boot_id": self.boot,
-            "time": round(self.now(), 6),
-            "supervisor": {"pid": self.system.pid(), "start": self.starts, "adopted": self.adopted},
-            "components": {name: component.shown() for name, component in self.components.items()},
-        }
+        self.count_lost()
 
 
 def _int(value: object, default: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The one module of the supervisor that makes system calls.
+"""The one module of the supervisor that makes system calls (with machine.py, its other half).
 
 Everything else goes through `System`, so that the supervisor's logic runs in tests against a made-up one.
 A failed call is a value (None, False, -1), not an exception, wherever the supervisor has to go on after it.
@@ -14,6 +14,8 @@ import signal
 import socket
 import time
 
+from koboshi.machine import Machine
+
 # What may have been ignored or blocked here must be usual again in a component.
 _RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP) and s < 32]
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -24,7 +26,7 @@ _PROBE_S = 2.0
 _PROBE_STEP_S = 0.01
 
 
-class System:
+class System(Machine):
     """Linux, as the supervisor sees it."""
 
     def __init__(self, console: str) -> None:

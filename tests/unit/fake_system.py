@@ -41,7 +41,7 @@ class Runner:
         holder = self.world.holder(self.name)
         if holder is None:
             self.instance = self.world.new_process()
-            keys = f"runner={self.pid} pid={self.instance} backend=kernel boot=b0071d00"
+            keys = f"runner={self.pid} pid={self.instance} backend=kernel boot=b0071d0{self.world.boot}"
             self.event("started", keys)
             self.ready()
         elif self.world.now - self.born > LOCK_WAIT_S:
@@ -107,6 +107,13 @@ class World:
         self.sigkilled: list[int] = []
         self.slow: set[str] = set()
         self.stubborn: set[str] = set()
+        self.volatile = "is on tmpfs, which a reboot empties"
+        self.disk_error = ""
+        self.fired = False
+        self.fed = 0
+        self.kmsg: list[str] = []
+        self.reboots = 0
+        self.boot = 0
         self.events: dict[str, list[tuple[str, str]]] = {}
 
     def new_process(self) -> int:
@@ -119,6 +126,13 @@ class World:
         """A new file."""
         self.inode += 1
         self.files[path] = (self.inode, data)
+
+    def restart(self) -> None:
+        """The machine reboots: what lasts is what is neither in /run nor a process."""
+        self.boot += 1
+        self.files = {path: got for path, got in self.files.items() if not path.startswith("/run/")}
+        self.processes, self.runners, self.events, self.kmsg = {}, {}, {}, []
+        self.now = 100.0
 
     def log(self, name: str, event: str, keys: str) -> None:
         """A line in a component's log; times are all different, so that events can be told apart."""
@@ -184,7 +198,7 @@ class FakeSystem(System):
         return self.me
 
     def boot_id(self) -> str:
-        return "b0071d00"
+        return f"b0071d0{self.world.boot}"
 
     def kernel(self) -> str:
         return "6.12.1"
@@ -270,6 +284,42 @@ class FakeSystem(System):
     def listen(self, poke: str, control: str) -> None:
         self.changes()
         self.world.listening = True
+
+    def complain(self, text: str) -> None:
+        pass
+
+    def watchdog_open(self, path: str, seconds: int) -> str:
+        self.watchdog_fd = 9
+        return ""
+
+    def watchdog_fired(self) -> bool:
+        return self.world.fired
+
+    def watchdog_feed(self) -> None:
+        self.world.fed += 1
+
+    def watchdog_close(self) -> None:
+        self.watchdog_fd = -1
+
+    def may_reboot(self, trigger: str) -> bool:
+        return True
+
+    def reboot(self, trigger: str) -> None:
+        self.changes()
+        self.world.reboots += 1
+
+    def volatile(self, directory: str) -> str:
+        return self.world.volatile
+
+    def write_slot(self, path: str, data: bytes) -> str:
+        self.changes()
+        if not self.world.disk_error:
+            self.world.write(path, data)
+        return self.world.disk_error
+
+    def kernel_messages(self) -> list[str]:
+        lines, self.world.kmsg = self.world.kmsg, []
+        return lines
 
     def happened(self) -> list[tuple[str, int]]:
         """What `wait` would tell now."""

@@ -28,7 +28,7 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.world = World()
         self.clients: list[socket.socket] = []
-        self.supervisor = boot(self.world, ONE)
+        self.supervisor = boot(self.world, ONE + "\nladder = { same_fault = 0 }")
         self.system = System("/dev/null")
         self.path = str(path / "control")
         self.system.listen(str(path / "poke"), self.path)

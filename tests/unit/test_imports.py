@@ -14,7 +14,14 @@ DEVICE = sorted((ROOT / "supervisor" / "koboshi").glob("*.py"))
 HOST = [*sorted((ROOT / "workbench").rglob("*.py")), ROOT / "tasks.py"]
 # What makes system calls; koboshictl is a program of its own, __main__ reads the environment.
 SYSTEM = {"os", "signal", "socket", "select", "selectors", "subprocess", "time", "fcntl", "ctypes"}
-OWNERS = {"system.py": SYSTEM, "ctl.py": {"os", "socket"}, "__main__.py": {"os"}, "component.py": {"signal"}}
+OWNERS = {
+    "system.py": SYSTEM,
+    "machine.py": {"os", "fcntl"},
+    "ctl.py": {"os", "socket"},
+    "__main__.py": {"os"},
+    "component.py": {"signal"},
+    "known.py": {"signal"},
+}
 # Each of these costs a device megabytes or milliseconds.
 HEAVY = {
     "asyncio",

@@ -138,7 +138,7 @@ MISTAKES = {
         "did you mean kernel?",
     ),
     "a limit that never trips": (
-        A + "cold.window_s = 15",
+        A + "cold.window_s = 15\nheartbeat_s = 3",
         4,
         "component.a.cold.attempts",
         "never trips",

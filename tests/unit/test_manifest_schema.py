@@ -105,7 +105,7 @@ def _beyond_a_schema(component: dict[str, Any]) -> bool:
     return bool(needs) or (isinstance(cold, dict) and bool(cold))
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 @given(components(), st.sampled_from(["a", "a-1", "-a", "A", "a" * 32, "a" * 33, "", "events"]))
 def test_schema_and_code_agree(component: dict[str, Any], name: str) -> None:
     """A document is accepted by both or by neither."""

@@ -30,6 +30,7 @@ command = ["PYTHON", "-S", "-c", "import os, time; time.sleep(0.03); os.abort()"
 needs = ["steady"]
 restart = { burst = 100000, probation_s = 0 }
 cold = { delay_s = 0.01, delay_max_s = 0.02, attempts = 1000 }
+ladder = { same_fault = 0 }
 """
 
 

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: MIT
+"""The last rungs of the ladder, which are the device's: a reboot, and the safe state (docs/supervisor.md).
+
+How many reboots there have been is kept where a reboot and a power cut leave it. Where there is no such place
+there is no reboot either: the safe state comes at once, for a device must not reboot for ever.
+"""
+
+from __future__ import annotations
+
+from koboshi.component import Component, Outbox
+from koboshi.lasting import Lasting
+from koboshi.manifest import Manifest
+from koboshi.system import System
+
+# A boot counts as good this long after everything has been ready.
+GOOD_S = 60.0
+# At a reboot, components have this long to stop; the watchdog, which is not fed any more, has longer.
+STOP_S = 15.0
+# A reboot that did not happen is tried again, until the watchdog ends it.
+AGAIN_S = 5.0
+
+
+class Owner(Outbox):
+    """What the device needs of the supervisor."""
+
+    boot: str
+    components: dict[str, Component]
+    all_ready: bool
+    shutting_down: bool
+
+    def later(self, action: str) -> None:
+        """Have `act` called after the next commit."""
+        raise NotImplementedError
+
+    def at_rest(self) -> bool:
+        """Whether nothing runs any more."""
+        raise NotImplementedError
+
+
+class Device:
+    """Decides and counts; `turn` is called once in each turn of the loop."""
+
+    def __init__(self, system: System, owner: Owner, sysrq: str) -> None:
+        self.system = system
+        self.owner = owner
+        self.sysrq = sysrq
+        self.table: dict[str, object] = {}
+        self.directory: str | None = None
+        self.lasting: Lasting | None = None
+        self.error: str | None = None
+        self.begun = self.good = self.told = self.issued = False
+        self.reset = ""
+        self.safe = ""
+        self.reboots = 0
+        # The component whose ladder has led to a reboot, and why; none is under way: None.
+        self.reboot: tuple[str, str] | None = None
+        self.reboot_at: float | None = None
+        self.good_at: float | None = None
+        self.leak_at: float | None = None
+        self.feed_at: float | None = None
+
+    # Kept and shown
+
+    def kept(self) -> dict[str, object]:
+        """What the next supervisor of this boot needs."""
+        return {**self.shown(), "begun": self.begun, "good": self.good, "reboot": self.reboot}
+
+    def shown(self) -> dict[str, object]:
+        """For status.json."""
+        return {"reset": self.reset, "safe": self.safe, "reboots": self.reboots, "storage": self.error}
+
+    def restore(self, kept: object) -> None:
+        """Go on where a predecessor stood."""
+        values = kept if isinstance(kept, dict) else {}
+        self.begun, self.good = bool(values.get("begun")), bool(values.get("good"))
+        self.reset, self.safe = str(values.get("reset", "")), str(values.get("safe", ""))
+        count, reboot = values.get("reboots"), values.get("reboot")
+        self.reboots = count if isinstance(count, int) else 0
+        if isinstance(reboot, list) and len(reboot) == 2:
+            self.reboot, self.reboot_at = (str(reboot[0]), str(reboot[1])), self.owner.now() + STOP_S
+
+    def phase(self) -> str:
+        """What the next boot is to know of how this one ended."""
+        if self.reboot is not None:
+            return "ladder"
+        if self.told:
+            return "ordered"
+        return "good" if self.good else "booting"
+
+    def store(self) -> str:
+        """Write down what must last; what went wrong, or nothing."""
+        if self.lasting is None:
+            return ""
+        component, why = self.reboot or ("", "")
+        values: dict[str, object] = {"boot": self.owner.boot, "phase": self.phase(), "reboots": self.reboots}
+        return self.lasting.store(
+            {**values, "safe": _short(self.safe), "component": component, "why": _short(why)}
+        )
+
+    # Configuration, and the first look in a boot
+
+    def number(self, key: str) -> float:
+        """A number of the manifest's [device]."""
+        value = self.table[key]
+        assert isinstance(value, (int, float))
+        return value
+
+    def configure(self, manifest: Manifest) -> None:
+        """With each manifest that is accepted; the first one of a boot also tells how the last boot ended."""
+        self.table = manifest.device
+        self._open_watchdog()
+        self._open_storage(any(c.values["vital"] for c in manifest.components.values()))
+        if not self.begun:
+            self._begin()
+        if error := self.store():
+            self._complain(error)
+
+    def _open_watchdog(self) -> None:
+        path, seconds = self.table["watchdog"], int(self.number("watchdog_s"))
+        if path is None and self.system.watchdog_fd >= 0:
+            self.system.watchdog_close()
+            self.feed_at = None
+        if path is not None and self.system.watchdog_fd < 0:
+            error = self.system.watchdog_open(str(path), seconds)
+            about = {"error": error} if error else {"timeout_s": seconds}
+            self.owner.record("watchdog", {"device": path, **about})
+            self.feed_at = self.owner.now() if self.system.watchdog_fd >= 0 else None
+
+    def _open_storage(self, vital: bool) -> None:
+        directory = None if self.table["record"] is None else str(self.table["record"])
+        known = self.lasting is not None or self.error is not None
+        if known and directory == self.directory:
+            return
+        self.directory, self.lasting = directory, None
+        self.error = self.system.volatile(directory) if directory else "none is configured"
+        if not self.error and directory:
+            self.error, self.lasting = None, Lasting(self.system, directory)
+        elif directory or vital:
+            self._complain(self.error)
+
+    def _complain(self, error: str) -> None:
+        self.error = error
+        where = self.directory or "-"
+        self.owner.record("storage", {"directory": where, "error": error})
+        self.system.complain(
+            f"nothing outlives a reboot: record {where} {error}; the safe state comes instead"
+        )
+
+    def _begin(self) -> None:
+        """The first look at what the last boot left, and whether it ended as it should have."""
+        self.begun = True
+        last = self.lasting.values if self.lasting is not None else {}
+        fired = self.system.watchdog_fd >= 0 and self.system.watchdog_fired()
+        count = last.get("reboots")
+        self.reboots = count if isinstance(count, int) else 0
+        self.safe = str(last.get("safe", ""))
+        phase = last.get("phase")
+        if last.get("boot") == self.owner.boot:
+            phase = "same"  # state.json was lost, and this boot has been counted
+        if phase in ("ladder", "ordered", "same"):
+            self.reset = str(phase)
+        else:
+            self.reset = "watchdog" if fired else "first" if phase is None else "unknown"
+        bad = phase not in ("ladder", "ordered", "same") and (fired or phase == "booting")
+        self.reboots += 1 if bad else 0
+        keys = {"component": last["component"], "why": last["why"]} if phase == "ladder" else {}
+        of = {"reboots": self.reboots, "of": int(self.number("reboots"))}
+        if self.lasting is not None or self.system.watchdog_fd >= 0:
+            self.owner.record("reset", {"reason": self.reset, **keys, **of})
+        if self.safe:
+            self.owner.record("safe-state", {"why": self.safe})
+        elif bad and (self.reboots > self.number("reboots") or self.lasting is None):
+            self._enter_safe("-", f"reset ({self.reset}) {self.reboots} times before a good run")
+
+    # The last rungs
+
+    def give_up_on(self, name: str, why: str) -> None:
+        """What the device is no use without cannot be brought back: reboot, or the safe state."""
+        if self.safe or self.reboot is not None:
+            return
+        if self.lasting is None:
+            self._enter_safe(name, f"no reboot: record {self.directory or '-'} {self.error}")
+        elif not self.system.may_reboot(self.sysrq):
+            self._enter_safe(name, "no reboot: not started by PID 1")
+        elif self.reboots + 1 > self.number("reboots"):
+            self._enter_safe(name, f"{self.reboots} reboots have not helped")
+        else:
+            self.reboot, self.reboot_at = (name, why), self.owner.now() + STOP_S
+            self.reboots += 1
+            keys = {"component": name, "rung": "reboot", "why": why}
+            self.owner.record("ladder", {**keys, "reboots": self.reboots, "of": int(self.number("reboots"))})
+            self.owner.shutting_down = True
+            self.owner.later("store")
+
+    def _enter_safe(self, name: str, why: str) -> None:
+        self.safe = why
+        self.owner.record("safe-state", {"component": name, "why": why})
+        for component in self.owner.components.values():
+            if self.holds(component) and component.state not in ("given-up", "ended"):
+                component.by, component.after = "safe", ""
+                component.handle("stop")
+        self.owner.later("store")
+
+    def holds(self, component: Component) -> bool:
+        """Whether the safe state does without this one."""
+        return bool(self.safe) and (component.spec is None or component.spec.values["safe"] is not True)
+
+    def resume(self) -> bool:
+        """An operator ends the safe state: everything is started, as if nothing had failed."""
+        if not self.safe:
+            return False
+        self.safe, self.reboots = "", 0
+        self.owner.record("safe-state", {"why": "ended by operator"})
+        for component in self.owner.components.values():
+            if component.by == "safe" or component.state == "given-up":
+                component.handle("start")
+        self.owner.later("store")
+        return True
+
+    def shut_down(self) -> None:
+        """PID 1 or an operator wants everything to end: this boot ends well."""
+        self.told = True
+        self.owner.later("store")
+
+    @property
+    def reboot_under_way(self) -> bool:
+        """Whether the supervisor stays to see it done."""
+        return self.reboot is not None and not self.told
+
+    def act(self, what: str) -> None:
+        """After the commit: `store` or `reboot`."""
+        if what == "reboot":
+            self.system.reboot(self.sysrq)
+            return
+        error = self.store()
+        if error:
+            self._complain(error)
+        if error and self.reboot is not None:
+            # Nobody would know of this reboot afterwards.
+            name, self.reboot, self.reboot_at = self.reboot[0], None, None
+            self.owner.shutting_down = False
+            self._enter_safe(name, f"no reboot: record {self.directory} {error}")
+
+    # Turns
+
+    def turn(self) -> None:
+        """What is due now."""
+        now = self.owner.now()
+        if self.reboot_at is not None and (
+            now >= self.reboot_at or (self.owner.at_rest() and not self.issued)
+        ):
+            self.issued = True
+            self.owner.later("reboot")
+            self.reboot_at = now + AGAIN_S
+        if self.reboot is None and not self.owner.shutting_down:
+            self._look_after_the_vital(now)
+            self._count_good_time(now)
+        if self.feed_at is not None and now >= self.feed_at and self.reboot is None:
+            self.system.watchdog_feed()
+            self.feed_at = now + self.number("watchdog_s") / 3
+
+    def _vital_out(self) -> list[tuple[str, float]]:
+        """The vital components that are out of service, and since when."""
+        found = self.owner.components.values()
+        return [(c.name, c.out_since) for c in found if c.vital and c.out_since is not None]
+
+    def _look_after_the_vital(self, now: float) -> None:
+        if self.safe or not self.table:
+            return
+        for name, since in self._vital_out():
+            if now - since >= self.number("vital_s"):
+                self.give_up_on(name, f"out of service for {now - since:.0f} s")
+                return
+
+    def _count_good_time(self, now: float) -> None:
+        """The bucket of reboots leaks while the device is in service."""
+        if self.lasting is None:
+            return
+        if self.good_at is None and self.owner.all_ready and not self.safe and not self.good:
+            self.good_at = now + GOOD_S
+        if self.good_at is not None and now >= self.good_at:
+            self.good, self.good_at = not self._vital_out(), None
+            self.owner.later("store")
+        if self.leak_at is None and self.good and self.reboots and not self.safe:
+            self.leak_at = now + self.number("reboot_window_s") / max(1.0, self.number("reboots"))
+        if self.leak_at is not None and now >= self.leak_at:
+            self.leak_at = None
+            if not self._vital_out() and self.reboots:
+                self.reboots -= 1
+                self.owner.later("store")
+
+    def deadline(self) -> float | None:
+        """When `turn` is to be called next, whatever happens."""
+        if self.reboot_at is not None:
+            return self.reboot_at
+        times = [when for when in (self.good_at, self.leak_at, self.feed_at) if when is not None]
+        if self.table and not self.safe and not self.owner.shutting_down:
+            times += [since + self.number("vital_s") for _name, since in self._vital_out()]
+        return min(times) if times else None
+
+
+def _short(text: str) -> str:
+    """As much of a text as a sector has room for, without what JSON would make longer."""
+    return "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in text[:90])

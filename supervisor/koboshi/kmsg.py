@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Where programs crashed, as the kernel's log tells it ("segfault at ... ip ... in libc.so.6[...]")."""
+
+from __future__ import annotations
+
+import re
+
+# arch/x86/mm/fault.c and arch/x86/kernel/traps.c; 2.6.23 says rip and names no file.
+_CRASH = re.compile(
+    r"(?P<name>\S.{0,15}?)\[(?P<pid>\d+)\]:? (?:segfault at|trap|general protection)"
+    r".*? r?ip[: ](?P<ip>[0-9a-f]+)"
+)
+_FILE = re.compile(r" in (?P<file>\S+)\[(?:(?P<offset>[0-9a-f]+),)?(?P<base>[0-9a-f]+)\+[0-9a-f]+\]")
+_KEPT = 64
+
+
+def parse(line: str) -> tuple[int, str] | None:
+    """PID and place of a crash: FILE+0xOFFSET, or 0xADDRESS where the kernel named no file."""
+    found = _CRASH.search(line)
+    if found is None:
+        return None
+    pid, address = int(found["pid"]), int(found["ip"], 16)
+    mapped = _FILE.search(line)
+    if mapped is None:
+        return pid, f"{address:#x}"
+    offset = int(mapped["offset"], 16) if mapped["offset"] else address - int(mapped["base"], 16)
+    return pid, f"{mapped['file']}+{offset:#x}"
+
+
+class Crashes:
+    """The last crashes, by PID."""
+
+    def __init__(self) -> None:
+        self.sites: dict[int, str] = {}
+        self.lines: dict[int, str] = {}
+
+    def take(self, lines: list[str]) -> None:
+        """More of the kernel's log."""
+        for line in lines:
+            found = parse(line)
+            if found is not None:
+                pid, site = found
+                self.sites.pop(pid, None)
+                self.sites[pid], self.lines[pid] = site, line
+                while len(self.sites) > _KEPT:
+                    oldest = next(iter(self.sites))
+                    del self.sites[oldest], self.lines[oldest]

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""What is known of one component, taken over from its runner and kept for the next supervisor."""
+
+from __future__ import annotations
+
+import signal
+
+from koboshi.events import Event
+from koboshi.manifest import Component as Spec
+
+# What is kept in state.json, with the value that a new component begins with; the first ones are in
+# status.json too.
+SHOWN: dict[str, object] = {
+    "state": "waiting",
+    "pid": 0,
+    "runner": 0,
+    "backend": "",
+    "generation": 0,
+    "level": "cold",
+    "cause": None,
+    "status": None,
+    "latency_us": None,
+    "downtime_us": None,
+    "since": 0.0,
+    "error": None,
+    # The rung of the ladder that its last failure led to.
+    "rung": None,
+    # What its last crash was: cause, status and, where the kernel told it, the place in the program.
+    "fault": None,
+}
+KEPT: dict[str, object] = {
+    **SHOWN,
+    "runner_start": 0,
+    "pid_start": 0,
+    "last": 0,
+    "warm": 0,
+    "cold": 0,
+    "streak": 0,
+    # Seconds in service since the last step on the ladder.
+    "served_s": 0.0,
+    # When it was last in service; while it is, or has never been: None.
+    "out_since": None,
+    # How many faults like the last one there have been in a row.
+    "same": 0,
+    "deadline": None,
+    "reason": None,
+    "after": "",
+    "by": "",
+    "been_ready": False,
+    # Whether it has been ready since its runner was started.
+    "served": False,
+    # The needs without which it cannot start, as they were recorded; "" while there are none.
+    "blocked": "",
+}
+RUNGS = ("cold", "dependents", "group")
+# Restarts for these causes say that something is wrong with the component.
+FAULTS = ("error", "signal", "status", "heartbeat")
+
+
+class Outbox:
+    """What components want: records written, and then things done; and what they ask."""
+
+    def now(self) -> float:
+        """CLOCK_MONOTONIC, seconds."""
+        raise NotImplementedError
+
+    def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
+        """A record, in the order in which they are given."""
+        raise NotImplementedError
+
+    def spawn(self, component: Known) -> None:
+        """Start the component's runner, once this state is committed."""
+        raise NotImplementedError
+
+    def signal(self, pid: int, start: int, number: int) -> None:
+        """Signal the process with this PID and start time, once this state is committed."""
+        raise NotImplementedError
+
+    def start_before(self, pid: int, moment: float) -> int:
+        """The start time of a process that is there and started before `moment`; 0 for none."""
+        raise NotImplementedError
+
+    def fault_site(self, pid: int) -> str:
+        """Where in its program this process crashed, if the kernel has told; else nothing."""
+        raise NotImplementedError
+
+    def others(self, component: Known, rung: str) -> list[str]:
+        """Who else is restarted on this rung of the component's ladder."""
+        raise NotImplementedError
+
+    def restart_others(self, names: list[str]) -> None:
+        """Stop these, and start them once what they need is ready."""
+        raise NotImplementedError
+
+    def last_resort(self, component: Known) -> None:
+        """A component that the device is no use without is given up."""
+        raise NotImplementedError
+
+
+class Known:
+    """A component and what is known of it. Every field of KEPT is an attribute."""
+
+    def __init__(
+        self, name: str, spec: Spec | None, outbox: Outbox, kept: dict[str, object] | None = None
+    ) -> None:
+        self.name = name
+        self.spec = spec
+        self.out = outbox
+        values = {**KEPT, **({} if kept is None else kept)}
+        self.state = str(values["state"])
+        self.pid = _int(values["pid"])
+        self.runner = _int(values["runner"])
+        self.backend = str(values["backend"])
+        self.generation = _int(values["generation"])
+        self.level = str(values["level"])
+        self.cause = values["cause"]
+        self.status = values["status"]
+        self.latency_us = values["latency_us"]
+        self.downtime_us = values["downtime_us"]
+        self.since = _float(values["since"])
+        self.error = values["error"]
+        self.rung = values["rung"]
+        self.fault = values["fault"]
+        self.runner_start = _int(values["runner_start"])
+        self.pid_start = _int(values["pid_start"])
+        self.last = _int(values["last"])
+        self.warm = _int(values["warm"])
+        self.cold = _int(values["cold"])
+        self.streak = _int(values["streak"])
+        self.served_s = _float(values["served_s"])
+        self.out_since = None if values["out_since"] is None else _float(values["out_since"])
+        self.same = _int(values["same"])
+        self.deadline = None if values["deadline"] is None else _float(values["deadline"])
+        self.reason = values["reason"]
+        self.after = str(values["after"])
+        self.by = str(values["by"])
+        self.been_ready = bool(values["been_ready"])
+        self.served = bool(values["served"])
+        self.blocked = str(values["blocked"])
+        used = values.get("used")
+        used = used if isinstance(used, dict) else {}
+        # How full the leaky bucket of each rung is.
+        self.used = {rung: _float(used.get(rung)) for rung in RUNGS}
+
+    def kept(self) -> dict[str, object]:
+        """What the next supervisor needs."""
+        return {**{key: getattr(self, key) for key in KEPT}, "used": dict(self.used)}
+
+    def shown(self) -> dict[str, object]:
+        """What people and web pages see (docs/supervisor.md)."""
+        needs = list(self.spec.needs) if self.spec is not None else []
+        left = {rung: max(0, int(self.budget(rung)[0] - self.used[rung] + 1e-6)) for rung in RUNGS}
+        return {
+            **{key: getattr(self, key) for key in SHOWN},
+            "restarts": {"warm": self.warm, "cold": self.cold},
+            "needs": needs,
+            "cold_attempts": -int(-self.used["cold"] // 1),
+            "left": left,
+        }
+
+    def budget(self, rung: str) -> tuple[float, float]:
+        """How many steps on a rung there may be, and in how many seconds of service they come back."""
+        if self.spec is None:
+            return 0.0, 1.0
+        if rung == "cold":
+            return self.spec.number("cold.attempts"), self.spec.number("cold.window_s")
+        return self.spec.number(f"ladder.{rung}"), self.spec.number("ladder.window_s")
+
+    @property
+    def satisfies(self) -> bool:
+        """Whether components that need this one may start: it is ready, or has done its work and ended."""
+        return self.state in ("ready", "ended")
+
+    @property
+    def vital(self) -> bool:
+        """Whether the device is no use without it."""
+        return self.spec is not None and self.spec.values["vital"] is True
+
+    def enter(self, state: str, deadline: float | None = None) -> None:
+        """Every change of state goes through here."""
+        now = self.out.now()
+        if self.state == "ready" and state != "ready":
+            self.count_service(now)
+            self.out_since = now
+        if state in ("ready", "stopped", "ended"):
+            self.out_since = None
+        elif self.out_since is None:
+            self.out_since = now
+        if state != self.state:
+            self.since = now
+        self.state = state
+        self.deadline = deadline
+
+    def count_service(self, now: float) -> None:
+        """Add the time in service until now, once."""
+        if self.state == "ready":
+            self.served_s += max(0.0, now - self.since)
+            self.since = now
+
+    def record(self, event: str, keys: dict[str, object] | None = None, time: float | None = None) -> None:
+        """A record about this component."""
+        self.out.record(event, {"component": self.name, **(keys or {})}, time)
+
+    # What the runner tells
+
+    def note(self, event: Event) -> None:
+        """One event of the runner's log: recorded as it is, and taken over."""
+        self.last = event.number
+        self.record(event.name, dict(event.keys), event.time)
+        note = _NOTES.get(event.name)
+        if note is not None:
+            note(self, event)
+
+    def note_started(self, event: Event) -> None:
+        """A runner holds the component's lock and runs it: this is the runner, whoever started it."""
+        runner = event.integer("runner")
+        if runner != self.runner:
+            # One of ours that came too late waits for the lock: it must not run the component a second time.
+            if self.runner_start:
+                self.out.signal(self.runner, self.runner_start, signal.SIGTERM)
+            self.runner = runner
+            self.runner_start = self.out.start_before(runner, event.time)
+        self.generation = 0
+        self.backend = event.keys.get("backend", "")
+        self.level, self.cause, self.status, self.reason = "cold", None, None, None
+        self.latency_us = self.downtime_us = None
+        self.error = None
+        self.note_pid(event)
+
+    def note_pid(self, event: Event) -> None:
+        """The instance that runs now."""
+        self.pid = event.integer("pid")
+        self.pid_start = self.out.start_before(self.pid, event.time)
+
+    def note_ready(self, event: Event) -> None:
+        """Ready, after this long without service."""
+        self.been_ready = self.served = True
+        if self.generation:
+            self.downtime_us = event.integer("downtime_us")
+
+    def note_restart(self, event: Event) -> None:
+        """Restarted by the kernel or by the monitor."""
+        self.generation = event.integer("gen")
+        self.level = event.keys.get("level", "")
+        self.backend = event.keys.get("backend", self.backend)
+        self.cause, self.status = event.keys.get("cause"), event.keys.get("status")
+        self.latency_us, self.downtime_us = event.integer("latency_us"), None
+        if self.level == "warm":
+            self.warm += 1
+        else:
+            self.cold += 1
+        if self.cause in FAULTS:
+            self.note_fault(event)
+        self.note_pid(event)
+
+    def note_fault(self, event: Event) -> None:
+        """Whether this fault is the last one again, with no good run in between."""
+        site = self.out.fault_site(event.integer("old"))
+        fault = " ".join(word for word in (str(self.cause), str(self.status), site) if word)
+        ran = event.time - self.since if self.state == "ready" else 0.0
+        good = self.spec is None or ran >= self.spec.number("ladder.good_run_s")
+        self.same = self.same + 1 if fault == self.fault and not good else 1
+        self.fault = fault
+
+    def note_end(self, event: Event) -> None:
+        """The runner is about to end."""
+        self.reason, self.status = event.keys.get("reason"), event.keys.get("status")
+        self.pid = self.pid_start = 0
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the component has ended by itself and with status 0.
+
+        rfork-run says `exit` of every end that its `--on` does not restart after, a crash included.
+        """
+        return self.reason == "exit" and self.status == "exit:0"
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+_NOTES = {
+    "started": Known.note_started,
+    "ready": Known.note_ready,
+    "restart": Known.note_restart,
+    "end": Known.note_end,
+}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""System calls about the machine: the hardware watchdog, a reboot, storage that lasts, the kernel's log.
+
+The half of `System` that only the ladder's last rungs and the evidence need.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+
+# linux/watchdog.h
+_WDIOC_GETBOOTSTATUS = 0x80045702
+_WDIOC_KEEPALIVE = 0x80045705
+_WDIOC_SETTIMEOUT = 0xC0045706
+_WDIOF_CARDRESET = 0x20
+# File systems that a reboot empties.
+_VOLATILE = ("tmpfs", "ramfs", "rootfs", "devtmpfs", "overlay")
+SYSRQ = "/proc/sysrq-trigger"
+
+
+class Machine:
+    """The machine, as the supervisor sees it."""
+
+    watchdog_fd = -1
+    kmsg_fd = -1
+
+    # The hardware watchdog
+
+    def watchdog_open(self, path: str, seconds: int) -> str:
+        """Arm it, or take it over from a predecessor; what went wrong, or nothing."""
+        try:
+            self.watchdog_fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except OSError as error:
+            return str(error.strerror)
+        try:
+            fcntl.ioctl(self.watchdog_fd, _WDIOC_SETTIMEOUT, struct.pack("i", seconds))
+        except OSError as error:
+            return f"a timeout of {seconds} s: {error.strerror}"
+        return ""
+
+    def watchdog_fired(self) -> bool:
+        """Whether it was the watchdog that reset the machine the last time."""
+        try:
+            status = fcntl.ioctl(self.watchdog_fd, _WDIOC_GETBOOTSTATUS, struct.pack("i", 0))
+        except OSError:
+            return False
+        return bool(struct.unpack("i", status)[0] & _WDIOF_CARDRESET)
+
+    def watchdog_feed(self) -> None:
+        """Not again for its timeout."""
+        try:
+            fcntl.ioctl(self.watchdog_fd, _WDIOC_KEEPALIVE, struct.pack("i", 0))
+        except OSError:
+            pass
+
+    def watchdog_close(self) -> None:
+        """Disarm it: V is the magic character of the kernel's watchdog API."""
+        try:
+            os.write(self.watchdog_fd, b"V")
+            os.close(self.watchdog_fd)
+        except OSError:
+            pass
+        self.watchdog_fd = -1
+
+    # Reboot
+
+    def may_reboot(self, trigger: str) -> bool:
+        """Only a supervisor that PID 1 has started, or that is told where to say it, reboots a machine."""
+        return os.getppid() == 1 or trigger != SYSRQ
+
+    def reboot(self, trigger: str) -> None:
+        """Without a new process: what is dirty is written, then sysrq b; without sysrq, PID 1 is asked."""
+        os.sync()
+        try:
+            fd = os.open(trigger, os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"b")
+            os.close(fd)
+        except OSError:
+            os.kill(1, 15)  # BusyBox init, sysvinit and systemd take it for a wish to reboot or to re-execute
+
+    # Storage that lasts
+
+    def volatile(self, directory: str) -> str:
+        """Why what is written there would not outlive a reboot; nothing if it would. Made if missing."""
+        try:
+            os.makedirs(directory, 0o755, exist_ok=True)
+            real = os.path.realpath(directory)
+            with open("/proc/mounts", "rb") as mounts:
+                found = max(_mounts_over(mounts.read().decode("utf-8", "replace"), real))
+        except (OSError, ValueError) as error:
+            return getattr(error, "strerror", None) or "its file system is not known"
+        if found[2] in _VOLATILE:
+            return f"is on {found[2]}, which a reboot empties"
+        return "is mounted read-only" if "ro" in found[3].split(",") else ""
+
+    def write_slot(self, path: str, data: bytes) -> str:
+        """Over the start of a file, and on the disk when this returns; what went wrong, or nothing."""
+        try:
+            new = not os.path.exists(path)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                if os.write(fd, data) != len(data):
+                    return "no space"
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            if new:
+                _sync_directory(os.path.dirname(path))
+        except OSError as error:
+            return str(error.strerror)
+        return ""
+
+    # The kernel's log
+
+    def kernel_messages(self) -> list[str]:
+        """What the kernel has said since the last call; at first, all that it still has."""
+        if self.kmsg_fd < 0:
+            try:
+                self.kmsg_fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:
+                return []
+        lines: list[str] = []
+        while True:
+            try:
+                record = os.read(self.kmsg_fd, 8192)
+            except BrokenPipeError:
+                continue  # some were overwritten before they could be read
+            except OSError:
+                return lines
+            if not record:
+                return lines
+            lines.append(record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace"))
+
+
+def _mounts_over(text: str, path: str) -> list[tuple[int, int, str, str]]:
+    """The mounts that a path is in: length of the mount point, place in the list, type, options."""
+    found = []
+    for place, line in enumerate(text.splitlines()):
+        _device, point, kind, options, *_ = line.split(" ")
+        if path == point or path.startswith(point.rstrip("/") + "/"):
+            found.append((len(point), place, kind, options))
+    return found
+
+
+def _sync_directory(path: str) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
