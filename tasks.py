@@ -138,4 +138,13 @@ def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")
 
 
-namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, bench, clean_cache)
+@task
+@told
+def screens(_: Context) -> None:
+    """The pictures in docs/ from recorded consoles."""
+    from workbench import screens
+
+    screens.make()
+
+
+namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, bench, screens, clean_cache)

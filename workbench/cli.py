@@ -15,6 +15,7 @@ Handler = Callable[[argparse.Namespace], int]
 # The first words of the commands and what they do; ./dev lists them too, and `dev` names them once more.
 COMMANDS = {
     "watch": "Live view of a console (--port /dev/ttyUSB0 or URL).",
+    "report": "Recorded consoles as a page and a summary (LOG...).",
     "manifest": "Check a component manifest as the device does.",
 }
 
@@ -44,6 +45,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog=program, description="The desk of a device that runs Koboshi.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _watch(commands.add_parser("watch", help=COMMANDS["watch"]))
+    _report(commands.add_parser("report", help=COMMANDS["report"]))
     _manifest(commands.add_parser("manifest", help=COMMANDS["manifest"]))
     return top
 
@@ -79,6 +81,37 @@ def _run_watch(chosen: argparse.Namespace) -> int:
         svg=chosen.svg,
         record_to=chosen.record,
     )
+
+
+def _report(command: argparse.ArgumentParser) -> None:
+    command.description = "Writes an HTML page that needs nothing else, and a summary in Markdown."
+    add = command.add_argument
+    add("logs", nargs="+", type=Path, metavar="LOG", help="a recorded console (koboshi watch --record)")
+    add("--html", type=Path, default=Path("koboshi-report.html"), metavar="FILE", help="default: %(default)s")
+    add("--markdown", type=Path, metavar="FILE", help="default: standard output")
+    add("--elf", action="append", default=[], type=Path, metavar="FILE", help="a program's symbols; repeats")
+    add("--budget-ms", type=float, metavar="MS", help="count the times that a component was down for longer")
+    add("--title", default="Koboshi report")
+    command.set_defaults(handler=_run_report)
+
+
+def _run_report(chosen: argparse.Namespace) -> int:
+    from workbench import report_html, report_markdown
+    from workbench.report import read
+
+    budget = chosen.budget_ms / 1000 if chosen.budget_ms is not None else None
+    reports = [read(log, chosen.elf, budget) for log in chosen.logs]
+    text = report_markdown.summary(reports, chosen.title)
+    try:
+        chosen.html.write_text(report_html.page(reports, chosen.title), encoding="utf-8")
+        if chosen.markdown:
+            chosen.markdown.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WorkbenchError(
+            f"{error.filename}: {error.strerror}; --html and --markdown name files"
+        ) from error
+    print(f"{chosen.html}" if chosen.markdown else text, end="\n" if chosen.markdown else "")
+    return 0
 
 
 def _manifest(command: argparse.ArgumentParser) -> None:

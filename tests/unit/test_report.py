@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: MIT
+"""The report of recorded consoles: its figures, its page, and the page in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from koboshi import records
+
+from tests.unit.test_model import BACK, BOOT, READY, RESTART
+from workbench import browser, cli, report_html, report_markdown
+from workbench.histogram import bucket_of, buckets
+from workbench.report import NO_WARNING, Report, read
+from workbench.repository import REPOSITORY
+from workbench.symbols import Symbols, fault_in
+
+LOGS = REPOSITORY / "tests/data/console"
+needs_browser = pytest.mark.skipif(browser.find() is None, reason="no Chromium is installed")
+BANNER = ["[    0.000000] Linux version 6.12.1 (x)", "[    0.000000] Command line: quiet"]
+
+
+def written(path: Path, *boots: list[str]) -> Path:
+    """A console's log of these boots, each with the kernel's first lines."""
+    path.write_text("".join(f"{line}\r\n" for boot in boots for line in [*BANNER, *boot]))
+    return path
+
+
+def boot(*more: object, events=(*BOOT, READY, RESTART, BACK)) -> list[str]:
+    """The lines of a boot: records of events, and other lines as they are."""
+    lines = [records.encode(seq, seq / 10, event, keys) for seq, (event, keys) in enumerate(events, 1)]
+    return lines + [str(line) for line in more]
+
+
+def test_figures_of_a_recorded_demo() -> None:
+    """Boots, restarts, causes and latencies are those of the recorded demo."""
+    found = read(LOGS / "quick-6.12-kernel.log")
+    assert [one.number for one in found.boots] == [1, 2]
+    assert found.restarts == 7
+    assert found.boots[0].ended == "Restarting system"
+    first = {one.component.name: one for one in found.figures(found.boots[0])}
+    assert first["pilot"].component.cause == "heartbeat"
+    assert first["syslogd"].latency is not None
+    assert first["syslogd"].latency.n == 2
+    assert [crash.component for crash in found.boots[0].crashes][:2] == ["syslogd", "httpd"]
+    assert not found.boots[1].crashes
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ([], NO_WARNING),
+        (["[    9.000000] Kernel panic - not syncing: x"], "kernel panic: Kernel panic - not syncing: x"),
+        (["[    9.000000] reboot: Restarting system"], "Restarting system"),
+        ([records.encode(9, 1, "stopping", {"component": "gps", "by": "shutdown"})], "orderly shutdown"),
+        ([records.encode(9, 1, "reboot", {"reason": "ladder"})], "ladder"),
+    ],
+)
+def test_how_a_boot_ended(tmp_path: Path, lines: list[str], why: str) -> None:
+    """Each reboot has its reason, as far as the console told it; the end of the log is no reboot."""
+    found = read(written(tmp_path / "log", boot(*lines), boot()))
+    assert [one.ended for one in found.boots] == [why, ""]
+
+
+def test_boot_whose_first_record_was_lost(tmp_path: Path) -> None:
+    """The kernel's banner alone begins a boot, so that no outage spans two."""
+    found = read(written(tmp_path / "log", boot(), boot()[1:]))
+    assert [one.number for one in found.boots] == [1, 2]
+
+
+def test_budget_counts_longer_outages(tmp_path: Path) -> None:
+    """Outages longer than the budget are counted, shorter ones are not."""
+    log = written(tmp_path / "log", boot())
+    for budget, over in ((0.5, 1), (1.0, 0)):
+        found = read(log, budget_s=budget)
+        assert [one.over_budget for one in found.figures(found.boots[0])] == [over]
+
+
+FAULTS = {
+    "gps[71]: segfault at 10 ip 000055d0c0de1a2b sp 00007ffd error 4 "
+    "in koboshi-gps[1a2b,55d0c0de1000+2000] likely on CPU 0 (core 0, socket 0)": (
+        "koboshi-gps", 0x1A2B,
+    ),
+    "gps[71]: segfault at 10 ip 000055d0c0de1a2b sp 00007ffd error 4 in koboshi-gps[55d0c0de0000+2000]": (
+        "koboshi-gps", 0x1A2B,
+    ),
+    "traps: gps[71] general protection fault ip:401a2b sp:7ffd error:0 in koboshi-gps[1a2b,401000+2000]": (
+        "koboshi-gps", 0x1A2B,
+    ),
+    "gps[71]: segfault at 0000000000000000 rip 0000000000401a2b rsp 00007fff error 6": ("", 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FAULTS)
+def test_fault_of_the_kernels(text: str) -> None:
+    """The kernel's word on a crashed process is read in the forms of both kernels."""
+    fault = fault_in(text)
+    assert fault is not None
+    assert (fault.pid, fault.file, fault.offset) == (71, *FAULTS[text])
+
+
+@pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("addr2line")), reason="no gcc or no addr2line")
+def test_crash_has_its_function(tmp_path: Path) -> None:
+    """With the program's ELF file a crash is shown with function and line."""
+    source = tmp_path / "gps.c"
+    source.write_text(
+        "int track_next(int *p)\n{\n\treturn *p;\n}\nint main(void) { return track_next(0); }\n"
+    )
+    elf = tmp_path / "koboshi-gps"
+    subprocess.run(["gcc", "-g", "-O0", "-no-pie", "-o", elf, source], check=True)
+    symbols = subprocess.run(["nm", elf], capture_output=True, text=True, check=True).stdout
+    address = next(int(line.split()[0], 16) for line in symbols.splitlines() if line.endswith(" track_next"))
+    where = f"ip {address + 8:x} sp 7ffd error 4 in koboshi-gps[401000+1000]"
+    log = written(tmp_path / "log", boot(f"[    0.650000] gps[71]: segfault at 0 {where}"))
+    (crash,) = read(log, [elf]).boots[0].crashes
+    assert crash.where.startswith("track_next at gps.c:")
+    assert (
+        "ip 0x" in read(log).boots[0].crashes[0].where
+        or "koboshi-gps+" in read(log).boots[0].crashes[0].where
+    )
+
+
+def test_symbols_of_nothing() -> None:
+    """Without an ELF file the kernel's own words are shown."""
+    fault = fault_in(next(iter(FAULTS)))
+    assert fault is not None
+    assert Symbols([]).place(fault) == "koboshi-gps+0x1a2b"
+
+
+@given(st.lists(st.integers(0, 10**10), min_size=1, max_size=50))
+def test_every_value_has_a_bucket(values: list[int]) -> None:
+    """Whatever the latencies are, each falls between the edges of its bucket."""
+    edges = buckets(values)
+    assert edges == sorted(set(edges))
+    for value in values:
+        at = bucket_of(value, edges)
+        assert edges[at] <= max(1, value) < edges[at + 1] or at == len(edges) - 2
+
+
+class Checker(HTMLParser):
+    """Notes what does not belong into a page that needs nothing else, and tags that are not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.foreign: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A tag begins."""
+        if tag in ("script", "link", "img", "iframe", "object") or any(
+            k in ("src", "href") for k, _ in attrs
+        ):
+            self.foreign.append(tag)
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """A tag ends, the last one that was opened."""
+        assert self.open.pop() == tag
+
+
+def page_of(*reports: Report) -> str:
+    """The page, checked for what it must not have."""
+    page = report_html.page(reports, "A <title> & more")
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.open
+    assert not checker.foreign
+    assert not re.search(r"url\(|@import|https?:", page)
+    return page
+
+
+@pytest.mark.parametrize("log", sorted(LOGS.glob("*.log")), ids=lambda log: log.stem)
+def test_page_needs_nothing_else(log: Path) -> None:
+    """Of each recorded console there is a well-formed page without script and without external resource."""
+    assert "A &lt;title&gt; &amp; more" in page_of(read(log))
+
+
+def test_console_cannot_inject_into_the_page(tmp_path: Path) -> None:
+    """What a component or the kernel says is text, whatever it looks like."""
+    evil = "<script>alert(1)</script>"
+    events = [*BOOT[:2], ("started", {"component": evil}), ("end", {"component": evil, "reason": evil})]
+    lines = boot(f"[    9.000000] BUG: {evil}", events=events)
+    assert evil not in page_of(read(written(tmp_path / "log", lines)))
+
+
+def test_storm_does_not_make_an_endless_page(tmp_path: Path) -> None:
+    """Ten thousand restarts make a page of bounded size, with all of them counted."""
+    events: list[tuple[str, dict[str, object]]] = [*BOOT, READY]
+    for gen in range(1, 10001):
+        events += [
+            (RESTART[0], RESTART[1] | {"gen": gen, "fail_us": gen * 200000, "start_us": gen * 200000 + 9})
+        ]
+        events += [BACK]
+    page = page_of(read(written(tmp_path / "log", boot(events=events))))
+    assert len(page) < 400_000
+    assert "10000×" in page
+    assert "9980 more" in page
+
+
+def test_empty_log(tmp_path: Path) -> None:
+    """A log without a record is a report that says so, not a failure."""
+    (tmp_path / "log").write_text("nothing\n")
+    found = read(tmp_path / "log")
+    assert "0 restarts" in report_markdown.summary([found], "x")
+    page_of(found)
+
+
+def test_markdown_has_the_figures() -> None:
+    """The summary has a line for each component, and each crash."""
+    text = report_markdown.summary([read(LOGS / "quick-6.12-user.log")], "Demo")
+    assert text.startswith("# Demo\n")
+    assert re.search(r"\| syslogd \| ready \| 2 \| 0 \| .* ms \|", text)
+    assert "heartbeat SIGKILL" in text
+    assert "Ended: Restarting system." in text
+
+
+def test_command_writes_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`koboshi report` writes the page, and the summary to a file or to standard output."""
+    page, text = tmp_path / "r.html", tmp_path / "r.md"
+    log = str(LOGS / "demo.log")
+    assert cli.main(["report", log, log, "--html", str(page), "--markdown", str(text)]) == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert text.read_text().count("## demo.log") == 2
+    assert capsys.readouterr().out.strip() == str(page)
+    assert cli.main(["report", log, "--html", str(page)]) == 0
+    assert "# Koboshi report" in capsys.readouterr().out
+
+
+def test_log_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong name is a line, and nothing is written."""
+    assert cli.main(["report", str(tmp_path / "none"), "--html", str(tmp_path / "r.html")]) == 1
+    assert "none" in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()
+
+
+PROBE = (
+    "<script>document.title = [document.documentElement.scrollWidth <= innerWidth,"
+    " getComputedStyle(document.body).backgroundColor, innerWidth].join('|')</script></body>"
+)
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1200, 500])
+@pytest.mark.parametrize(
+    ("scheme", "paper"), [(browser.LIGHT, "rgb(255, 255, 255)"), (browser.DARK, "rgb(20, 23, 27)")]
+)
+def test_page_in_a_browser(tmp_path: Path, width: int, scheme: int, paper: str) -> None:
+    """In Chromium the page has the colours asked for, is no wider than the window, and is a picture."""
+    page = tmp_path / "report.html"
+    reports = [read(LOGS / "quick-6.12-user.log"), read(LOGS / "handmade-oops.log")]
+    page.write_text(report_html.page(reports, "x").replace("</body>", PROBE))
+    title = re.search("<title>(.*?)</title>", browser.document(page, width=width, height=800, scheme=scheme))
+    assert title is not None
+    assert title[1].split("|") == ["true", paper, str(width)]
+    picture = tmp_path / "report.png"
+    browser.screenshot(page, picture, width=width, height=800, scheme=scheme)
+    data = picture.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(data[16:20]) == width
+    assert len(data) > 10_000  # an empty page compresses to next to nothing

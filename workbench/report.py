@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+"""What recorded consoles say, boot by boot: the figures of `koboshi report`, without their looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.console import Console
+from workbench.decoder import BANNER, Counts, Item, KernelLine, Record
+from workbench.findings import Finding, judge
+from workbench.model import Component, Model, Spread, spread
+from workbench.symbols import Fault, Symbols, fault_in
+from workbench.timeline import Line, Outage, Timeline, cause_of
+from workbench.transport import LogFile
+
+NO_WARNING = "without a word (power cut, reset, watchdog?)"
+# What ends an instance, as against an operator who ordered it.
+CRASH_CAUSES = ("error", "signal", "status", "heartbeat")
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A crash as it can be shown: of which component, when, how, and where if the kernel said so."""
+
+    time: float
+    component: str
+    what: str
+    answer: str
+    details: dict[str, str]
+    where: str = ""
+
+
+@dataclass
+class Boot:
+    """One boot of a device; times are the device's, in seconds since it started."""
+
+    number: int
+    model: Model = field(default_factory=Model)
+    timeline: Timeline = field(default_factory=Timeline)
+    records: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    crashes: list[Crash] = field(default_factory=list)
+    faults: dict[int, Fault] = field(default_factory=dict)  # by PID: what the kernel said of it
+    orderly: bool = False
+    farewell: str = ""  # what the kernel or the supervisor said of the coming reboot
+    ended: str = ""  # how it ended; "" for the last one of a log
+
+    @property
+    def seconds(self) -> float:
+        """From its first record to its last."""
+        return self.timeline.now - self.timeline.begin
+
+    def take(self, item: Item) -> None:
+        """An item of this boot."""
+        if finding := judge(item):
+            self.findings.append(finding)
+        if isinstance(item, KernelLine):
+            self._kernel(item)
+        if not isinstance(item, Record):
+            return
+        self.records += 1
+        self.timeline.take(item)
+        self.model.take(item)
+        if item.event == "stopping" and item.fields.get("by") == "shutdown":
+            self.orderly = True
+        if item.event == "reboot":
+            self.farewell = " ".join(item.fields.values()) or "by the supervisor"
+        self._crash(item)
+
+    def _kernel(self, item: KernelLine) -> None:
+        if fault := fault_in(item.text):
+            self.faults[fault.pid] = fault
+        if item.text.startswith("reboot: "):
+            self.farewell = self.farewell or item.text.removeprefix("reboot: ")
+
+    def _crash(self, item: Record) -> None:
+        cause, event = item.fields.get("cause", ""), item.event
+        if event == "restart" and cause in CRASH_CAUSES:
+            answer = f"restarted {item.fields.get('level', '')}".strip()
+        elif event == "end" and item.fields.get("reason") not in ("stop", "owner"):
+            if item.fields.get("status") == "exit:0":
+                return
+            answer = f"runner ended ({item.fields.get('reason', '?')})"
+        elif event == "crash":
+            answer = item.fields.get("decision", "")
+        else:
+            return
+        time = (item.number("fail_us") or round(item.time * 1e6)) / 1e6
+        self.crashes.append(Crash(time, item.component, cause_of(item), answer, dict(item.fields)))
+
+    def close(self, symbols: Symbols, *, last: bool) -> None:
+        """Nothing more comes of this boot."""
+        self.timeline.finish()
+        self.crashes = [self._placed(crash, symbols) for crash in self.crashes]
+        if not last:
+            self.ended = self._ending()
+
+    def _placed(self, crash: Crash, symbols: Symbols) -> Crash:
+        """With the place that the kernel named for the process that crashed."""
+        fault = self.faults.get(int(crash.details.get("old", crash.details.get("pid", "0")) or 0))
+        where = symbols.place(fault) if fault else ""
+        return Crash(crash.time, crash.component, crash.what, crash.answer, crash.details, where)
+
+    def _ending(self) -> str:
+        panic = next((finding.text for finding in self.findings if finding.kind == "panic"), "")
+        if panic:
+            return f"kernel panic: {panic}"
+        if self.orderly:
+            return "orderly shutdown" + (f": {self.farewell}" if self.farewell else "")
+        return self.farewell or NO_WARNING
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One component in one boot; times in seconds, latencies in microseconds."""
+
+    component: Component
+    line: Line
+    outages: list[Outage]
+    latency: Spread | None
+    down_s: float
+    longest_s: float
+    ready_share: float | None  # of the time since it was ready for the first time
+    over_budget: int
+
+
+@dataclass
+class Report:
+    """One recorded console."""
+
+    name: str
+    counts: Counts
+    boots: list[Boot]
+    budget_s: float | None = None
+
+    def figures(self, boot: Boot) -> list[Figures]:
+        """Of each component, in the order of the records."""
+        pairs = [(c, boot.timeline.lines.get(name)) for name, c in boot.model.components.items()]
+        return [self._figures(boot, component, line) for component, line in pairs if line]
+
+    def _figures(self, boot: Boot, component: Component, line: Line) -> Figures:
+        now = boot.timeline.now
+        first = next((span.begin for span in line.spans if span.state == "ready"), None)
+        seconds = [outage.seconds(now) for outage in line.outages]
+        down = line.down_s(now)
+        share = None if first is None or now <= first else max(0.0, 1 - down / (now - first))
+        return Figures(
+            component=component,
+            line=line,
+            outages=list(line.outages),
+            latency=spread(component.latencies) if component.latencies else None,
+            down_s=down,
+            longest_s=max(seconds, default=0.0),
+            ready_share=share,
+            over_budget=sum(s > self.budget_s for s in seconds) if self.budget_s is not None else 0,
+        )
+
+    @property
+    def restarts(self) -> int:
+        """In all boots, those after the end of a runner included."""
+        return sum(
+            c.restart_count + c.cold_starts for boot in self.boots for c in boot.model.components.values()
+        )
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the kernel should not have said."""
+        return [finding for boot in self.boots for finding in boot.findings]
+
+
+def read(log: Path, elves: Sequence[Path] = (), budget_s: float | None = None) -> Report:
+    """One recorded console, from its first byte to its last. PortError if it cannot be read."""
+    console, boots = Console(LogFile(log)), [Boot(0)]
+
+    def take(item: Item) -> None:
+        if _begins_boot(item, boots[-1]):
+            boots.append(Boot(boots[-1].number + 1))
+        if isinstance(item, Record):
+            boots[-1].number = max(item.boot, boots[-1].number)
+        boots[-1].take(item)
+
+    console.listen(take)
+    while not console.closed:
+        console.drain()
+    console.close()
+    return _closed(Report(log.name, console.decoder.counts, boots, budget_s), Symbols(elves))
+
+
+def _begins_boot(item: Item, current: Boot) -> bool:
+    """Whether what comes belongs to another boot: the kernel's banner, or a record of another boot."""
+    if isinstance(item, Record):
+        return current.records > 0 and item.boot > current.number
+    return isinstance(item, KernelLine) and current.records > 0 and bool(BANNER.match(item.text))
+
+
+def _closed(report: Report, symbols: Symbols) -> Report:
+    if len(report.boots) > 1 and not report.boots[0].records and not report.boots[0].findings:
+        del report.boots[0]  # only what a loader said before the first kernel
+    for boot in report.boots:
+        boot.close(symbols, last=boot is report.boots[-1])
+    return report
+
+
+def latencies(reports: Iterable[Report]) -> dict[str, list[int]]:
+    """Of all boots, by component, in microseconds."""
+    found: dict[str, list[int]] = {}
+    for report in reports:
+        for boot in report.boots:
+            for name, component in boot.model.components.items():
+                if component.latencies:
+                    found.setdefault(name, []).extend(component.latencies)
+    return found

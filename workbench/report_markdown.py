@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""The report as Markdown: the same figures for a mail, an issue or a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from workbench.report import Boot, Report
+from workbench.view import duration
+
+LONGEST = 20  # rows of a table of single events; the rest is counted
+
+
+def summary(reports: Sequence[Report], title: str) -> str:
+    """The whole text."""
+    parts = [f"# {title}", ""]
+    for report in reports:
+        parts += _report(report)
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _report(report: Report) -> list[str]:
+    counts = report.counts
+    parts = [
+        f"## {report.name}",
+        "",
+        f"{len(report.boots)} boots, {report.restarts} restarts, {counts.records} records"
+        f" ({counts.lost} lost, {counts.garbled} garbled, {counts.repeated} repeated),"
+        f" {len(report.findings)} kernel findings.",
+        "",
+    ]
+    for boot in report.boots:
+        parts += _boot(report, boot)
+    return parts
+
+
+def _boot(report: Report, boot: Boot) -> list[str]:
+    model = boot.model
+    about = f"Linux {model.kernel or '?'}, rfork {model.rfork or '?'}, {duration(round(boot.seconds * 1e6))}"
+    parts = [f"### Boot {boot.number} {model.boot_id}".rstrip(), "", about + ".", ""]
+    rows = []
+    for one in report.figures(boot):
+        c, latency = one.component, one.latency
+        row = [c.name, c.state, str(c.restart_count), str(c.cold_starts)]
+        row += [duration(latency.p50), duration(latency.max)] if latency else ["", ""]
+        row.append(duration(round(one.down_s * 1e6)))
+        row.append(f"{one.ready_share * 100:.4g} %" if one.ready_share is not None else "")
+        rows.append([*row, str(one.over_budget)] if report.budget_s is not None else row)
+    if rows:
+        head = ["component", "state", "restarts", "cold starts", "median", "worst", "down", "ready"]
+        parts += _table(head + (["over budget"] if report.budget_s is not None else []), rows)
+    parts += _crashes(boot)
+    parts += [f"- kernel: `{finding}`" for finding in boot.findings] + ([""] if boot.findings else [])
+    return [*parts, f"Ended: {boot.ended}.", ""] if boot.ended else parts
+
+
+def _crashes(boot: Boot) -> list[str]:
+    rows = [
+        [f"{crash.time:.3f} s", crash.component, crash.what, crash.where, crash.answer]
+        for crash in boot.crashes[:LONGEST]
+    ]
+    more = len(boot.crashes) - LONGEST
+    table = _table(["crash at", "component", "what", "where", "answer"], rows) if rows else []
+    return [*table, f"and {more} more crashes.", ""] if more > 0 else table
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [*("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines), ""]
