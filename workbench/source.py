@@ -7,29 +7,17 @@ import hashlib
 import os
 import shutil
 import subprocess
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from workbench import cache, patches, progress
+from workbench import cache, download, patches, progress
 from workbench.command import output
-from workbench.errors import WorkbenchError
 from workbench.lines import KernelLine
 
-CHUNK = 1 << 20
 SUFFIXES = (".xz", ".bz2", ".gz")  # of a tarball put by hand into the cache
 
 
-class SourceError(WorkbenchError):
-    """A kernel source is missing or is not what it should be."""
-
-    def __init__(self, where: Path | str, reason: str, expected: str) -> None:
-        self.where = where
-        self.reason = reason
-        self.expected = expected
-        super().__init__(f"{where}: {reason}; {expected}")
+SourceError = download.DownloadError
 
 
 @dataclass(frozen=True)
@@ -114,19 +102,18 @@ def _package_version(line: KernelLine) -> str:
 
 
 def _download(line: KernelLine) -> Path:
-    def fetch(folder: Path) -> None:
-        try:
-            with urllib.request.urlopen(line.upstream_url, timeout=60) as reply:
-                length = int(reply.headers.get("Content-Length") or 0)
-                _receive(line, reply, length, folder / _download_name(line))
-        except (urllib.error.URLError, OSError) as error:
-            raise SourceError(
-                line.upstream_url,
-                f"cannot be fetched ({error})",
-                _instead(line),
-            ) from error
+    name = _download_name(line)
 
-    return cache.entry("download", _download_key(line), fetch) / _download_name(line)
+    def fetch(folder: Path) -> None:
+        download.fetch(
+            line.upstream_url,
+            line.upstream_sha256,
+            folder / name,
+            pinned="workbench/lines.py",
+            instead=_instead(line),
+        )
+
+    return cache.entry("download", _download_key(line), fetch) / name
 
 
 def _instead(line: KernelLine) -> str:
@@ -141,24 +128,6 @@ def _download_key(line: KernelLine) -> str:
 
 def _download_name(line: KernelLine) -> str:
     return f"source.tar{Path(line.upstream_url).suffix}"
-
-
-def _receive(line: KernelLine, reply: BinaryIO, length: int, target: Path) -> None:
-    digest = hashlib.sha256()
-    with (
-        progress.Progress(f"fetching {line.upstream_url}", length // CHUNK or None) as steps,
-        target.open("wb") as out,
-    ):
-        while chunk := reply.read(CHUNK):
-            digest.update(chunk)
-            out.write(chunk)
-            steps.step()
-    if digest.hexdigest() != line.upstream_sha256:
-        raise SourceError(
-            line.upstream_url,
-            f"SHA-256 is {digest.hexdigest()}",
-            f"{line.upstream_sha256} is pinned in workbench/lines.py",
-        )
 
 
 def unpack(source: Source, line: KernelLine) -> patches.Tree:
