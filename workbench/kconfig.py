@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernel configuration: what fragments ask for, and whether Kconfig gave it."""
+"""Kconfig, the kernel's and Buildroot's: what fragments ask for, and whether Kconfig gave it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from workbench.errors import WorkbenchError
 
 OFF = "n"
-_SET = re.compile(r"^(CONFIG_\w+)=(.*)$")
-_UNSET = re.compile(r"^# (CONFIG_\w+) is not set$")
+_SET = re.compile(r"^((?:CONFIG|BR2)_\w+)=(.*)$")
+_UNSET = re.compile(r"^# ((?:CONFIG|BR2)_\w+) is not set$")
 
 
 @dataclass(frozen=True)
