@@ -9,7 +9,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 SPDX = "SPDX-License-Identifier:"
-HEAD = 5  # lines within which it has to be
+HEAD = 8  # a Buildroot recipe begins with a title of six lines
 SUFFIXES = {".py", ".pyi", ".c", ".h", ".S", ".sh", ".toml", ".config", ".mk", ".map", ".in"}
 NAMES = {"Makefile", "dev", "run", "inittab", "requirements.txt", "packages.txt"}
 # Texts of licences, recorded data, and patches, whose files say it themselves.
