@@ -48,7 +48,6 @@ class Options:
 
 def machine(image: Image, options: Options) -> list[str]:
     """The part of the command line that makes the machine, the same for programs and for people."""
-    append = f"{image.append} {options.append}".strip()
     command = [
         PROGRAM,
         "-machine",
@@ -70,8 +69,17 @@ def machine(image: Image, options: Options) -> list[str]:
     ]
     if options.icount is not None:
         command += ["-icount", f"shift={options.icount},sleep=off"]
-    command += ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", append]
+    command += _boots_from(image, options)
     return [*command, "-no-reboot"] if options.catch_reboot else command
+
+
+def _boots_from(image: Image, options: Options) -> list[str]:
+    """QEMU as boot loader, or a disk with its own, which knows the kernel's parameters itself."""
+    if image.disk is not None:
+        snapshot = "off" if image.keep_disk else "on"
+        return ["-drive", f"file={image.disk},format=raw,if=ide,snapshot={snapshot}"]
+    append = f"{image.append} {options.append}".strip()
+    return ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", append]
 
 
 def command_line(image: Image, options: Options, folder: Path) -> list[str]:
