@@ -45,29 +45,53 @@ def kernel(_: Context, line: str = "linux-6.12", linux_source: str = "") -> None
 
 @task
 @told
-def image(_: Context, manifest: str = "") -> None:
-    """Build the quick image (--manifest FILE)."""
-    from workbench import quickimage
+def image(
+    _: Context,
+    manifest: str = "",
+    board: str = "",
+    line: str = "linux-6.12",
+    buildroot: str = "",
+    dl_dir: str = "",
+    primary_site: str = "",
+    config: str = "",
+    make: str = "",
+) -> int:
+    """Build the quick image, or with --board a device's (--line)."""
+    from workbench import image_task
 
-    print(quickimage.build(Path(manifest) if manifest else None).initrd)
+    places = {"buildroot": buildroot, "dl_dir": dl_dir, "config": config}
+    return image_task.run(manifest, board, line, places, primary_site, make)
 
 
 @task
 @told
-def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "") -> int:
-    """Boot the image, its console here (--smp, --manifest)."""
-    from workbench import boot
+def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "", image: str = "") -> int:
+    """Boot an image, its console here (--smp, --manifest)."""
+    from workbench import boot, image_task
 
-    return boot.boot(smp, memory_mb, Path(manifest) if manifest else None)
+    built = image_task.named(image)
+    return boot.boot(smp, memory_mb, Path(manifest) if manifest else None, built)
 
 
 @task
 @told
-def demo(_: Context, json: str = "", smp: int = 2, backend: str = "", plain: bool = False) -> int:
-    """Boot, break everything, see it get up (--json, --smp)."""
-    from workbench import demo
+def demo(
+    _: Context, json: str = "", smp: int = 2, backend: str = "", plain: bool = False, image: str = ""
+) -> int:
+    """Boot, break everything, see it get up (--json, --image)."""
+    from workbench import demo, image_task
 
-    return demo.run(Path(json) if json else None, smp, backend=backend or None, plain=plain)
+    built = image_task.named(image)
+    return demo.run(Path(json) if json else None, smp, image=built, backend=backend or None, plain=plain)
+
+
+@task
+@told
+def flash(_: Context, image: str = "", device: str = "", yes_really: bool = False) -> None:
+    """Write a disk image to a disk (--image FILE, --device)."""
+    from workbench import flash
+
+    flash.run(image, device, yes_really=yes_really)
 
 
 @task
