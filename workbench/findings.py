@@ -20,11 +20,13 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("general-protection", re.compile(r"general protection")),
     ("rcu-stall", re.compile(r"rcu: INFO|INFO: rcu_")),
     ("hung-task", re.compile(r"INFO: task ")),
+    ("lockdep", re.compile(r"INFO: trying to register non-static key")),
+    ("leak", re.compile(r"kmemleak: \d+ new suspected memory leaks")),
     ("sanitizer", re.compile(r"\bUBSAN: |\bKASAN: |\bKCSAN: ")),
     ("tainted", re.compile(r"\bTainted: ")),
 )
 # For grep -E in the guest: more than RULES, never less.
-GREP = "panic|BUG|Bad page|slab error|WARNING|Oops|general protection|INFO:|SAN:|Tainted:"
+GREP = "panic|BUG|Bad page|slab error|WARNING|Oops|general protection|INFO:|kmemleak:|SAN:|Tainted:"
 USER_SPACE = re.compile(r"^traps: |segfault at |general protection rip:")  # the last one: 2.6.23
 
 # include/linux/panic.h of 6.12; an out-of-tree or staging module taints too, and the image has none

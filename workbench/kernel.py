@@ -50,10 +50,10 @@ class Kernel:
 
 
 def build(line_name: str = lines.DEFAULT_LINE, linux_source: Path | None = None) -> Kernel:
-    """The kernel of a line, from the cache where nothing that it is made from has changed."""
+    """The kernel of a line or of a variant, from the cache where nothing that it is made from has changed."""
     line = lines.find(line_name)
     origin = source.find(line, linux_source)
-    series = patches.series(line.patches)
+    series = patches.series(line.patches, line.leave_out)
     wanted = kconfig.merge(line.fragments)
     tools = tool_versions()
     parts: list[str | Path] = [

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Kernel lines as data: where the source comes from, what is patched in, how it is configured."""
+"""Kernel lines as data: where the source comes from, what is patched in, how it is configured.
+
+A line has variants, found by name as lines are: `linux-6.12-debug` finds its own mistakes,
+`linux-6.12-stock` is without rfork.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
@@ -25,6 +29,14 @@ class KernelLine:
     make_arguments: tuple[str, ...] = ()
     image: str = "arch/x86/boot/bzImage"
     runs_glibc: bool = True  # whether today's glibc runs there, and with it Debian's user space
+    leave_out: str = ""  # patches with this in their names are not applied
+    memory_mb: int = 256  # what a guest needs at least
+    slowness: float = 1.0  # how many times the time limits that an ordinary kernel keeps
+
+    @property
+    def folder(self) -> Path:
+        """Where its patches and fragments are."""
+        return self.patches.parent.parent
 
 
 LINES = {
@@ -63,11 +75,37 @@ LINES = {
 DEFAULT_LINE = "linux-6.12"
 
 
+DEBUG, STOCK = "-debug", "-stock"
+
+
 def find(name: str) -> KernelLine:
-    """The line of that name."""
-    try:
-        return LINES[name]
-    except KeyError:
+    """The line, or the variant of one, of that name."""
+    base = name.removesuffix(DEBUG).removesuffix(STOCK)
+    if base not in LINES:
+        raise WorkbenchError(f"--line {name}: no such kernel line; there is {', '.join(sorted(LINES))}")
+    if name.endswith(DEBUG):
+        return _debug(LINES[base])
+    return _stock(LINES[base]) if name.endswith(STOCK) else LINES[base]
+
+
+def _debug(line: KernelLine) -> KernelLine:
+    """With the kernel's own checkers: much slower, and a good part of the memory is theirs."""
+    fragment = line.folder / "debug.config"
+    if not fragment.exists():
         raise WorkbenchError(
-            f"--line {name}: no such kernel line; there is {', '.join(sorted(LINES))}"
-        ) from None
+            f"--debug: {line.name} has no {fragment.name}; the lines that have one: linux-6.12"
+        )
+    return replace(
+        line,
+        name=line.name + DEBUG,
+        fragments=(*line.fragments, fragment),
+        steps=1900,
+        memory_mb=1024,
+        slowness=5.0,
+    )
+
+
+def _stock(line: KernelLine) -> KernelLine:
+    """Without rfork, to compare with."""
+    kept = tuple(path for path in line.fragments if path.name != "rfork.config")
+    return replace(line, name=line.name + STOCK, fragments=kept, leave_out="rfork")

@@ -52,8 +52,11 @@ class Tree:
     state: Path
 
 
-def series(folder: Path) -> list[Path]:
-    """The patches that `series` in the folder names, in order; none where there is no such file."""
+def series(folder: Path, leave_out: str = "") -> list[Path]:
+    """The patches that `series` in the folder names, in order; none where there is no such file.
+
+    Without those whose name has `leave_out` in it.
+    """
     listing = folder / "series"
     if not listing.exists():
         return []
@@ -62,7 +65,7 @@ def series(folder: Path) -> list[Path]:
         name = line.split("#", 1)[0].strip()
         if name and not (folder / name).is_file():
             raise SeriesError(listing, number, name)
-        if name:
+        if name and not (leave_out and leave_out in name):
             patches.append(folder / name)
     return patches
 

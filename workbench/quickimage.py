@@ -14,7 +14,6 @@ from workbench.images import Image
 # quiet: the kernel's messages stay in dmesg; errors still reach the console. A panic ends in a reboot.
 # no_timer_check: on a busy host an emulated timer can look dead when the kernel looks at it.
 APPEND = "console=ttyS0,115200 quiet panic=1 no_timer_check"
-MEMORY_MB = 256
 SMP = 2
 
 
@@ -45,4 +44,4 @@ def build(
                     shutil.copyfileobj(source, out)
 
     joined = cache.entry("image", cache.key([first.identity, second.parent.name]), join)
-    return Image(f"quick-{line}", built.image, joined / "initrd", APPEND, MEMORY_MB, SMP)
+    return Image(f"quick-{line}", built.image, joined / "initrd", APPEND, lines.find(line).memory_mb, SMP)

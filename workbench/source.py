@@ -55,7 +55,7 @@ def local(line: KernelLine) -> Source | None:
 
 def by_hand_place(line: KernelLine) -> Path:
     """Where a tarball may be put by hand, under the line's name, compressed in one of the usual ways."""
-    return cache.root() / "sources" / f"{line.name}.tar.xz"
+    return cache.root() / "sources" / f"{line.folder.name}.tar.xz"
 
 
 def _by_hand(line: KernelLine) -> Source | None:
