@@ -36,11 +36,12 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
 
 @task
 @told
-def kernel(_: Context, line: str = "linux-6.12", linux_source: str = "") -> None:
-    """Build the kernel (--line, --linux-source TAR_OR_DIR)."""
-    from workbench import kernel
+def kernel(_: Context, line: str = "linux-6.12", linux_source: str = "", debug: bool = False) -> None:
+    """Build the kernel (--line, --linux-source TAR_OR_DIR, --debug)."""
+    from workbench import kernel, lines
 
-    print(kernel.build(line, Path(linux_source) if linux_source else None).image)
+    name = line + lines.DEBUG if debug else line
+    print(kernel.build(name, Path(linux_source) if linux_source else None).image)
 
 
 @task
@@ -155,6 +156,24 @@ def bench(
 
 @task
 @told
+def harden(
+    _: Context,
+    minutes: float = 10.0,
+    seed: int = 0,
+    calls: int = 0,
+    json: str = "",
+    inject: bool = True,
+    debug: bool = True,
+) -> int:
+    """Fuzz rfork, inject faults (--minutes, --seed, --calls, --no-inject)."""
+    from workbench import harden
+
+    wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug)
+    return harden.run(wanted, Path(json) if json else None)
+
+
+@task
+@told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     """Remove builds and logs (--older-than-days N)."""
     from workbench import cache
@@ -171,4 +190,4 @@ def screens(_: Context) -> None:
     screens.make()
 
 
-namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, bench, screens, clean_cache)
+namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, bench, harden, screens, clean_cache)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An initramfs of static programs only, for kernel lines that no glibc of today runs on: no shell."""
+"""An initramfs of static programs only: for kernels that no glibc of today runs on, and tests as PID 1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from workbench.lines import KernelLine
 from workbench.repository import REPOSITORY
 
 INIT = REPOSITORY / "tests/image/init.c"
-COMPILE = ("musl-gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-static", "-s")
+HEADERS = REPOSITORY / "librfork/include"
+# musl has no kernel headers; /usr/include has, and comes last so that only what musl lacks is taken from it.
+COMPILE = (
+    *("musl-gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-Os", "-static", "-s", "-I", str(HEADERS)),
+    *("-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"),
+)
 # quiet: the kernel's messages stay in its log, which init prints; only what is grave breaks up its lines.
 # Without no_timer_check: on 2.6.23 that makes the timer's first and best way count as broken.
 APPEND = "console=ttyS0,115200 quiet panic=1"
@@ -27,21 +32,24 @@ NODES = (
 )
 
 
-def build(line: KernelLine, programs: Sequence[Path], init: Path = INIT) -> Image:
-    """The line's kernel with PID 1, made of the C file `init`, and these programs in /tests."""
+def build(line: KernelLine, programs: Sequence[Path] = (), init: Path = INIT, name: str = "small") -> Image:
+    """The line's kernel with PID 1 (a C file, or a folder of them) and these programs in /tests."""
+    sources = sorted(init.glob("*.c")) if init.is_dir() else [init]
     built = kernel.build(line.name)
 
     def make(folder: Path) -> None:
         tree = folder / "tree"
-        for name in FOLDERS:
-            (tree / name).mkdir(parents=True)
-        output([*COMPILE, "-o", tree / "init", init])
+        for folder_name in FOLDERS:
+            (tree / folder_name).mkdir(parents=True)
+        output([*COMPILE, "-o", tree / "init", *sources])
         for program in programs:
             shutil.copy(program, tree / "tests" / program.name)
         cpio.write(folder / "initrd", tree, NODES)
         shutil.rmtree(tree)
 
-    named = [part for path in programs for part in (path.name, path)]
+    named: list[str | Path] = [part for path in programs for part in (path.name, path)]
     compiler = output([COMPILE[0], "--version"]).splitlines()[0]
-    key = cache.key(["small", compiler, *COMPILE, init, Path(__file__), Path(cpio.__file__), *named])
-    return Image(f"small-{line.name}", built.image, cache.entry("image", key, make) / "initrd", APPEND)
+    made_with: list[str | Path] = ["small", compiler, *COMPILE, HEADERS, Path(__file__), Path(cpio.__file__)]
+    key = cache.key([*made_with, init, *named])
+    initrd = cache.entry("image", key, make) / "initrd"
+    return Image(f"{name}-{line.name}", built.image, initrd, APPEND, line.memory_mb)
