@@ -190,4 +190,6 @@ def screens(_: Context) -> None:
     screens.make()
 
 
-namespace = Collection(kernel, image, boot, demo, test, lint, check, conformance, bench, harden, screens, clean_cache)
+namespace = Collection(
+    kernel, image, boot, demo, test, lint, check, conformance, bench, harden, screens, clean_cache
+)
