@@ -144,13 +144,16 @@ def bench(
     icount: bool = False,
     bzimage: str = "",
     json: str = "",
+    record: bool = False,
 ) -> int:
-    """Benchmarks: latency (--line, --smp, --sizes, --count)."""
+    """Benchmarks: latency, paper, gate (bench/README.md)."""
     from workbench import bench
 
     return bench.start(
         what,
-        bench.Request(line, smp, sizes, count, more, icount, bzimage, Path(json) if json else None),
+        bench.Request(
+            line, smp, sizes, count, more, icount, bzimage, Path(json) if json else None, record=record
+        ),
     )
 
 

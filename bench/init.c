@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define FOLDER "/tests/"
@@ -77,7 +78,7 @@ int main(void)
 	bring_up_loopback();
 	printf("bench: status %d\n", line ? run(line) : 100);
 	fflush(stdout);
-	sync();
+	tcdrain(STDOUT_FILENO);	/* the kernel's last words would overtake it */
 	reboot(RB_AUTOBOOT);
 	for (;;)
 		pause();

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import lines
+from workbench import bench_gate, bench_paper, lines
 from workbench.bench_run import HOST, Place, Row, Run, run
 from workbench.errors import WorkbenchError
 
@@ -30,14 +30,17 @@ class Request:
     icount: bool = False
     bzimage: str = ""
     json_file: Path | None = None
+    record: bool = False
 
 
 def start(what: str, request: Request) -> int:
     """Run the benchmark of that name."""
+    if what == "gate":
+        return bench_gate.check(request.line or lines.DEFAULT_LINE, keep=request.record)
     try:
         body = BENCHMARKS[what]
     except KeyError:
-        raise WorkbenchError(f"bench {what}: there is {', '.join(sorted(BENCHMARKS))}") from None
+        raise WorkbenchError(f"bench {what}: there is {', '.join(sorted([*BENCHMARKS, 'gate']))}") from None
     results = body(request)
     if request.json_file:
         request.json_file.write_text(json.dumps(results, indent=1) + "\n")
@@ -111,4 +114,11 @@ def _cells(row: Row, futex: dict[int, int], exec_: dict[tuple[int, str], int]) -
     return (*first, *times, *ratios, str(row.get("no_spare", "")), str(row.get("busy", "")))
 
 
-BENCHMARKS = {"latency": latency}
+def paper(request: Request) -> dict[str, Any]:
+    """The paper's program at both levels."""
+    done = run(["paper", str(request.count or 1000)], place(request, 128))
+    print(bench_paper.table(done.rows))
+    return {"rows": done.rows, "about": [done.about]}
+
+
+BENCHMARKS = {"latency": latency, "paper": paper}

@@ -24,6 +24,7 @@ from workbench.repository import REPOSITORY
 BENCH = REPOSITORY / "bench"
 HOST = "host"
 STALL_S = 600.0  # from one result to the next; the largest memory takes minutes where the CPU is emulated
+FIXED = "norandmaps"  # where instructions are counted, the same run is to give the same counts
 _STATUS = re.compile(r"bench: status (-?\d+)")
 Row = dict[str, Any]
 
@@ -126,7 +127,7 @@ def _in_guest(command: list[str], place: Place) -> Run:
         smp=place.smp,
         memory_mb=place.memory_mb,
         catch_reboot=True,
-        append=f'bench="{" ".join(command)}"',
+        append=f'{FIXED if place.icount is not None else ""} bench="{" ".join(command)}"'.strip(),
         icount=place.icount,
     )
     log = new_log(f"bench-{line.name}")

@@ -68,7 +68,7 @@ def machine(image: Image, options: Options) -> list[str]:
         str(options.memory_mb or image.memory_mb),
     ]
     if options.icount is not None:
-        command += ["-icount", f"shift={options.icount},sleep=off"]
+        command += ["-icount", f"shift={options.icount},sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
     command += _boots_from(image, options)
     return [*command, "-no-reboot"] if options.catch_reboot else command
 
