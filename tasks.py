@@ -88,6 +88,15 @@ def demo(
 
 @task
 @told
+def powercut(_: Context, image: str = "", cuts: int = 100, seed: int = 1, json: str = "") -> int:
+    """Cut a disk image's power as it writes (--image, --cuts)."""
+    from workbench import powercut
+
+    return powercut.run(image, cuts, seed, Path(json) if json else None)
+
+
+@task
+@told
 def flash(_: Context, image: str = "", device: str = "", yes_really: bool = False) -> None:
     """Write a disk image to a disk (--image FILE, --device)."""
     from workbench import flash
