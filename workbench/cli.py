@@ -15,6 +15,7 @@ Handler = Callable[[argparse.Namespace], int]
 # The first words of the commands and what they do; ./dev lists them too, and `dev` names them once more.
 COMMANDS = {
     "watch": "Live view of a console (--port /dev/ttyUSB0 or URL).",
+    "control": "Ask a device over its console (--port PORT status|start|stop|restart NAME).",
     "report": "Recorded consoles as a page and a summary (LOG...).",
     "manifest": "Check a component manifest as the device does.",
 }
@@ -45,6 +46,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog=program, description="The desk of a device that runs Koboshi.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _watch(commands.add_parser("watch", help=COMMANDS["watch"]))
+    _control(commands.add_parser("control", help=COMMANDS["control"]))
     _report(commands.add_parser("report", help=COMMANDS["report"]))
     _manifest(commands.add_parser("manifest", help=COMMANDS["manifest"]))
     return top
@@ -81,6 +83,23 @@ def _run_watch(chosen: argparse.Namespace) -> int:
         svg=chosen.svg,
         record_to=chosen.record,
     )
+
+
+def _control(command: argparse.ArgumentParser) -> None:
+    command.description = "A shell, or koboshictl line, must read the device's end of the line."
+    add = command.add_argument
+    add("--port", required=True, metavar="PORT", help="as of watch")
+    add("--baud", type=int, default=115200)
+    add("--seconds", type=float, default=20.0, help="how long to wait for a reply; %(default)s")
+    add("verb", choices=["hello", "status", "start", "stop", "restart", "lock", "steal", "unlock"])
+    add("component", nargs="?", default="")
+    command.set_defaults(handler=_run_control)
+
+
+def _run_control(chosen: argparse.Namespace) -> int:
+    from workbench import ask
+
+    return ask.ask(chosen.port, chosen.verb, chosen.component, baud=chosen.baud, seconds=chosen.seconds)
 
 
 def _report(command: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workbench.deadline import Deadline
-from workbench.decoder import Decoder, Item, KernelLine, Record, Text
+from workbench.decoder import Decoder, Item, KernelLine, Record, Reply
 from workbench.errors import ConsoleClosedError, ConsoleTimeoutError
 from workbench.findings import Finding, judge
 from workbench.transport import Transport
@@ -125,5 +125,7 @@ def show(item: Item) -> str:
         return f"{item.time:12.6f} {item.event} {pairs}".rstrip()
     if isinstance(item, KernelLine):
         return f"[{item.time:12.6f}] {item.text}"
-    assert isinstance(item, Text)
+    if isinstance(item, Reply):
+        pairs = " ".join(f"{key}={value}" for key, value in item.fields.items())
+        return f"reply {item.number} to {item.master}: {item.result} {pairs}".rstrip()
     return item.text

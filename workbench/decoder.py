@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from koboshi import records
+from koboshi import coalesce, records
 
 RECORD_START = re.compile(r"koboshi/\d+ \d+ ")
 RECORD = re.compile(r"(koboshi/1 (\d{1,18}) (\d{1,18}\.\d+) (\S+)((?: [^ *]+)*)) \*([0-9a-f]{8})")
+REPLY = re.compile(r"(koboshi-reply/1 (\d{1,9}) ([a-z0-9-]+) (part|ok|error)((?: [^ *]+)*)) \*([0-9a-f]{8})")
 KERNEL_STAMP = re.compile(r"\[ *(\d+\.\d{6})\](?:\[ *[TC]\d+\])? ")
 BANNER = re.compile(r"Linux version \d+\.\d+")
 # The first is of a lower level than the second and may be missing on the console.
 COMMAND_LINE = re.compile(r"Command line:|Kernel command line:")
 SHELL_MARK = re.compile(r"@sh-[0-9a-f]{8}")
+MISSING_KEPT = 10_000  # numbers of lost records, for a record that stands for some of them
 MAX_LINE = 16384  # without a newline in so many bytes it is no console's text, and is cut
 
 
@@ -60,14 +63,25 @@ class Text:
     text: str
 
 
-Item = Record | KernelLine | Text
+@dataclass(frozen=True)
+class Reply:
+    """A whole line of a reply of the control channel; `result` is part, ok or error."""
+
+    number: int
+    master: str
+    result: str
+    fields: dict[str, str]
+
+
+Item = Record | KernelLine | Reply | Text
 
 
 @dataclass
 class Counts:
     """What the decoder saw.
 
-    `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: records put together again.
+    `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: records put together again; `coalesced`:
+    records that another one stood for.
     """
 
     records: int = 0
@@ -75,6 +89,7 @@ class Counts:
     lost: int = 0
     repeated: int = 0
     spliced: int = 0
+    coalesced: int = 0
     record_boots: int = 0
     kernel_boots: int = 0
 
@@ -87,6 +102,7 @@ class Decoder:
     _buffer: bytes = b""
     _head: str | None = None  # the beginning of a record that a kernel line broke up
     _last_seq: int = 0
+    _missing: set[int] = field(default_factory=set)  # of this boot, counted as lost
     _joined: bool = False  # attached in the middle of a boot: the first SEQ is no gap
     _banner: bool = False  # the last line was a kernel's banner
 
@@ -153,7 +169,7 @@ class Decoder:
                 yield Text(before)
             yield self._kernel(stamp, line)
         elif text := line.strip("\r\0"):
-            yield self._text(text)
+            yield _reply(text) or self._text(text)
 
     def _with_record(self, line: str, first: int) -> Iterator[Item]:
         """The line has at least the beginning of a record at `first`; the last whole one counts."""
@@ -203,16 +219,33 @@ class Decoder:
         if record.event == "boot":
             self.counts.record_boots += 1
             self._last_seq, self._joined = 0, True
+            self._missing.clear()
             record = Record(record.seq, record.time, record.event, record.fields, self.boots)
         if not self._joined:
             self._last_seq, self._joined = record.seq - 1, True
         if record.seq <= self._last_seq:
             self.counts.repeated += 1
             return None
-        self.counts.lost += record.seq - self._last_seq - 1
+        self._count_gap(record.seq)
         self._last_seq = record.seq
         self.counts.records += 1
+        self._count_covered(record)
         return record
+
+    def _count_gap(self, seq: int) -> None:
+        gap = range(self._last_seq + 1, seq)
+        self.counts.lost += len(gap)
+        self._missing.update(gap[-MISSING_KEPT:])
+        if len(self._missing) > 2 * MISSING_KEPT:
+            self._missing = set(sorted(self._missing)[-MISSING_KEPT:])
+
+    def _count_covered(self, record: Record) -> None:
+        """What a record stands for is not lost."""
+        with suppress(ValueError):
+            covered = self._missing.intersection(coalesce.covered(record.fields.get("covers", "")))
+            self._missing -= covered
+            self.counts.lost -= len(covered)
+            self.counts.coalesced += len(covered)
 
     def _kernel(self, stamp: re.Match[str], line: str) -> KernelLine:
         text = line[stamp.end() :]
@@ -228,4 +261,16 @@ class Decoder:
         if self._banner and COMMAND_LINE.match(text):
             self.counts.kernel_boots += 1
             self._last_seq, self._joined = 0, True
+            self._missing.clear()
         self._banner = bool(BANNER.match(text))
+
+
+def _reply(line: str) -> Reply | None:
+    """The reply in a line, wherever it begins; None if there is no whole one."""
+    match = REPLY.search(line)
+    if not match or records.check(match[1]) != match[6]:
+        return None
+    try:
+        return Reply(int(match[2]), match[3], match[4], records.parse_keys(match[5].split()))
+    except ValueError:
+        return None

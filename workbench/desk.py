@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from rich.console import Console as Terminal
 from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.rule import Rule
 from rich.text import Text
 
+from workbench.console import show
+from workbench.control import Outcome
 from workbench.decoder import Item, KernelLine, Record
 from workbench.device import KINDS, Device, matches
 from workbench.findings import judge
 from workbench.strip import LONGEST, SPANS
 from workbench.view import Look, ascii_text, device_table, event_text, header
 
-HELP = "q quit · ↑↓ select · f only it · / search · l log · + - time"
+HELP = "q quit · ↑↓ select · s stop · a start · r restart · i info · f only it · / search · l log · + - time"
 HELP_ASCII = HELP.replace("↑↓", "j k").replace("·", "|")
 LOG_LEAST = 4  # lines of log that stay, however many components there are
 
@@ -35,7 +38,7 @@ class Desk:
     _typing: bool = False
     _kinds: int = 0
     _seconds: float | None = None
-    _targets: list[tuple[Device, str]] = field(default_factory=list)
+    _confirm: tuple[Device, str, str] | None = None
 
     # Keys
 
@@ -44,7 +47,10 @@ class Desk:
         if self._typing:
             self._type(name)
             return
-        actions = {
+        if self._confirm:
+            self._decide(name)
+            return
+        actions: dict[str, Callable[[], None]] = {
             "q": self._quit,
             "up": lambda: self._move(-1),
             "k": lambda: self._move(-1),
@@ -56,6 +62,10 @@ class Desk:
             "+": lambda: self._zoom(1),
             "-": lambda: self._zoom(-1),
             "escape": self._forget,
+            "s": lambda: self._wish("stop"),
+            "a": lambda: self._wish("start"),
+            "r": lambda: self._wish("restart"),
+            "i": lambda: self._wish("status"),
         }
         if action := actions.get(name):
             self.note = ""
@@ -67,6 +77,42 @@ class Desk:
     def _move(self, by: int) -> None:
         count = len(self.targets())
         self._selected = (max(self._selected, -1 if by > 0 else 0) + by) % count if count else -1
+
+    def _wish(self, verb: str) -> None:
+        """Ask the device; what takes a component out of service is confirmed first."""
+        chosen = self.selected()
+        if chosen is None:
+            self.note = f"{verb}: select a component first (↑↓)"
+        elif not chosen[0].live:
+            self.note = f"{verb}: {chosen[0].name} is recorded, and takes no requests"
+        elif verb in ("stop", "restart"):
+            self._confirm = (*chosen, verb)
+            self.note = f"{verb} {chosen[1]}? y or n"
+        else:
+            self._send(*chosen, verb)
+
+    def _decide(self, name: str) -> None:
+        assert self._confirm is not None
+        confirmed, self._confirm, self.note = self._confirm, None, ""
+        if name == "y":
+            self._send(*confirmed)
+
+    def _send(self, device: Device, component: str, verb: str) -> None:
+        device.control.ask(verb, "" if verb == "status" else component)
+        self.note = f"{verb} {component}: asked"
+
+    def news(self) -> None:
+        """Show what became of requests."""
+        for device in self.devices:
+            while device.control.done:
+                self.note = self._told(device.control.done.popleft())
+
+    def _told(self, outcome: Outcome) -> str:
+        chosen = self.selected()
+        if outcome.verb != "status" or outcome.result != "ok" or chosen is None:
+            return str(outcome)
+        part = next((part for part in outcome.parts if part.get("component") == chosen[1]), {})
+        return " · ".join(f"{key} {value}" for key, value in part.items())
 
     def _filter(self) -> None:
         self._only = not self._only and self.selected() is not None
@@ -176,4 +222,4 @@ def item_text(item: Item) -> Text:
     if isinstance(item, Record):
         return event_text(item)
     style = "bold red" if judge(item) else "dim"
-    return Text(f"[{item.time:9.3f}] {item.text}" if isinstance(item, KernelLine) else item.text, style)
+    return Text(f"[{item.time:9.3f}] {item.text}" if isinstance(item, KernelLine) else show(item), style)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from workbench.decoder import Decoder, Item, KernelLine, Record, Text
+from workbench.control import Control
+from workbench.decoder import Decoder, Item, KernelLine, Record, Reply, Text
 from workbench.findings import Finding, judge
 from workbench.model import Model
 
@@ -55,6 +56,7 @@ class Device:
     findings: list[Finding] = field(default_factory=list)
     log: deque[tuple[float, Item]] = field(default_factory=lambda: deque(maxlen=LOG_KEPT))  # with host's time
     clock: Clock = field(default_factory=Clock)
+    control: Control = field(default_factory=Control)
     _file: BinaryIO | None = None
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class Device:
     def _taken(self, items: list[Item]) -> list[Item]:
         for item in items:
             self.model.take(item)
+            self.control.take(item)
             if isinstance(item, Record):
                 self.clock.take(item)
             if finding := judge(item):
@@ -96,6 +99,8 @@ def matches(item: Item, component: str, words: str, kinds: tuple[type, ...]) -> 
     if not isinstance(item, kinds):
         return False
     if component and not (isinstance(item, Record) and item.component == component):
+        return False
+    if isinstance(item, Reply):
         return False
     text = " ".join([item.event, *item.fields.values()]) if isinstance(item, Record) else item.text
     return words.lower() in text.lower()

@@ -164,6 +164,8 @@ class Model:
                 component.downtime_us = record.number("downtime_us") or 0
             case "restart":
                 self._restart(record, component)
+            case "restarts":
+                self._restarts(record, component)
             case "checkpoint" | "poisoned":
                 component.checkpointed = record.event == "checkpoint"
             case "end":
@@ -193,6 +195,17 @@ class Model:
         component.pid = record.number("pid") or component.pid
         if component.state in ("waiting", "starting"):
             component.state = "running"
+
+    def _restarts(self, record: Record, component: Component) -> None:
+        """Several restarts in one record: their latencies are not known one by one."""
+        fields = record.fields
+        component.generation = record.number("gen") or component.generation
+        component.pid = record.number("pid") or component.pid
+        component.level, component.cause = fields.get("level", ""), fields.get("cause", "")
+        component.status = fields.get("status", "")
+        component.downtime_us = record.number("downtime_us") or component.downtime_us
+        component.restart_count += record.number("count") or 0
+        component.state = "ready" if fields.get("ready") == "1" else "running"
 
     def _restart(self, record: Record, component: Component) -> None:
         fields = record.fields

@@ -138,6 +138,9 @@ class Timeline:
         line.enter("down", failed)
         line.enter("running", max(start, failed))
         line.marks.append((failed, record.fields.get("level", "")))
+        if record.fields.get("ready") == "1":  # several in one record, the last of them over
+            line.recover(record.time)
+            line.enter("ready", record.time)
 
     def _end(self, record: Record, line: Line) -> None:
         reason, status = record.fields.get("reason", ""), record.fields.get("status", "")

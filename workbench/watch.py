@@ -101,6 +101,12 @@ class Watcher:
                 feed.stop()
                 device.close()
 
+    def send(self) -> None:
+        """Write the requests that are due."""
+        for feed, device in zip(self.feeds, self.devices, strict=True):
+            if data := device.control.step():
+                feed.write(data)
+
     def _take(self, news: News, each: Each) -> None:
         device = self.devices[news.index]
         if news.note is not None:
@@ -120,6 +126,8 @@ def _live(watcher: Watcher, out: TextIO) -> None:
             nonlocal last
             for name in (pressed := keys.pressed()):
                 desk.key(name)
+            watcher.send()
+            desk.news()
             if pressed or time.monotonic() - last >= REFRESH_S:
                 live.refresh()
                 last = time.monotonic()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 from koboshi.component import TABLE
+from koboshi.line import Line
 from koboshi.supervisor import Supervisor
 from koboshi.system import System
 
@@ -31,6 +32,7 @@ class Server:
         self.system = system
         self.supervisor = supervisor
         self.clients: dict[int, _Client] = {}
+        self.line = Line(supervisor.now, lambda command, name: answer(supervisor, command, name))
 
     def turn(self, happened: list[tuple[str, int]]) -> None:
         """Serve the clients that `System.wait` has named, and pass on the records since the last turn."""
@@ -81,6 +83,8 @@ class Server:
                 return _refusal("n is no number of records")
             client.follows = request.get("follow") is True
             return {"ok": True, "events": self.supervisor.journal.recent(count)}
+        if command == "line":
+            return {"ok": True, "lines": self.line.answer(request.get("text"))}
         return answer(self.supervisor, command, request.get("component"))
 
     def _reply(self, number: int, reply: dict[str, object]) -> None:

@@ -12,6 +12,7 @@ usage: koboshictl [--json] status
        koboshictl [--json] events [-n N] [-f]
        koboshictl [--json] reload|resume
        koboshictl check [FILE]
+       koboshictl line [REQUEST]
 """
 _COLUMNS = ("NAME", "STATE", "PID", "GEN", "LEVEL", "CAUSE", "STATUS", "LATENCY", "RESTARTS", "UP")
 _WISHES = ("start", "stop", "restart")
@@ -51,6 +52,8 @@ def _run(argv: list[str]) -> int:
     command, *rest = words
     if command == "check":
         return _check(rest)
+    if command == "line":
+        return _line(rest)
     if command == "events":
         return _events(rest, as_json)
     return _simple(_request(command, rest), as_json)
@@ -121,6 +124,37 @@ def _simple(request: dict[str, object], as_json: bool) -> int:
         sys.stdout.write(table(reply))
     elif "state" in reply:
         sys.stdout.write(f"{request['component']}: {reply['state']}\n")
+    return 0
+
+
+def _line(rest: list[str]) -> int:
+    """One request from the arguments; without any, all that come on standard input, each in a line."""
+    if rest:
+        return _answer_line(" ".join(rest))
+    for line in sys.stdin:
+        command, _, text = line.strip().partition(" line ")
+        # Half of what was typed before may stand in front of it.
+        if command.endswith("koboshictl"):
+            _answer_line(text)
+    return 0
+
+
+def _answer_line(text: str) -> int:
+    from koboshi import line
+
+    request = line.parse(text)
+    if request is None:
+        return 1
+    try:
+        connection = _Connection({"cmd": "line", "text": text})
+        lines = connection.reply().get("lines")
+        connection.close()
+    except FailedError as failed:
+        keys: dict[str, object] = {"code": "supervisor", "error": str(failed)}
+        lines = [line.reply(request.number, request.master, "error", keys)]
+    # On a new line: a prompt or an echo may stand there.
+    sys.stdout.write("\n" + "".join(f"{text}\n" for text in (lines if isinstance(lines, list) else [])))
+    sys.stdout.flush()
     return 0
 
 

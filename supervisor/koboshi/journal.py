@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from koboshi import records
+from koboshi import coalesce, records
 from koboshi.system import System
 
 LOG_BYTES = 1 << 20
@@ -27,7 +27,11 @@ class Console:
         self.absent = False
 
     def put(self, line: str) -> None:
-        """Queue a line; one that does not fit any more is counted as lost."""
+        """Queue a line, or put it into one that waits; one that does not fit any more is counted as lost."""
+        longer = coalesce.merge(self.lines, line) if self.size > coalesce.SLACK_BYTES else None
+        if longer is not None:
+            self.size += longer
+            return
         data = line.encode("ascii", "replace") + b"\n"
         if self.size + len(data) > self.limit:
             self.lost += 1

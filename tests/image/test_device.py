@@ -9,6 +9,8 @@ import pytest
 
 from tests.image.conftest import settle
 from workbench import faults
+from workbench.control import Control, Outcome
+from workbench.deadline import Deadline
 from workbench.faults import KINDS, Fault
 from workbench.guest import Guest
 from workbench.observer import Observer
@@ -93,3 +95,34 @@ def test_nothing_was_lost(guest: Guest) -> None:
     assert guest.console.decoder.counts.lost == 0
     assert (guest.model.duplicates, guest.model.given_up) == (0, 0)
     assert guest.console.decoder.boots == 1
+
+
+def asked(guest: Guest, verb: str, component: str = "") -> Outcome:
+    """A request over the console by a master of its own, and what became of it."""
+    control = Control()
+    guest.console.listen(control.take)
+    control.ask(verb, component)
+
+    def ended() -> bool:
+        if data := control.step():
+            guest.console.write(data)
+        return bool(control.done)
+
+    guest.console.until(ended, Deadline(60.0, "reply"), "reply")
+    return control.done.popleft()
+
+
+def test_requests_over_the_console(guest: Guest) -> None:
+    """Status, a restart, and the refusal of a second master go over the line that the shell is on."""
+    guest.shell.run("true")
+    status = asked(guest, "status")
+    assert {part["component"] for part in status.parts} == set(guest.model.components)
+    name = victims(guest, "kill")[0]
+    before = guest.model.components[name].generation
+    assert asked(guest, "restart", name).result == "ok"
+    settle(guest)
+    guest.console.until(
+        lambda: guest.model.components[name].generation > before, Deadline(60.0, "restart"), "restart"
+    )
+    assert asked(guest, "restart", name).fields["code"] == "locked"
+    settle(guest)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi import records
 
-from workbench.decoder import Decoder, KernelLine, Record, Text
+from workbench.decoder import Decoder, Item, KernelLine, Record, Text
 
 
 def record(seq: int, event: str = "ready", **keys: object) -> str:
@@ -18,7 +18,7 @@ def record(seq: int, event: str = "ready", **keys: object) -> str:
     return records.encode(seq, seq / 10, event, keys)
 
 
-def feed(*lines: str) -> tuple[Decoder, list[Record | KernelLine | Text]]:
+def feed(*lines: str) -> tuple[Decoder, list[Item]]:
     """A decoder that got these lines, as a serial terminal ends them."""
     decoder = Decoder()
     return decoder, decoder.feed("".join(line + "\r\n" for line in lines).encode())

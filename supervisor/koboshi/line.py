@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""Requests and replies on the line that the console's records share (docs/console.md, Control).
+
+A request is a command of the shell's, so that it works where a shell reads the line, and where none does:
+
+    koboshictl line 1 ID MASTER VERB [COMPONENT] =CHECK
+
+One master at a time may change anything. A request that comes again, as its reply was lost, is answered again
+and not carried out twice.
+"""
+
+from __future__ import annotations
+
+from koboshi import records
+
+REPLY = "koboshi-reply/1"
+LEASE_S = 60.0
+READING = ("hello", "status")
+CHANGING = ("start", "stop", "restart")
+LOCKING = ("lock", "steal", "unlock")
+# As many masters' last replies are kept.
+_KEPT = 8
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+_SHOWN = ("state", "generation", "level", "cause", "status", "latency_us", "downtime_us", "left", "error")
+
+
+class Request:
+    """A whole request with a right check."""
+
+    __slots__ = ("component", "master", "number", "verb")
+
+    def __init__(self, number: str, master: str, verb: str, component: str) -> None:
+        self.number = number
+        self.master = master
+        self.verb = verb
+        self.component = component
+
+
+def encode(number: int, master: str, verb: str, component: str = "") -> str:
+    """What a master writes, without the newline."""
+    words = ["1", str(number), master, verb] + ([component] if component else [])
+    text = " ".join(words)
+    return f"koboshictl line {text} ={records.check(text)}"
+
+
+def parse(text: str) -> Request | None:
+    """The words after `koboshictl line`; None for anything that is not a whole request."""
+    body, _, check = text.strip().rpartition(" =")
+    words = body.split(" ")
+    if check != records.check(body) or not 4 <= len(words) <= 5 or words[0] != "1":
+        return None
+    number, master, verb = words[1:4]
+    if not (number.isdecimal() and len(number) <= 9 and 0 < len(master) <= 32 and _NAME.issuperset(master)):
+        return None
+    return Request(number, master, verb, words[4] if len(words) == 5 else "")
+
+
+def reply(number: str, master: str, result: str, keys: dict[str, object]) -> str:
+    """One line of a reply; `result` is part, ok or error."""
+    pairs = [f"{key}={records.quote(str(value))[: records.MAX_VALUE]}" for key, value in keys.items()]
+    text = " ".join([REPLY, number, master, result, *pairs])
+    return f"{text} *{records.check(text)}"
+
+
+class Line:
+    """Who may change something now, and what was answered last.
+
+    `now` is CLOCK_MONOTONIC in seconds; `ask` carries out what koboshictl could have asked (koboshi.control).
+    """
+
+    def __init__(self, now: object, ask: object) -> None:
+        self._now = now
+        self._ask = ask
+        self.holder = ""
+        self.until = 0.0
+        self._last: dict[str, tuple[str, list[str]]] = {}
+
+    def answer(self, text: object) -> list[str]:
+        """The lines of the reply; none to what is no whole request: its number may be the broken part."""
+        request = parse(text) if isinstance(text, str) else None
+        if request is None:
+            return []
+        key = f"{request.number} {request.verb} {request.component}"
+        before = self._last.pop(request.master, None)
+        if before is None or before[0] != key:
+            before = (key, self._carry_out(request))
+        self._last[request.master] = before
+        while len(self._last) > _KEPT:
+            del self._last[next(iter(self._last))]
+        return before[1]
+
+    def _carry_out(self, request: Request) -> list[str]:
+        if request.verb in READING:
+            return self._read(request)
+        if request.verb not in CHANGING + LOCKING:
+            known = ",".join(READING + CHANGING + LOCKING)
+            return [self._error(request, "verb", f"unknown verb; one of {known}")]
+        left = self.until - self._time()
+        if request.verb != "steal" and self.holder not in ("", request.master) and left > 0:
+            keys = {"by": self.holder, "for_s": round(left)}
+            return [self._error(request, "locked", f"{self.holder} has the line", keys)]
+        self.holder, self.until = request.master, self._time() + LEASE_S
+        if request.verb == "unlock":
+            self.holder, self.until = "", 0.0
+        if request.verb in LOCKING:
+            return [self._ok(request, {"lease_s": round(LEASE_S)})]
+        answer = self._asked(request.verb, request.component)
+        if not answer.get("ok"):
+            return [self._error(request, "refused", str(answer.get("error")))]
+        return [self._ok(request, {"state": answer.get("state", "")})]
+
+    def _read(self, request: Request) -> list[str]:
+        status = self._asked("status", None)
+        supervisor, components = status.get("supervisor"), status.get("components")
+        assert isinstance(supervisor, dict)
+        assert isinstance(components, dict)
+        holder = self.holder if self.until > self._time() else ""
+        about = {"boot": status.get("boot_id"), "time": status.get("time"), "start": supervisor.get("start")}
+        if request.verb == "hello":
+            return [self._ok(request, {**about, "components": len(components), "locked": holder or "-"})]
+        parts = [self._part(request, name, values) for name, values in components.items()]
+        return [*parts, self._ok(request, {**about, "parts": len(parts), "locked": holder or "-"})]
+
+    def _part(self, request: Request, name: str, values: dict[str, object]) -> str:
+        shown = {key: _flat(values[key]) for key in _SHOWN if values.get(key) not in (None, "")}
+        return reply(request.number, request.master, "part", {"component": name, **shown})
+
+    def _time(self) -> float:
+        assert callable(self._now)
+        return float(self._now())
+
+    def _asked(self, command: str, component: str | None) -> dict[str, object]:
+        assert callable(self._ask)
+        answer = self._ask(command, component)
+        assert isinstance(answer, dict)
+        return answer
+
+    def _ok(self, request: Request, keys: dict[str, object]) -> str:
+        return reply(request.number, request.master, "ok", keys)
+
+    def _error(self, request: Request, code: str, text: str, keys: dict[str, object] | None = None) -> str:
+        return reply(request.number, request.master, "error", {"code": code, "error": text, **(keys or {})})
+
+
+def _flat(value: object) -> object:
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{item}" for key, item in value.items())
+    return value

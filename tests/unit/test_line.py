@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: MIT
+"""The control channel on the console's line, both sides of it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from koboshi import line
+
+from workbench.control import AGAIN_S, TRIES, Control
+from workbench.decoder import Decoder, Reply
+
+
+class Supervisor:
+    """Two components, and what was asked of them."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, object]] = []
+        self.time = 100.0
+        self.line = line.Line(lambda: self.time, self.ask)
+
+    def ask(self, command: str, name: object) -> dict[str, Any]:
+        """As koboshi.control answers."""
+        self.asked.append((command, name))
+        if command == "status":
+            values = {"state": "ready", "generation": 3, "left": {"cold": 5, "group": 1}, "error": "a b*"}
+            status = {"boot_id": "1a2b3c4d", "time": 5.0, "supervisor": {"start": 2}}
+            return {"ok": True, **status, "components": {"gps": values, "tide": {"state": "stopped"}}}
+        if name == "gps":
+            return {"ok": True, "state": "stopping" if command == "stop" else "starting"}
+        return {"ok": False, "error": f"no component {name!r}"}
+
+    def say(self, text: str) -> list[Reply]:
+        """The reply to a line, as a host reads it."""
+        data = "".join(f"{reply}\r\n" for reply in self.line.answer(text.removeprefix("koboshictl line ")))
+        return [item for item in Decoder().feed(data.encode()) if isinstance(item, Reply)]
+
+
+def test_request_and_reply() -> None:
+    """A request is carried out, and its reply says what became of it."""
+    device = Supervisor()
+    (reply,) = device.say(line.encode(7, "desk", "stop", "gps"))
+    assert (reply.number, reply.master, reply.result, reply.fields) == (
+        7,
+        "desk",
+        "ok",
+        {"state": "stopping"},
+    )
+    assert device.asked == [("stop", "gps")]
+
+
+def test_request_that_comes_again_is_not_carried_out_again() -> None:
+    """The same number and words are answered from memory; a new number is a new request."""
+    device = Supervisor()
+    first = device.say(line.encode(7, "desk", "restart", "gps"))
+    assert device.say(line.encode(7, "desk", "restart", "gps")) == first
+    assert len(device.asked) == 1
+    device.say(line.encode(8, "desk", "restart", "gps"))
+    assert len(device.asked) == 2
+
+
+def test_second_master_is_refused_until_the_first_is_silent() -> None:
+    """Two masters do not change things at once: the second is told who has the line, and for how long."""
+    device = Supervisor()
+    device.say(line.encode(1, "one", "stop", "gps"))
+    (refused,) = device.say(line.encode(1, "two", "start", "gps"))
+    assert (refused.result, refused.fields["code"], refused.fields["by"]) == ("error", "locked", "one")
+    assert refused.fields["for_s"] == "60"
+    assert [asked for asked in device.asked if asked[0] == "start"] == []
+    device.time += line.LEASE_S + 1
+    assert device.say(line.encode(2, "two", "start", "gps"))[0].result == "ok"
+
+
+def test_lock_steal_and_unlock() -> None:
+    """The line can be held without a change, given back, and taken from another on purpose."""
+    device = Supervisor()
+    assert device.say(line.encode(1, "one", "lock"))[0].result == "ok"
+    assert device.say(line.encode(1, "two", "lock"))[0].result == "error"
+    assert device.say(line.encode(2, "two", "unlock"))[0].fields["code"] == "locked"
+    assert device.say(line.encode(3, "two", "steal"))[0].result == "ok"
+    assert device.say(line.encode(2, "one", "stop", "gps"))[0].fields["by"] == "two"
+    assert device.say(line.encode(4, "two", "unlock"))[0].result == "ok"
+    assert device.say(line.encode(3, "one", "stop", "gps"))[0].result == "ok"
+
+
+def test_status_needs_no_lock_and_has_parts() -> None:
+    """Anybody may look: a part for each component, and how many there are."""
+    device = Supervisor()
+    device.say(line.encode(1, "one", "lock"))
+    *parts, end = device.say(line.encode(1, "two", "status"))
+    assert [part.fields["component"] for part in parts] == ["gps", "tide"]
+    assert parts[0].fields["left"] == "cold:5,group:1"
+    assert parts[0].fields["error"] == "a b*"
+    assert (end.result, end.fields["parts"], end.fields["locked"]) == ("ok", "2", "one")
+    assert device.say(line.encode(2, "two", "hello"))[0].fields["boot"] == "1a2b3c4d"
+
+
+def test_refusals_say_why() -> None:
+    """A verb or a component that is not there is an error with words."""
+    device = Supervisor()
+    assert "one of hello,status" in device.say(line.encode(1, "one", "fly"))[0].fields["error"]
+    (reply,) = device.say(line.encode(2, "one", "stop", "nobody"))
+    assert (reply.fields["code"], reply.fields["error"]) == ("refused", "no component 'nobody'")
+
+
+@given(st.integers(0, 200), st.integers(1, 127))
+def test_broken_request_is_not_carried_out(at: int, flip: int) -> None:
+    """With any byte changed nothing is done; the master asks again."""
+    text = line.encode(7, "desk", "stop", "gps").removeprefix("koboshictl line ")
+    broken = bytearray(text.encode())
+    broken[at % len(text)] ^= flip
+    device = Supervisor()
+    device.line.answer(broken.decode("latin-1"))
+    assert device.asked in ([], [("stop", "gps")])
+    if bytes(broken).strip() != text.encode():
+        assert not device.asked
+
+
+@given(st.text(max_size=300) | st.none() | st.integers())
+def test_anything_as_a_request(text: object) -> None:
+    """Whatever comes, there is no failure, and without a check no reply."""
+    assert Supervisor().line.answer(text) == []
+
+
+def test_request_is_a_command_of_the_shells() -> None:
+    """A shell that reads the line hands the words on as they are."""
+    text = line.encode(7, "desk-1", "restart", "gps")
+    printed = subprocess.run(
+        ["sh", "-c", f'koboshictl() {{ echo "$*"; }}; {text}'], capture_output=True, text=True
+    )
+    assert printed.stdout.strip() == text.removeprefix("koboshictl ")
+    assert shlex.join(shlex.split(text)) == text
+
+
+class Wire:
+    """A master, its device, and a line that loses what it is told to lose."""
+
+    def __init__(self, lose: list[int]) -> None:
+        self.time = 0.0
+        self.device = Supervisor()
+        self.control = Control("desk", lambda: self.time)
+        self.lose, self.count = lose, 0
+
+    def run(self) -> None:
+        """Until nothing is under way."""
+        while self.control.busy:
+            for reply in self.device.say(self.written()) if (self.written_now()) else []:
+                self.control.take(reply)
+            self.time += 1.0
+
+    def written_now(self) -> bool:
+        """Whether the master writes something that arrives."""
+        self.data = self.control.step().decode()
+        self.count += bool(self.data)
+        return bool(self.data) and self.count not in self.lose
+
+    def written(self) -> str:
+        """What arrived."""
+        return self.data.strip()
+
+
+def test_master_asks_again() -> None:
+    """A request that was lost is asked again with its number, and done once."""
+    wire = Wire(lose=[1, 2])
+    wire.control.ask("restart", "gps")
+    wire.run()
+    assert [str(outcome) for outcome in wire.control.done] == ["restart gps: starting"]
+    assert wire.device.asked == [("restart", "gps")]
+    assert wire.time >= 2 * AGAIN_S
+
+
+def test_master_gives_up() -> None:
+    """Where nobody answers the outcome says so, and the next request is tried."""
+    wire = Wire(lose=list(range(1, TRIES + 1)))
+    wire.control.ask("stop", "gps")
+    wire.control.ask("status")
+    wire.run()
+    assert [outcome.result for outcome in wire.control.done] == ["silence", "ok"]
+    assert "no reply" in str(wire.control.done[0])
+    assert len(wire.control.done[1].parts) == 2
+
+
+def test_lost_part_is_asked_for_again() -> None:
+    """A longer reply counts only if all its parts have come."""
+    wire = Wire(lose=[])
+    wire.control.ask("status")
+    replies = wire.device.say(wire.control.step().decode().strip())
+    for reply in replies[1:]:
+        wire.control.take(reply)
+    assert not wire.control.done
+    wire.run()
+    assert len(wire.control.done[0].parts) == 2
+
+
+def test_replies_to_others_are_not_ours() -> None:
+    """A reply to another master, or to a former request, ends nothing."""
+    control = Control("desk")
+    control.ask("hello")
+    number = int(control.step().split()[3])
+    control.take(Reply(number, "other", "ok", {}))
+    control.take(Reply(number - 1, "desk", "ok", {}))
+    assert control.busy
+    control.take(Reply(number, "desk", "ok", {}))
+    assert not control.busy

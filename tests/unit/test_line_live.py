@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""The control channel over a real tty: koboshictl on one end, the desk on the other."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_desk import device, press, shown
+from tests.unit.test_line import Supervisor
+from tests.unit.test_serial import Cable
+from workbench import ask
+from workbench.control import Outcome
+from workbench.desk import Desk
+from workbench.errors import WorkbenchError
+from workbench.repository import REPOSITORY
+
+needs_socat = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
+CTL = [sys.executable, str(REPOSITORY / "supervisor/koboshictl"), "line"]
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    """Answers koboshictl on the control socket in tmp_path."""
+    made, server = Supervisor(), socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "control"))
+    server.listen()
+
+    def serve() -> None:
+        while True:
+            try:
+                connection = server.accept()[0]
+            except OSError:
+                return
+            with connection, connection.makefile("rw") as file:
+                lines = made.line.answer(json.loads(file.readline())["text"])
+                file.write(json.dumps({"ok": True, "lines": lines}) + "\n")
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield made
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join(10)
+
+
+def reader(command: list[str], cable: Cable, run: Path) -> subprocess.Popen[bytes]:
+    """What reads the device's end of the line."""
+    environment = {**os.environ, "KOBOSHI_RUN": str(run)}
+    with cable.device.open("r+b", buffering=0) as tty:
+        return subprocess.Popen(command, stdin=tty, stdout=tty, stderr=tty, env=environment)
+
+
+def asked(cable: Cable, *words: str) -> tuple[int, str]:
+    """`koboshi control`: its status and output."""
+    out = io.StringIO()
+    status = ask.ask(str(cable.desk), *words, out=out)
+    return status, out.getvalue()
+
+
+@needs_socat
+@pytest.mark.parametrize("by", ["koboshictl", "shell"])
+def test_over_a_tty(tmp_path: Path, supervisor: Supervisor, by: str) -> None:
+    """With koboshictl alone on the line, and with a shell there, requests are answered."""
+    binary = tmp_path / "bin/koboshictl"
+    binary.parent.mkdir()
+    binary.write_text(f'#!/bin/sh\nexec {CTL[0]} {CTL[1]} "$@"\n')
+    binary.chmod(0o755)
+    shell = ["sh", "-c", f'PATH={binary.parent}:$PATH; while read -r l; do eval "$l"; done']
+    with Cable(tmp_path) as cable:
+        process = reader(CTL if by == "koboshictl" else shell, cable, tmp_path)
+        try:
+            status, text = asked(cable, "status")
+            assert status == 0
+            assert "component=gps state=ready" in text
+            assert asked(cable, "stop", "gps") == (0, "result=ok state=stopping\n")
+            status, text = asked(cable, "start", "gps")  # another master: each run has a name of its own
+            assert status == 1
+            assert "code=locked" in text
+            assert asked(cable, "steal")[0] == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
+@needs_socat
+def test_nobody_reads_the_line(tmp_path: Path) -> None:
+    """Without a reader at the other end, as it is by default, nothing is answered."""
+    with Cable(tmp_path) as cable, pytest.raises(WorkbenchError, match="must read the line"):
+        ask.ask(str(cable.desk), "hello", seconds=0.5)
+
+
+@needs_socat
+def test_no_supervisor(tmp_path: Path) -> None:
+    """Where there is no supervisor the reply says so."""
+    with Cable(tmp_path) as cable:
+        process = reader(CTL, cable, tmp_path / "nowhere")
+        try:
+            status, text = asked(cable, "hello")
+        finally:
+            process.kill()
+            process.wait()
+    assert status == 1
+    assert "code=supervisor" in text
+
+
+def live_desk() -> Desk:
+    """A desk whose device takes requests."""
+    made = device()
+    made.live = True
+    desk = Desk([made])
+    desk.key("down")
+    return desk
+
+
+def test_keys_ask_after_a_confirmation() -> None:
+    """s and r ask for a y before anything goes out; a and i do not."""
+    desk = live_desk()
+    control = desk.devices[0].control
+    assert "stop gps? y or n" in press(desk, "s")
+    assert not control.busy
+    press(desk, "n")
+    assert not control.busy
+    press(desk, "r", "y")
+    assert b" restart gps =" in control.step()
+    assert "asked" in press(desk, "a")
+
+
+def test_outcome_is_shown() -> None:
+    """What became of a request is shown in the last line, a status as the component's own."""
+    desk = live_desk()
+    done = desk.devices[0].control.done
+    done.append(Outcome("stop", "gps", "error", {"error": "one has the line"}, []))
+    desk.news()
+    assert "stop gps: one has the line" in shown(desk)
+    done.append(Outcome("status", "", "ok", {}, [{"component": "gps", "left": "cold:5"}]))
+    desk.news()
+    assert "left cold:5" in shown(desk)
+
+
+def test_recorded_console_takes_no_requests() -> None:
+    """Of a log nothing can be asked, and without a selection nothing either."""
+    assert "select a component" in press(Desk([device()]), "s")
+    assert "is recorded" in press(Desk([device()]), "down", "s")

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""`koboshi control`: one request over a device's console, and its reply."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from workbench.console import Console
+from workbench.control import Control
+from workbench.deadline import Deadline
+from workbench.errors import WorkbenchError
+from workbench.transport import open_port
+
+
+def ask(
+    port: str,
+    verb: str,
+    component: str = "",
+    *,
+    baud: int = 115200,
+    seconds: float = 20.0,
+    out: TextIO | None = None,
+) -> int:
+    """Print the reply's parts and its end, a line each. 0 done, 1 refused; an error if nobody answers."""
+    console, control = Console(open_port(port, baud)), Control()
+    console.listen(control.take)
+    control.ask(verb, component)
+    deadline = Deadline(seconds, "reply")
+    try:
+        while not control.done and not deadline.expired:
+            if data := control.step():
+                console.write(data)
+            console.pump(0.1)
+    finally:
+        console.close()
+    if not control.done or control.done[0].result == "silence":
+        raise WorkbenchError(
+            f"{port}: no reply within {seconds:.0f} s; a shell, or koboshictl line, must read the line"
+        )
+    outcome = control.done.popleft()
+    for part in [*outcome.parts, {"result": outcome.result, **outcome.fields}]:
+        print(" ".join(f"{key}={value}" for key, value in part.items()), file=out or sys.stdout)
+    return 0 if outcome.result == "ok" else 1

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The master's side of the control channel: one request at a time, asked again until its reply has come.
+
+Nothing waits here: `step` is called often, and says what is to be written (docs/console.md, Control).
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from koboshi import line
+
+from workbench.decoder import Item, Reply
+
+AGAIN_S = 3.0  # a line at 9600 baud that is busy with a storm takes its time
+TRIES = 4
+_UNFIT = re.compile(r"[^a-z0-9-]+")
+
+
+@dataclass
+class Outcome:
+    """How a request ended: `result` is ok, error or silence; `parts` are the lines of a longer reply."""
+
+    verb: str
+    component: str
+    result: str
+    fields: dict[str, str]
+    parts: list[dict[str, str]]
+
+    def __str__(self) -> str:
+        """A line for a person."""
+        what = f"{self.verb} {self.component}".strip()
+        if self.result == "ok":
+            return f"{what}: {self.fields.get('state') or 'done'}"
+        if self.result == "error":
+            return f"{what}: {self.fields.get('error', 'refused')}"
+        return f"{what}: no reply; does a shell, or koboshictl line, read this line?"
+
+
+def master_name() -> str:
+    """Who this is, for another master that finds the line taken: user, machine, and a part of its own."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "user"
+    plain = _UNFIT.sub("-", f"{user}-{socket.gethostname().split('.')[0]}".lower()).strip("-")
+    return f"{plain[:24]}-{secrets.token_hex(3)}"
+
+
+@dataclass
+class Control:
+    """One device's channel; `done` are the outcomes that nobody has taken yet."""
+
+    master: str = field(default_factory=master_name)
+    now: Callable[[], float] = time.monotonic
+    done: deque[Outcome] = field(default_factory=deque)
+    _wanted: deque[tuple[str, str]] = field(default_factory=deque)
+    _current: tuple[str, str] | None = None
+    _number: int = field(default_factory=lambda: secrets.randbelow(10**8))
+    _parts: list[dict[str, str]] = field(default_factory=list)
+    _tries: int = 0
+    _at: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way or waits."""
+        return self._current is not None or bool(self._wanted)
+
+    def ask(self, verb: str, component: str = "") -> None:
+        """Have a request sent after those before it."""
+        self._wanted.append((verb, component))
+
+    def step(self) -> bytes:
+        """What is to be written now; b"" for nothing."""
+        if self._current is None:
+            if not self._wanted:
+                return b""
+            self._current = self._wanted.popleft()
+            self._number, self._tries = (self._number + 1) % 10**9, 0
+        elif self.now() < self._at:
+            return b""
+        if self._tries == TRIES:
+            self._finish("silence", {})
+            return b""
+        self._tries, self._at, self._parts = self._tries + 1, self.now() + AGAIN_S, []
+        # What somebody had begun to type is ended first, and so is what is left of a line that broke off.
+        return f"\n{line.encode(self._number, self.master, *self._current)}\n".encode()
+
+    def take(self, item: Item) -> None:
+        """What came from the device."""
+        if not isinstance(item, Reply) or self._current is None:
+            return
+        if (item.number, item.master) != (self._number, self.master):
+            return
+        if item.result == "part":
+            self._parts.append(item.fields)
+        elif item.result == "error" or int(item.fields.get("parts", "0")) == len(self._parts):
+            self._finish(item.result, item.fields)
+        else:
+            self._at = self.now()  # some parts were lost on the way: ask again at once
+
+    def _finish(self, result: str, fields: dict[str, str]) -> None:
+        assert self._current is not None
+        self.done.append(Outcome(*self._current, result, fields, self._parts))
+        self._current, self._parts = None, []
