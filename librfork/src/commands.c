@@ -37,6 +37,12 @@ static void describe(const struct rfork_monitor *m, struct rfork_info *info)
 	info->start_ns = m->self.start_ns;
 }
 
+/* As kill(2) asks of a sender who would signal us. */
+static bool may_order(const struct rfork_monitor *m, uid_t user)
+{
+	return user == 0 || user == m->user || user == m->saved_user;
+}
+
 static int obey(struct rfork_monitor *m, const struct rfork_command *command, struct rfork_reply *reply)
 {
 	switch (command->cmd) {
@@ -68,7 +74,10 @@ bool rfork_monitor_command(struct rfork_monitor *m)
 		rfork_wire_close(&m->owner_socket);
 	if (rc != 1)
 		return rc == -EPROTO;
-	reply.error = obey(m, &command, &reply);
+	if (command.cmd == RFORK_INFO || may_order(m, in.user))
+		reply.error = obey(m, &command, &reply);
+	else
+		reply.error = -EPERM;
 	if (in.fd_count)
 		rfork_wire_send(in.fds[0], &out, MSG_DONTWAIT);
 	while (in.fd_count)

@@ -119,7 +119,7 @@ static int open_control(struct rfork_monitor *m)
  * SO_PEERCRED tells the owner whom it talks to. */
 static int open_owner_socket(struct rfork_monitor *m)
 {
-	int pair[2];
+	int pair[2], on = 1;
 	int rc = rfork_wire_pair(SOCK_STREAM, pair);
 
 	if (rc < 0)
@@ -127,16 +127,21 @@ static int open_owner_socket(struct rfork_monitor *m)
 	m->owner_socket = rfork_wire_raise(pair[0]);
 	if (m->owner_socket < 0)
 		return m->owner_socket;
+	if (setsockopt(m->owner_socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
+		return -errno;
 	rfork_queue_limit(m);
 	return pair[1];
 }
 
 static int set_up(struct rfork_monitor *m, const struct rfork_start *start)
 {
+	uid_t effective;
+
 	memset(m, 0, sizeof *m);
 	m->options = *start->options;
 	m->pid = getpid();
 	m->owner = start->owner;
+	getresuid(&m->user, &effective, &m->saved_user);
 	m->owner_socket = m->control = m->image.socket = -1;
 	m->self.restart_status = m->options.restart_status;
 	rfork_bucket_init(&m->bucket, m->options.burst, m->options.window_ms);

@@ -33,6 +33,7 @@ struct rfork_image {		/* the holder of a checkpoint's image */
 struct rfork_monitor {
 	struct rfork_options options;
 	pid_t pid, owner;
+	uid_t user, saved_user;
 	int owner_socket;	/* -1: the owner has closed the group's descriptor */
 	int control;		/* where notices of instances come in */
 	struct rfork_queue queue;

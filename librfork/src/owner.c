@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "internal.h"
@@ -56,13 +57,29 @@ static pid_t fork_with(int exit_signal)
 	return pid < 0 ? -errno : pid;
 }
 
+/* After unshare(2) the monitor would be the first process of a namespace that its parent is not of. Until there is such a
+ * process the second link points nowhere. */
+static bool unshared_pids(void)
+{
+	static const char children[] = "/proc/self/ns/pid_for_children";
+	struct stat own, theirs;
+
+	if (stat("/proc/self/ns/pid", &own) < 0 || lstat(children, &theirs) < 0)
+		return false;
+	return stat(children, &theirs) < 0 || own.st_ino != theirs.st_ino;
+}
+
 pid_t rfork_user_create(const struct rfork_options *options, int *rfd)
 {
 	struct rfork_start start = { .options = options, .owner = getpid() };
 	sigset_t all;
 	pid_t pid;
 	int pair[2], rc, saved = errno;
+	bool refused = unshared_pids();
 
+	errno = saved;
+	if (refused)
+		return -EINVAL;
 	rc = rfork_wire_pair(SOCK_STREAM, pair);
 	if (rc < 0)
 		return rc;

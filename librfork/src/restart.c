@@ -21,12 +21,12 @@ static void become_instance(struct rfork_monitor *m)
 	rfork_signals_give_back();
 }
 
-/* No process to be had may pass; an operator's stop is heard meanwhile. */
+/* No process to be had may pass; an operator's stop is heard meanwhile. Of the first instance the caller is told at once. */
 static pid_t fork_patiently(struct rfork_monitor *m)
 {
 	pid_t pid = rfork_raw_fork(SIGCHLD);
 
-	for (long ms = FIRST_RETRY_MS; pid < 0 && ms <= LAST_RETRY_MS && !m->stopping; ms *= 2) {
+	for (long ms = FIRST_RETRY_MS; pid < 0 && m->self.generation && ms <= LAST_RETRY_MS && !m->stopping; ms *= 2) {
 		struct timespec pause = { .tv_nsec = ms * 1000000 };
 
 		nanosleep(&pause, NULL);

@@ -94,6 +94,7 @@ static void take_sender(struct rfork_packet *packet, struct cmsghdr *header)
 
 	memcpy(&sender, CMSG_DATA(header), sizeof sender);
 	packet->sender = sender.pid;
+	packet->user = sender.uid;
 }
 
 /* 1: a whole message of packet->size bytes; 0: end of file; -EPROTO: another size,
@@ -113,6 +114,7 @@ int rfork_wire_receive(int socket, struct rfork_packet *packet, int flags)
 
 	packet->fd_count = 0;
 	packet->sender = 0;
+	packet->user = (uid_t)-1;
 	got = recvmsg(socket, &message, flags);
 	if (got < 0)
 		return -errno;

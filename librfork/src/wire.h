@@ -49,6 +49,7 @@ struct rfork_packet {
 	int fds[RFORK_WIRE_FDS];
 	int fd_count;
 	pid_t sender;		/* 0 where the socket does not tell */
+	uid_t user;		/* its real one */
 };
 
 int rfork_wire_pair(int type, int pair[2]);
