@@ -133,11 +133,12 @@ def check(_: Context) -> int:
 
 @task
 @told
-def conformance(_: Context, line: str = "", json: str = "") -> int:
-    """Every behaviour of rfork, every kernel (--line, --json)."""
+def conformance(_: Context, line: str = "", json: str = "", only: str = "", short: bool = False) -> int:
+    """Every behaviour of rfork, every kernel (--line, --short)."""
     from workbench import conformance
 
-    return conformance.run(line, Path(json) if json else None)
+    effort = conformance.SHORT if short else conformance.FULL
+    return conformance.run(line, Path(json) if json else None, only, effort)
 
 
 @task(positional=["what"])

@@ -26,9 +26,7 @@ from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 
 HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"
-RUN_S = 900.0  # one backend in a guest
-TEST_S = 60  # one test, as in run-tests
-STALL_S = 120.0  # from one verdict to the next, and to the first: booting, or a test and clearing up after it
+BOOT_S = 60.0  # and to clear up after a test
 NO_SHELL = (
     "needs a shell, and there is none: Debian's is linked with glibc, which does not run on this kernel"
 )
@@ -37,15 +35,52 @@ _ERROR = re.compile(r"conformance: error: .*")
 
 
 @dataclass(frozen=True)
+class Effort:
+    """How often the tests do what only numbers can show (a leak, a race), and how long they may take."""
+
+    full: bool
+    test_s: int  # one test
+    run_s: float  # one backend in a guest
+
+    @property
+    def limit(self) -> int:
+        """Of one test on this machine."""
+        return int(self.test_s * slow_factor())
+
+
+SHORT = Effort(full=False, test_s=60, run_s=900.0)
+FULL = Effort(full=True, test_s=1200, run_s=3600.0)
+
+
+@dataclass(frozen=True)
 class Tests:
-    """librfork's tests as built: static programs and scripts in a folder."""
+    """librfork's tests as built, programs and scripts; `only` has parts of the names of those wanted."""
 
     folder: Path
+    only: str = ""
+    effort: Effort = SHORT
 
     @property
     def files(self) -> list[Path]:
         """All that has to be taken along."""
-        return sorted(path for path in self.folder.iterdir() if path.suffix != ".d")
+        return sorted(
+            path
+            for path in self.folder.iterdir()
+            if path.suffix != ".d" and (not path.name.startswith("t_") or self._selected(path.name))
+        )
+
+    def _selected(self, name: str) -> bool:
+        return any(part in name for part in self.only.split(","))
+
+    @property
+    def arguments(self) -> list[str]:
+        """For run-tests."""
+        limit = ["--limit", str(self.effort.limit)]
+        return [
+            *limit,
+            *(["--only", self.only] if self.only else []),
+            *(["--full"] if self.effort.full else []),
+        ]
 
     @property
     def names(self) -> list[str]:
@@ -63,7 +98,7 @@ class Tests:
         return [name for name in self.names if name.endswith(".sh")]
 
 
-def build_tests() -> Tests:
+def build_tests(only: str = "", effort: Effort = SHORT) -> Tests:
     """Built anew where librfork has changed; under a name of this repository's."""
     build = cache.root() / "objects" / cache.key(["conformance", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
@@ -71,14 +106,17 @@ def build_tests() -> Tests:
     with cache.lock(f"conformance-{build.name}"):
         log.unlink(missing_ok=True)
         logged(["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}", "tests"], log)
-    return Tests(build / "tests/static")
+    tests = Tests(build / "tests/static", only, effort)
+    if not tests.names:
+        raise WorkbenchError(f"--only {only}: no test of librfork has that in its name")
+    return tests
 
 
-def run(kernel: str = "", json_file: Path | None = None) -> int:
+def run(kernel: str = "", json_file: Path | None = None, only: str = "", effort: Effort = FULL) -> int:
     """Print the matrix, of all kernels or of one (`host` or a line); 1 if anything failed, or nothing ran."""
     names = [kernel] if kernel else [HOST, *sorted(lines.LINES, reverse=True)]
     wanted = [lines.find(name) for name in names if name != HOST]
-    tests = build_tests()
+    tests = build_tests(only, effort)
     found = on_host(tests) if HOST in names else []
     for line in wanted:
         found += on_line(line, tests, wanted=bool(kernel))
@@ -92,9 +130,8 @@ def on_host(tests: Tests) -> list[Verdict]:
     """The user level on this machine."""
     progress.note("conformance: user level on this machine")
     column = Column("user", HOST)
-    limit = str(int(TEST_S * slow_factor()))
     done = subprocess.run(
-        [tests.folder / "run-tests", "--backend", column.backend, "--limit", limit],
+        [tests.folder / "run-tests", "--backend", column.backend, *tests.arguments],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -130,18 +167,17 @@ def in_quick_image(line: Line, tests: Tests) -> list[Verdict]:
         try:
             guest.boot()
             for backend in BACKENDS:
-                found += _by_shell(guest, Column(backend, line.name))
+                found += _by_shell(guest, tests, Column(backend, line.name))
         except WorkbenchError as error:
             reason = f"no verdict: {str(error).splitlines()[0]} ({guest.log})"
     return _both(found, [*tests.names, verdicts.KERNEL_LOG], line.name, reason)
 
 
-def _by_shell(guest: Guest, column: Column) -> list[Verdict]:
+def _by_shell(guest: Guest, tests: Tests, column: Column) -> list[Verdict]:
     progress.note(f"conformance: {column.backend} level on {column.kernel}")
-    limit = int(TEST_S * slow_factor())
-    command = f"sh {FOLDER}/run-tests --backend {column.backend} --limit {limit}"
+    command = f"sh {FOLDER}/run-tests --machine --backend {column.backend} {' '.join(tests.arguments)}"
     known = set(guest.verdict())
-    text = guest.shell.run(command, RUN_S, check=False).output
+    text = guest.shell.run(command, tests.effort.run_s, check=False).output
     new = set(guest.verdict()) - known
     return [*verdicts.from_table(text, column), verdicts.of_log(new, column)]
 
@@ -198,25 +234,26 @@ def in_small_image(line: Line, tests: Tests) -> list[Verdict]:
     image = smallimage.build(line, tests.programs)
     listener = Listener(line.name)
     progress.note(f"conformance: both levels on {line.name}")
-    reason = _listen(image, listener)
+    reason = _listen(image, listener, tests.effort)
     for column in (Column(backend, line.name) for backend in BACKENDS):
         listener.found += verdicts.all_the_same(tests.scripts, column, NOT_RUN, NO_SHELL)
     return _both(listener.found, [*tests.names, verdicts.KERNEL_LOG], line.name, reason)
 
 
-def _listen(image: Image, listener: Listener) -> str:
+def _listen(image: Image, listener: Listener, effort: Effort) -> str:
     """Boot, listen until the end; why there may be verdicts missing."""
     log = new_log(image.name)
-    options = Options(catch_reboot=True, append=f"conformance_limit={int(TEST_S * slow_factor())}")
+    append = f"conformance_limit={effort.limit}{' conformance_full=1' if effort.full else ''}"
+    options = Options(catch_reboot=True, append=append)
     with Qemu(image, options) as qemu:
-        qemu.start(Deadline(STALL_S, "qemu"))
+        qemu.start(Deadline(BOOT_S, "qemu"))
         header = f"run it by hand:\n{paste_command(image, options)}"
         console = Console(qemu.connect("console"), log, header)
         console.listen(listener.take)
         try:
             qemu.cont()
             while not listener.done:
-                _next(console, listener)
+                _next(console, listener, BOOT_S + effort.test_s)
         except ConsoleClosedError:
             return f"no verdict: the guest ended early ({log})"
         except WorkbenchError as error:
@@ -227,7 +264,7 @@ def _listen(image: Image, listener: Listener) -> str:
     return f"no verdict: {listener.error or 'its line was damaged'} ({log})"
 
 
-def _next(console: Console, listener: Listener) -> None:
+def _next(console: Console, listener: Listener, limit_s: float) -> None:
     """Wait for one verdict more: a guest that hangs is not waited for longer than a test could take."""
     before = len(listener.found)
-    console.until(lambda: listener.done or len(listener.found) > before, Deadline(STALL_S), "further verdict")
+    console.until(lambda: listener.done or len(listener.found) > before, Deadline(limit_s), "further verdict")

@@ -7,13 +7,14 @@ int main(void)
 {
 	struct rfork_options options = { .burst = 3, .window_ms = 3600000 };
 	int rfd;
-	int *crash = shared(sizeof *crash);
+	volatile int *crash = shared(2 * sizeof *crash), *quiet = crash + 1;
 	pid_t pid = rfork_create(&options, &rfd);
 
 	CHECK(pid >= 0);
 	if (pid == 0) {
-		if (*(volatile int *)crash)
+		if (*crash)
 			abort();
+		*quiet = (int)rfork_generation();
 		for (;;)
 			pause();
 	}
@@ -21,6 +22,7 @@ int main(void)
 		EQUAL(rfork_kick(rfd, 0, RFORK_CAUSE_OPERATOR), 0);
 		EQUAL(next_event(rfd, RFORK_EV_RESTART).cause, RFORK_CAUSE_OPERATOR);
 	}
+	EVENTUALLY(*quiet == 10);
 	*crash = 1;
 	EQUAL(rfork_kick(rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT), 0);
 	EQUAL(next_event(rfd, RFORK_EV_RESTART).cause, RFORK_CAUSE_HEARTBEAT);

@@ -3,8 +3,6 @@
  * and the group's end says stop. */
 #include "testing.h"
 
-#define ROUNDS 300
-
 static void stop_crashing(int round, pid_t *latest)
 {
 	struct rfork_options options = options_for_many();
@@ -55,8 +53,9 @@ static void stop_quiet(int warm)
 int main(void)
 {
 	pid_t *latest = shared(sizeof *latest);
+	int rounds = few_or_all(300, 10000);
 
-	for (int round = 0; round < ROUNDS; round++)
+	for (int round = 0; round < rounds; round++)
 		stop_crashing(round, latest);
 	stop_quiet(0);
 	stop_quiet(1);

@@ -51,6 +51,12 @@
 		_exit(77); \
 	} while (0)
 
+/* How often: few times while one works on the code, as often as it takes where run-tests has --full. */
+__attribute__((unused)) static int few_or_all(int few, int all)
+{
+	return getenv("RFORK_TESTS_FULL") ? all : few;
+}
+
 __attribute__((unused)) static void *shared(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -93,10 +99,13 @@ __attribute__((unused)) static void pause_ms(long ms)
  * is slow) or the test fails. */
 #define EVENTUALLY(condition) \
 	do { \
-		int left_ = 12000; \
-		while (!(condition) && left_--) \
+		int left_ = 12000, holds_; \
+		while (!(holds_ = !!(condition)) && left_--) \
 			pause_ms(5); \
-		CHECK(condition); \
+		if (!holds_) { \
+			fprintf(stderr, "%s:%d: never: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno); \
+			_exit(1); \
+		} \
 	} while (0)
 
 __attribute__((unused)) static int count_descriptors(void)
@@ -113,12 +122,14 @@ __attribute__((unused)) static int no_such_process(pid_t pid)
 	return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
-/* No core files from instances that are meant to crash. */
+/* No core files from instances that are meant to crash. A test may raise it again. */
 __attribute__((unused, constructor)) static void no_core(void)
 {
-	struct rlimit none = { 0, 0 };
+	struct rlimit limit;
 
-	setrlimit(RLIMIT_CORE, &none);
+	getrlimit(RLIMIT_CORE, &limit);
+	limit.rlim_cur = 0;
+	setrlimit(RLIMIT_CORE, &limit);
 }
 
 #endif

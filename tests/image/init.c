@@ -8,7 +8,8 @@
  *   conformance: BACKEND end TAINT      after the kernel's log of that backend, marked "log: "
  *   conformance: error: what PID 1 itself could not do
  *
- * conformance_limit=SECONDS on the kernel's command line bounds one program.
+ * On the kernel's command line, conformance_limit=SECONDS bounds one program, and conformance_full=1 has
+ * them look for races and leaks as often as it takes.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -235,9 +236,13 @@ int main(void)
 	int count;
 
 	mount_on("proc", "/proc");
+	mount_on("sysfs", "/sys");
 	mount_on("tmpfs", "/tmp");
 	bring_up_loopback();
 	setenv("PATH", FOLDER, 1);
+	setenv("RFORK_TESTS_MACHINE", "1", 1);
+	if (getenv("conformance_full"))
+		setenv("RFORK_TESTS_FULL", "1", 1);
 	count = scandir(FOLDER, &tests, is_test, alphasort);
 	if (count <= 0)
 		error(FOLDER);

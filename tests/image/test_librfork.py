@@ -43,7 +43,7 @@ def test_conformance(guest: Guest, backend: str) -> None:
     """Every behaviour of rfork that a program relies on holds under this backend."""
     if backend == "kernel" and guest.model.rfork != "kernel":
         pytest.skip("this kernel has no rfork(2)")
-    result = guest.shell.run(f"sh {FOLDER}/run-tests --backend {backend}", LIMIT_S, check=False)
+    result = guest.shell.run(f"sh {FOLDER}/run-tests --machine --backend {backend}", LIMIT_S, check=False)
     failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
     assert failed == [], result.output
     assert result.status == 0, result.output

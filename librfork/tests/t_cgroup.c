@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What stands by for a restart is accounted to the cgroup of the restart point, and a restarted instance is in it; at
+ * pids.max a group is refused; cgroup.kill ends a group for good; nothing keeps an empty cgroup. */
+#include "cgroup.h"
+
+static volatile int *quiet;
+
+static int start(uint64_t restarts, pid_t *pid)
+{
+	struct rfork_options options = { .flags = RFORK_ON_SIGNAL, .burst = RFORK_BURST_UNLIMITED };
+	int rfd = -1;
+
+	*quiet = 0;
+	*pid = rfork_create(&options, &rfd);
+	if (*pid == 0) {
+		if ((uint64_t)rfork_generation() < restarts)
+			abort();
+		*quiet = 1;
+		for (;;)
+			pause();
+	}
+	return rfd;
+}
+
+static void accounted(void)
+{
+	pid_t pid;
+	int rfd;
+
+	cgroup_enter();
+	EQUAL(cgroup_number("pids.current"), 1);
+	rfd = start(10, &pid);
+	CHECK(pid > 0);
+	for (int i = 0; i < 10; i++)
+		next_event(rfd, RFORK_EV_RESTART);
+	EVENTUALLY(*quiet);
+	EQUAL(cgroup_number("pids.current"), 3);
+	EQUAL(rfork_stop(rfd, SIGKILL), 0);
+	expect_end(rfd, RFORK_END_STOP);
+	EVENTUALLY(cgroup_number("pids.current") == 1);
+}
+
+static void refused(void)
+{
+	pid_t pid;
+
+	cgroup_enter();
+	cgroup_write("pids.max", "2");
+	for (int i = 0; i < 20; i++) {
+		start(0, &pid);
+		EQUAL(pid, -EAGAIN);
+	}
+	EQUAL(waitpid(-1, NULL, __WALL), -1);
+	EVENTUALLY(cgroup_number("pids.current") == 1);
+	cgroup_write("pids.max", "max");
+}
+
+/* The owner is outside, as a supervisor is, and hears of it. */
+static void killed(void)
+{
+	pid_t pid;
+	int rfd;
+
+	cgroup_enter();
+	rfd = start(0, &pid);
+	CHECK(pid > 0);
+	EQUAL(write_text(CGROUP_ROOT "/cgroup.procs", "0"), 0);
+	EVENTUALLY(*quiet);
+	cgroup_write("cgroup.kill", "1");
+	if (is_kernel_level())
+		expect_end(rfd, RFORK_END_STOP);
+	else
+		expect_end(rfd, RFORK_END_NO_IMAGE);	/* its monitor has been killed as well */
+	EVENTUALLY(strstr(cgroup_read("cgroup.events"), "populated 0"));
+}
+
+int main(void)
+{
+	quiet = shared(sizeof *quiet);
+	cgroup_make("+pids");
+	apart(accounted);
+	apart(refused);
+	apart(killed);
+	cgroup_remove();
+	return 0;
+}

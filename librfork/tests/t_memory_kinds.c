@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Private mappings come back as they were at the restart point, shared ones and System V segments as they are; what
+ * MADV_DONTFORK keeps from a copy is not there, and memory locks are not brought back. */
+#include "system.h"
+#include <sys/shm.h>
+
+#define RESTARTS 30
+#define SIZE 16384
+
+static char *private_memory, *shared_memory, *segment, *kept_back;
+
+static void make_mappings(void)
+{
+	int id = shmget(IPC_PRIVATE, SIZE, 0600);
+
+	CHECK(id >= 0);
+	segment = shmat(id, NULL, 0);
+	CHECK(segment != (void *)-1);
+	CHECK(shmctl(id, IPC_RMID, NULL) == 0);
+	shared_memory = shared(SIZE);
+	private_memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	kept_back = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(private_memory != MAP_FAILED && kept_back != MAP_FAILED);
+	CHECK(madvise(kept_back, SIZE, MADV_DONTFORK) == 0);
+	memset(private_memory, 7, SIZE);
+	CHECK(mlock(private_memory, SIZE) == 0);
+}
+
+/* Whether the kernel can read there, which a write(2) tells without a crash. */
+static int is_mapped(const char *address)
+{
+	int pair[2], mapped;
+
+	CHECK(pipe(pair) == 0);
+	mapped = write(pair[1], address, 1) == 1;
+	CHECK(mapped || errno == EFAULT);
+	close(pair[0]);
+	close(pair[1]);
+	return mapped;
+}
+
+static _Noreturn void instance(void)
+{
+	int generation = (int)rfork_generation();
+
+	EQUAL(private_memory[SIZE - 1], 7);
+	EQUAL(shared_memory[0], generation);
+	EQUAL(segment[0], generation);
+	EQUAL(is_mapped(kept_back), 0);
+	EQUAL(status_number(getpid(), "VmLck"), 0);
+	private_memory[SIZE - 1] = 8;
+	shared_memory[0]++;
+	segment[0]++;
+	CHECK(mlock(private_memory, SIZE) == 0);
+	EQUAL(status_number(getpid(), "VmLck"), SIZE / 1024);
+	CHECK(munmap(private_memory, SIZE) == 0);
+	if (generation < RESTARTS)
+		rfork_restart();
+	_exit(0);
+}
+
+int main(void)
+{
+	struct rfork_options options = options_for_many();
+	int rfd;
+	pid_t pid;
+
+	make_mappings();
+	pid = rfork_create(&options, &rfd);
+	CHECK(pid >= 0);
+	if (pid == 0)
+		instance();
+	for (int i = 0; i < RESTARTS; i++)
+		next_event(rfd, RFORK_EV_RESTART);
+	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	EQUAL(shared_memory[0], RESTARTS + 1);
+	EQUAL(segment[0], RESTARTS + 1);
+	EQUAL(private_memory[SIZE - 1], 7);
+	return 0;
+}

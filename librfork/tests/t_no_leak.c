@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* A hundred thousand restarts, cold and from a checkpoint, leave nothing: no task, no open file, no memory, neither of the
+ * group's processes nor, where the machine is the test's own, of the kernel's. */
+#include "system.h"
+
+#define KB 1024
+
+struct use {
+	long tasks, files, free_kb, slab_kb;
+};
+
+static long number_after(const char *text, const char *name)
+{
+	const char *found = strstr(text, name);
+
+	return found ? strtol(found + strlen(name), NULL, 10) : 0;
+}
+
+static struct use measure(void)
+{
+	const char *text = read_text("/proc/loadavg");
+	struct use use = { .tasks = number_after(text, "/") };
+
+	use.files = strtol(read_text("/proc/sys/fs/file-nr"), NULL, 10);
+	text = read_text("/proc/meminfo");
+	use.free_kb = number_after(text, "MemFree:") + number_after(text, "\nBuffers:") + number_after(text, "\nCached:");
+	use.slab_kb = number_after(text, "Slab:");
+	return use;
+}
+
+static void restart(int restarts, int warm, long *grown_kb)
+{
+	struct rfork_options options = options_for_many();
+	long size = 0;
+	int rfd;
+	pid_t pid = rfork_create(&options, &rfd);
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		if (warm)
+			CHECK(rfork_checkpoint() >= 0);
+		if (rfork_generation() < restarts)
+			rfork_restart();
+		_exit(0);
+	}
+	if (warm)
+		next_event(rfd, RFORK_EV_CHECKPOINT);
+	for (int i = 1; i <= restarts; i++) {
+		EQUAL(next_event(rfd, RFORK_EV_RESTART).generation, i);
+		if (i == restarts / 10)
+			size = status_number(pid, "VmRSS");
+		if (i == restarts - 1)
+			*grown_kb = status_number(pid, "VmRSS") - size;
+	}
+	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	close(rfd);
+}
+
+/* What the kernel frees later (RCU, caches of each CPU) needs some time, and a measure of room. */
+static void expect_no_more(const struct use *before)
+{
+	struct use now = { 0 };
+
+	for (int tries = 0; tries < 600; tries++) {
+		now = measure();
+		if (now.tasks <= before->tasks && now.files <= before->files + 64 &&
+		    now.slab_kb <= before->slab_kb + 2 * KB && now.free_kb >= before->free_kb - 4 * KB)
+			return;
+		pause_ms(50);
+	}
+	fprintf(stderr, "tasks %ld to %ld, files %ld to %ld, slab %ld to %ld kB, free %ld to %ld kB\n", before->tasks,
+		now.tasks, before->files, now.files, before->slab_kb, now.slab_kb, before->free_kb, now.free_kb);
+	_exit(1);
+}
+
+int main(void)
+{
+	int restarts = few_or_all(1000, 100000), descriptors = count_descriptors();
+	long grown_kb = 0;
+	struct use before;
+
+	restart(200, 0, &grown_kb);	/* so that caches are as full as they get */
+	restart(200, 1, &grown_kb);
+	before = measure();
+	for (int warm = 0; warm < 2; warm++) {
+		grown_kb = 0;
+		restart(restarts / 2, warm, &grown_kb);
+		CHECK(grown_kb <= 64);
+	}
+	EQUAL(count_descriptors(), descriptors);
+	EQUAL(waitpid(-1, NULL, __WALL), -1);
+	if (getenv("RFORK_TESTS_MACHINE"))
+		expect_no_more(&before);
+	return 0;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* At the limit of tasks a restart still comes, says that there will be no other, and the next end is the group's; a
+ * checkpoint with tasks to be had again brings the image back. At the user level there is an end without image at once. */
+#include "system.h"
+
+static volatile int *checkpoint;
+
+static void limit_to(rlim_t tasks)
+{
+	struct rlimit limit = { tasks, tasks };
+
+	CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
+}
+
+static _Noreturn void instance(void)
+{
+	if (rfork_generation() == 0)
+		abort();
+	while (!*checkpoint)
+		pause_ms(1);
+	if (*checkpoint == 1)
+		CHECK(rfork_checkpoint() >= 0);
+	*checkpoint = 2;
+	for (;;)
+		pause();
+}
+
+static void wait_for_event(int rfd)
+{
+	struct pollfd waiting = { .fd = rfd, .events = POLLIN };
+
+	EQUAL(poll(&waiting, 1, 60000), 1);
+}
+
+/* Nobody reaps the old instance, so that it counts until the event is there. */
+static void without_template(int recovers)
+{
+	struct rfork_options options = options_for_many();
+	struct rfork_event event;
+	struct rfork_info info;
+	int rfd;
+	pid_t pid = rfork_create(&options, &rfd);
+
+	CHECK(pid >= 0);
+	if (pid == 0)
+		instance();
+	wait_for_event(rfd);
+	event = next_event(rfd, RFORK_EV_RESTART);
+	EQUAL(event.flags, RFORK_NO_IMAGE);
+	if (recovers) {
+		*checkpoint = 1;
+		next_event(rfd, RFORK_EV_CHECKPOINT);
+		EQUAL(rfork_query(rfd, &info), 0);
+		EQUAL(info.flags & RFORK_NO_IMAGE, 0);
+		EVENTUALLY(*checkpoint == 2);
+		*checkpoint = 0;
+	}
+	CHECK(kill(event.new_pid, SIGSEGV) == 0);
+	if (recovers) {
+		wait_for_event(rfd);
+		EQUAL(next_event(rfd, RFORK_EV_RESTART).flags & RFORK_WARM, RFORK_WARM);
+		EQUAL(rfork_stop(rfd, SIGKILL), 0);
+		expect_end(rfd, RFORK_END_STOP);
+	} else {
+		expect_end(rfd, RFORK_END_NO_IMAGE);
+	}
+	close(rfd);
+}
+
+static void at_kernel_level(void)
+{
+	become_user(own_user());
+	limit_to(3);
+	for (int recovers = 0; recovers < 2; recovers++)
+		without_template(recovers);
+}
+
+static void at_user_level(void)
+{
+	struct rfork_options options = options_for_many();
+	struct rlimit none = { 0, 0 };
+	struct rfork_info info;
+	int rfd;
+	pid_t pid;
+
+	become_user(own_user());
+	pid = rfork_create(&options, &rfd);
+	CHECK(pid >= 0);
+	if (pid == 0)
+		for (;;)
+			pause();
+	if (syscall(SYS_prlimit64, pid, RLIMIT_NPROC, &none, NULL) < 0 && errno == ENOSYS)
+		SKIP("no prlimit(2), with which to keep the monitor from forking");
+	EQUAL(rfork_query(rfd, &info), 0);
+	CHECK(kill(info.pid, SIGSEGV) == 0);
+	expect_end(rfd, RFORK_END_NO_IMAGE);
+	EQUAL(waitpid(-1, NULL, __WALL), -1);
+}
+
+int main(void)
+{
+	need_root("a user of its own");
+	checkpoint = shared(sizeof *checkpoint);
+	apart(is_kernel_level() ? at_kernel_level : at_user_level);
+	return 0;
+}
