@@ -41,7 +41,8 @@ static int first_process(void *unused)
 	int rfd;
 
 	(void)unused;
-	EQUAL(getpid(), 1);
+	if (getpid() != 1)	/* a kernel that does not know the flag ignores it */
+		SKIP("this kernel has no PID namespaces");
 	CHECK(mount("none", "mounted", "tmpfs", 0, NULL) == 0);
 	close(open("mounted/file", O_CREAT | O_WRONLY, 0600));
 	pid = rfork_create(&options, &rfd);
@@ -81,10 +82,10 @@ int main(void)
 	quiet = shared(sizeof *quiet);
 	CHECK(mkdir("mounted", 0700) == 0);
 	pid = clone(first_process, stack + sizeof stack, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL);
-	if (pid < 0 && errno == EINVAL)
-		SKIP("this kernel has no PID namespaces");
 	CHECK(pid > 0);
 	CHECK(waitpid(pid, &status, 0) == pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		_exit(77);
 	EQUAL(status, 0);
 	EVENTUALLY(no_such_process(*outer));
 	apart(refused_after_unshare);
