@@ -156,7 +156,7 @@ def bench(
     json: str = "",
     record: bool = False,
 ) -> int:
-    """Benchmarks: latency, paper, gate (bench/README.md)."""
+    """Benchmarks: latency, paper, gate, cost (bench/README.md)."""
     from workbench import bench
 
     return bench.start(
