@@ -105,6 +105,7 @@ class Model:
     supervisor_pid: int = 0
     supervisor_starts: int = 0
     adopted: int = 0
+    safe: str = ""  # why the device is in its safe state; "": it is not
     all_ready: bool = False
     all_ready_time: float = 0.0
     duplicates: int = 0
@@ -123,6 +124,9 @@ class Model:
         self.timeline.take(item)
         if item.event == "supervisor":
             self._supervisor(item)
+        elif item.event == "safe-state":
+            why = item.fields.get("why", "?")
+            self.safe = "" if why == "ended by operator" else why
         elif item.event == "all-ready":
             self.all_ready, self.all_ready_time = True, item.time
         elif item.component:
@@ -141,7 +145,7 @@ class Model:
         self.kernel = record.fields.get("kernel", "")
         self.rfork = record.fields.get("rfork", "")
         self.supervisor_pid = self.supervisor_starts = self.adopted = 0
-        self.all_ready, self.given_up = False, 0
+        self.all_ready, self.given_up, self.safe = False, 0, ""
 
     def _supervisor(self, record: Record) -> None:
         self.supervisor_pid = record.number("pid") or 0

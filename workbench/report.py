@@ -45,6 +45,7 @@ class Boot:
     faults: dict[int, Fault] = field(default_factory=dict)  # by PID: what the kernel said of it
     orderly: bool = False
     farewell: str = ""  # what the kernel or the supervisor said of the coming reboot
+    reset: str = ""  # what the supervisor found of how the boot before this one had ended
     ended: str = ""  # how it ended; "" for the last one of a log
 
     @property
@@ -65,8 +66,10 @@ class Boot:
         self.model.take(item)
         if item.event == "stopping" and item.fields.get("by") == "shutdown":
             self.orderly = True
-        if item.event == "reboot":
-            self.farewell = " ".join(item.fields.values()) or "by the supervisor"
+        if item.event == "ladder" and item.fields.get("rung") == "reboot":
+            self.farewell = f"the ladder's reboot: {item.fields.get('why', '?')}"
+        if item.event == "reset" and item.fields.get("reason") not in ("first", "same", "unknown"):
+            self.reset = " ".join(v for k, v in item.fields.items() if k in ("reason", "component", "why"))
         self._crash(item)
 
     def _kernel(self, item: KernelLine) -> None:
@@ -90,12 +93,12 @@ class Boot:
         time = (item.number("fail_us") or round(item.time * 1e6)) / 1e6
         self.crashes.append(Crash(time, item.component, cause_of(item), answer, dict(item.fields)))
 
-    def close(self, symbols: Symbols, *, last: bool) -> None:
-        """Nothing more comes of this boot."""
+    def close(self, symbols: Symbols, after: Boot | None) -> None:
+        """Nothing more comes of this boot, but what the one after it found."""
         self.timeline.finish()
         self.crashes = [self._placed(crash, symbols) for crash in self.crashes]
-        if not last:
-            self.ended = self._ending()
+        if after:
+            self.ended = self._ending(after)
 
     def _placed(self, crash: Crash, symbols: Symbols) -> Crash:
         """With the place that the kernel named for the process that crashed."""
@@ -103,13 +106,13 @@ class Boot:
         where = symbols.place(fault) if fault else ""
         return Crash(crash.time, crash.component, crash.what, crash.answer, crash.details, where)
 
-    def _ending(self) -> str:
+    def _ending(self, after: Boot) -> str:
         panic = next((finding.text for finding in self.findings if finding.kind == "panic"), "")
         if panic:
             return f"kernel panic: {panic}"
         if self.orderly:
             return "orderly shutdown" + (f": {self.farewell}" if self.farewell else "")
-        return self.farewell or NO_WARNING
+        return self.farewell or after.reset or NO_WARNING
 
 
 @dataclass(frozen=True)
@@ -198,8 +201,8 @@ def _begins_boot(item: Item, current: Boot) -> bool:
 def _closed(report: Report, symbols: Symbols) -> Report:
     if len(report.boots) > 1 and not report.boots[0].records and not report.boots[0].findings:
         del report.boots[0]  # only what a loader said before the first kernel
-    for boot in report.boots:
-        boot.close(symbols, last=boot is report.boots[-1])
+    for boot, after in zip(report.boots, [*report.boots[1:], None], strict=True):
+        boot.close(symbols, after)
     return report
 
 

@@ -37,6 +37,8 @@ EVENT_STYLE = {
     "all-ready": "bold green",
     "ready": "green",
     "end": "red",
+    "ladder": "bold magenta",
+    "safe-state": "bold red",
 }
 RECENT = 1000  # restarts that a median is made of
 
@@ -182,6 +184,8 @@ def header(model: Model, counts: Counts) -> Text:
     boot = f"boot {max(model.boots, counts.kernel_boots)} {model.boot_id}".rstrip()
     boss = f"supervisor {model.supervisor_pid or '-'} (start {model.supervisor_starts})"
     text = Text(f"{boot} · linux {model.kernel or '?'} · rfork {model.rfork or '?'} · {boss}")
+    if model.safe:
+        text.append(f" · SAFE STATE: {model.safe}", "bold red")
     if counts.lost + counts.garbled:
         text.append(f" · records lost {counts.lost}, garbled {counts.garbled}", "bold red")
     return text

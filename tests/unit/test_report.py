@@ -59,13 +59,19 @@ def test_figures_of_a_recorded_demo() -> None:
         (["[    9.000000] Kernel panic - not syncing: x"], "kernel panic: Kernel panic - not syncing: x"),
         (["[    9.000000] reboot: Restarting system"], "Restarting system"),
         ([records.encode(9, 1, "stopping", {"component": "gps", "by": "shutdown"})], "orderly shutdown"),
-        ([records.encode(9, 1, "reboot", {"reason": "ladder"})], "ladder"),
+        ([records.encode(9, 1, "ladder", {"rung": "reboot", "why": "gps"})], "the ladder's reboot: gps"),
     ],
 )
 def test_how_a_boot_ended(tmp_path: Path, lines: list[str], why: str) -> None:
     """Each reboot has its reason, as far as the console told it; the end of the log is no reboot."""
     found = read(written(tmp_path / "log", boot(*lines), boot()))
     assert [one.ended for one in found.boots] == [why, ""]
+
+
+def test_reset_reason_is_told_by_the_next_boot(tmp_path: Path) -> None:
+    """Where the console was silent, what the next boot found of the hardware counts."""
+    after = boot(records.encode(9, 1, "reset", {"reason": "watchdog", "reboots": 1, "of": 3}))
+    assert read(written(tmp_path / "log", boot(), after)).boots[0].ended == "watchdog"
 
 
 def test_boot_whose_first_record_was_lost(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from koboshi import records
 from rich.console import Console as Terminal
 
-from tests.unit.test_model import BACK, BOOT, READY, RESTART, told
+from tests.unit.test_model import BACK, BOOT, READY, RESTART, Event, told
 from workbench.decoder import Counts
 from workbench.device import Device
 from workbench.errors import PortError
@@ -54,6 +54,16 @@ def test_lost_records_are_shown() -> None:
     """A gap in the records is said in the header."""
     assert "records lost 3" in rendered(140, Counts(lost=3))
     assert "lost" not in rendered(140)
+
+
+def test_safe_state_is_shown() -> None:
+    """A device in its safe state says so in the header, until an operator ended it."""
+    entered: Event = ("safe-state", {"why": "gps"})
+    left: Event = ("safe-state", {"why": "ended by operator"})
+    for events, shown in (([entered], True), ([entered, left], False)):
+        terminal = Terminal(file=io.StringIO(), record=True, width=140)
+        terminal.print(View(told(*BOOT, *events), Counts(), "x"))
+        assert ("SAFE STATE: gps" in terminal.export_text()) is shown
 
 
 @pytest.mark.parametrize(("value", "text"), [(143, "143 µs"), (2100, "2.1 ms"), (3_200_000, "3.20 s")])
