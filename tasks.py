@@ -133,12 +133,15 @@ def check(_: Context) -> int:
 
 @task
 @told
-def conformance(_: Context, line: str = "", json: str = "", only: str = "", short: bool = False) -> int:
-    """Every behaviour of rfork, every kernel (--line, --short)."""
-    from workbench import conformance
+def conformance(
+    _: Context, line: str = "", json: str = "", only: str = "", short: bool = False, debug: bool = False
+) -> int:
+    """Every behaviour of rfork, every kernel (--line, --short, --debug)."""
+    from workbench import conformance, lines
 
-    effort = conformance.SHORT if short else conformance.FULL
-    return conformance.run(line, Path(json) if json else None, only, effort)
+    effort = conformance.SHORT if short or debug else conformance.FULL
+    name = (line or lines.DEFAULT_LINE) + lines.DEBUG if debug else line
+    return conformance.run(name, Path(json) if json else None, only, effort)
 
 
 @task(positional=["what"])

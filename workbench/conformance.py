@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench import cache, layer, lines, progress, quickimage, smallimage, source, verdicts
+from workbench import (
+    cache,
+    deadline,
+    kmemleak,
+    layer,
+    lines,
+    progress,
+    quickimage,
+    smallimage,
+    source,
+    verdicts,
+)
 from workbench.command import environment, logged
 from workbench.console import Console
 from workbench.deadline import Deadline, slow_factor
@@ -119,7 +130,8 @@ def run(kernel: str = "", json_file: Path | None = None, only: str = "", effort:
     tests = build_tests(only, effort)
     found = on_host(tests) if HOST in names else []
     for line in wanted:
-        found += on_line(line, tests, wanted=bool(kernel))
+        with deadline.slower(line.slowness):
+            found += on_line(line, tests, wanted=bool(kernel))
     print(f"{verdicts.matrix(found)}\n{verdicts.summary(found)}")
     if json_file:
         json_file.write_text(verdicts.as_json(found))
@@ -176,9 +188,10 @@ def in_quick_image(line: Line, tests: Tests) -> list[Verdict]:
 def _by_shell(guest: Guest, tests: Tests, column: Column) -> list[Verdict]:
     progress.note(f"conformance: {column.backend} level on {column.kernel}")
     command = f"sh {FOLDER}/run-tests --machine --backend {column.backend} {' '.join(tests.arguments)}"
+    kmemleak.forget(guest.shell)
     known = set(guest.verdict())
     text = guest.shell.run(command, tests.effort.run_s, check=False).output
-    new = set(guest.verdict()) - known
+    new = set(guest.verdict()) - known | set(kmemleak.find(guest.shell))
     return [*verdicts.from_table(text, column), verdicts.of_log(new, column)]
 
 

@@ -10,23 +10,36 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 SLOW_VARIABLE = "KOBOSHI_SLOW"
+_slower = 1.0
 
 
 def slow_factor() -> float:
-    """The multiplier in KOBOSHI_SLOW: a number > 0; 1.0 where it is unset or empty."""
+    """The multiplier in KOBOSHI_SLOW: a number > 0; 1.0 where unset or empty; times what `slower` asks."""
     text = os.environ.get(SLOW_VARIABLE, "")
     if not text:
-        return 1.0
+        return _slower
     try:
         factor = float(text)
     except ValueError:
         factor = math.nan
     if not (0 < factor < math.inf):
         raise ValueError(f"{SLOW_VARIABLE}={text!r} is not a number greater than 0, such as 2 or 1.5")
-    return factor
+    return factor * _slower
+
+
+@contextmanager
+def slower(factor: float) -> Iterator[None]:
+    """Within it all time limits are so many times as long: for a kernel that is so much slower."""
+    global _slower  # noqa: PLW0603 - as the environment's, it is the whole process's
+    before, _slower = _slower, _slower * factor
+    try:
+        yield
+    finally:
+        _slower = before
 
 
 class Deadline:

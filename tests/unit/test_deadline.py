@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.deadline import Deadline
+from workbench.deadline import Deadline, slower
 
 
 class Clock:
@@ -50,3 +50,11 @@ def test_wrong_factor_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> 
     monkeypatch.setenv("KOBOSHI_SLOW", text)
     with pytest.raises(ValueError, match="KOBOSHI_SLOW"):
         Deadline(1)
+
+
+def test_slower_kernel_has_longer_limits(monkeypatch):
+    """Within `slower` all limits are longer, on top of the environment's factor, and not after it."""
+    monkeypatch.setenv("KOBOSHI_SLOW", "2")
+    with slower(3.0):
+        assert Deadline(10).seconds == 60
+    assert Deadline(10).seconds == 20
