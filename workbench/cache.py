@@ -18,7 +18,18 @@ from workbench import progress
 
 KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
 # What is rebuilt when it is missing.
-KINDS = ("apt", "kernel", "linux", "download", "base", "objects", "layer", "image")
+KINDS = (
+    "apt",
+    "kernel",
+    "linux",
+    "download",
+    "base",
+    "objects",
+    "layer",
+    "image",
+    "buildroot-tree",
+    "buildroot",
+)
 # What tools and builds by hand leave in source folders is no input of a build.
 LEFTOVERS = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", "build"}
 CACHE_VARIABLE = "KOBOSHI_CACHE"
