@@ -17,7 +17,7 @@ COMMANDS = {
     "watch": "Live view of a console (--port /dev/ttyUSB0 or URL).",
     "control": "Ask a device over its console (--port PORT status|start|stop|restart NAME).",
     "report": "Recorded consoles as a page and a summary (LOG...).",
-    "manifest": "Check a component manifest as the device does.",
+    "manifest": "A component manifest: new, check, explain, graph.",
 }
 
 
@@ -138,6 +138,44 @@ def _manifest(command: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="FILE:LINE: KEY: what is wrong; what would be right")
     check.add_argument("file", type=Path)
     check.set_defaults(handler=_check_manifest)
+
+    new = actions.add_parser("new", help="asks what is needed, and writes a commented manifest")
+    new.add_argument("file", type=Path)
+    new.set_defaults(handler=_new_manifest)
+    explain = actions.add_parser("explain", help="what will happen, in words")
+    explain.add_argument("file", type=Path)
+    explain.add_argument("component", nargs="?", default="", help="only this one")
+    explain.set_defaults(handler=_explain_manifest)
+    schema = actions.add_parser("schema", help="the JSON Schema, for completion in an editor")
+    schema.set_defaults(handler=_manifest_schema)
+    graph = actions.add_parser("graph", help="what needs what, as an SVG picture")
+    graph.add_argument("file", type=Path)
+    graph.add_argument("--svg", type=Path, metavar="FILE", help="default: standard output")
+    graph.set_defaults(handler=_graph_manifest)
+
+
+def _new_manifest(chosen: argparse.Namespace) -> int:
+    from workbench import manifest_new
+
+    return manifest_new.new(chosen.file)
+
+
+def _explain_manifest(chosen: argparse.Namespace) -> int:
+    from workbench import manifest
+
+    return manifest.explain(chosen.file, chosen.component)
+
+
+def _manifest_schema(_: argparse.Namespace) -> int:
+    from workbench import manifest
+
+    return manifest.schema()
+
+
+def _graph_manifest(chosen: argparse.Namespace) -> int:
+    from workbench import manifest
+
+    return manifest.graph(chosen.file, chosen.svg)
 
 
 def _check_manifest(chosen: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from koboshi import manifest
 
+from workbench import manifest_explain, manifest_graph
 from workbench.errors import WorkbenchError
 
 
@@ -21,10 +22,40 @@ class WrongManifestError(WorkbenchError):
 
 def refuse_wrong(path: Path) -> None:
     """WrongManifestError unless the file is there and right."""
+    load(path)
+
+
+def load(path: Path) -> manifest.Manifest:
+    """The manifest; WrongManifestError if the device would refuse it."""
     try:
-        manifest.load(str(path))
+        return manifest.load(str(path))
     except manifest.ManifestRefusedError as refused:
         raise WrongManifestError(refused) from None
+
+
+def explain(path: Path, name: str = "") -> int:
+    """Print what will happen, of one component or of all."""
+    found = load(path)
+    if name and name not in found.components:
+        raise WorkbenchError(f"{path}: no component {name}; there are {', '.join(found.components)}")
+    print(manifest_explain.text(found, name), end="")
+    return 0
+
+
+def schema() -> int:
+    """Print the JSON Schema, for editors."""
+    print(Path(manifest.__file__).with_name("manifest.schema.json").read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def graph(path: Path, to: Path | None) -> int:
+    """Write the picture to a file, or to standard output."""
+    picture = manifest_graph.svg(load(path))
+    if to is None:
+        print(picture, end="")
+    else:
+        to.write_text(picture, encoding="utf-8")
+    return 0
 
 
 def check(path: Path) -> int:

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""Asks what is needed for a manifest, and writes one with comments."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from koboshi.manifest import ManifestRefusedError, parse
+
+from workbench.errors import WorkbenchError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+MODULE = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?")
+READY = "none, notify, port:NUMBER or file:PATH"
+HEAD = """\
+# SPDX-License-Identifier: MIT
+# What runs on the device, and how it gets up again. docs/manifest.md has every key.
+# `koboshi manifest check` checks it as the device does, `explain` says what will happen, `graph` draws it.
+# Editors with taplo (Even Better TOML) complete keys by `koboshi manifest schema >manifest.schema.json`:
+#:schema manifest.schema.json
+version = 1
+"""
+
+
+@dataclass
+class Answers:
+    """Reads answers, a line each; asks again while one is not right."""
+
+    source: TextIO
+    out: TextIO
+
+    def ask(self, question: str, default: str, right: Callable[[str], str]) -> str:
+        """`right` returns what is wrong with an answer, "" for nothing."""
+        while True:
+            print(f"{question}{f' [{default}]' if default else ''}: ", end="", file=self.out, flush=True)
+            line = self.source.readline()
+            if not line:
+                print(file=self.out)
+                raise WorkbenchError(
+                    "manifest new: the answers ended before the manifest was whole; nothing was written"
+                )
+            answer = line.strip() or default
+            if not (wrong := right(answer)):
+                return answer
+            print(f"  {wrong}", file=self.out)
+
+    def yes(self, question: str) -> bool:
+        """A question that is answered by yes or no; no is the default."""
+        return self.ask(f"{question} (y/n)", "n", _yes_or_no).lower().startswith("y")
+
+
+def _yes_or_no(answer: str) -> str:
+    return "" if answer.lower() in ("y", "yes", "n", "no") else "y or n"
+
+
+@dataclass
+class Draft:
+    """A component as it was answered."""
+
+    name: str
+    program: list[str]
+    needs: list[str]
+    ready: str
+    heartbeat_s: float
+    vital: bool
+
+    def toml(self) -> str:
+        """Its table, with a comment where a choice is worth one."""
+        head = [f"[component.{self.name}]"]
+        if self.program[0].startswith("/"):
+            head.append(f"command = {json.dumps(self.program)}")
+        else:
+            head.append(f"python = {json.dumps(self.program[0])}")
+            if self.program[1:]:
+                head.append(f"arguments = {json.dumps(self.program[1:])}")
+        if self.needs:
+            head.append(f"needs = {json.dumps(self.needs)}  # started after these are ready")
+        head.append(f"ready = {json.dumps(self.ready)}" + READY_NOTES.get(self.ready.partition(":")[0], ""))
+        if self.heartbeat_s:
+            head.append(
+                f"heartbeat_s = {self.heartbeat_s:g}  # it sends WATCHDOG=1 at least this often, or is killed"
+            )
+        if self.vital:
+            head.append(
+                "vital = true  # the device is no use without it: where its ladder ends, the device reboots"
+            )
+        return "\n".join([*head, ""])
+
+
+READY_NOTES = {
+    "none": "  # as soon as it runs",
+    "notify": "  # it sends READY=1, as under systemd",
+    "port": "  # it takes connections there",
+    "file": "  # that file is there",
+}
+
+
+def new(to: Path, source: TextIO | None = None, out: TextIO | None = None) -> int:
+    """Ask, and write the manifest to a file that is not there yet. Returns 0."""
+    if to.exists():
+        raise WorkbenchError(f"{to}: is there already; another name, or remove it first")
+    answers = Answers(source or sys.stdin, out or sys.stdout)
+    drafts: list[Draft] = []
+    while not drafts or answers.yes("Another component"):
+        drafts.append(_component(answers, [draft.name for draft in drafts]))
+    text = "\n".join([HEAD, *(draft.toml() for draft in drafts)])
+    if any(draft.vital for draft in drafts):
+        text += _device(answers)
+    try:
+        parse(text, str(to))
+    except ManifestRefusedError as refused:
+        raise WorkbenchError(f"this would not be a manifest that the device takes:\n{refused}") from None
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WorkbenchError(f"{to}: {error.strerror}; a file in a folder that is there") from error
+    print(f"{to}: written. koboshi manifest explain {to} says what it will do.", file=answers.out)
+    return 0
+
+
+def _component(answers: Answers, before: list[str]) -> Draft:
+    def name_right(answer: str) -> str:
+        if answer in before:
+            return f"{answer} is there already"
+        return "" if NAME.fullmatch(answer) else "small letters, digits and dashes, at most 32, such as gps"
+
+    def needs_right(answer: str) -> str:
+        unknown = [word for word in _words(answer) if word not in before]
+        return f"no such component yet: {', '.join(unknown)}" if unknown else ""
+
+    name = answers.ask("Name of the component", "", name_right)
+    program = _words(answers.ask("Program with arguments (a path, or a Python module)", "", _program_right))
+    needs = _words(answers.ask(f"Needs, of {', '.join(before)}", "", needs_right)) if before else []
+    ready = answers.ask(f"How it says that it is ready: {READY}", "none", _ready_right)
+    beat = answers.ask("Heartbeat in seconds, if it sends WATCHDOG=1; 0 for none", "0", _seconds_right)
+    return Draft(name, program, needs, ready, float(beat), answers.yes("Is the device no use without it"))
+
+
+def _device(answers: Answers) -> str:
+    folder = answers.ask("Folder that outlives a reboot, to count reboots in; - for none", "-", _folder_right)
+    if folder == "-":
+        return "\n# Without [device] record there is no reboot: the safe state comes instead.\n"
+    return f"\n[device]\nrecord = {json.dumps(folder)}  # reboots are counted there, so that they end\n"
+
+
+def _words(answer: str) -> list[str]:
+    return answer.replace(",", " ").split()
+
+
+def _program_right(answer: str) -> str:
+    words = _words(answer)
+    if words and (words[0].startswith("/") or MODULE.fullmatch(words[0])):
+        return ""
+    return "an absolute path such as /usr/bin/gps, or a Python module such as tide or tide:main"
+
+
+def _ready_right(answer: str) -> str:
+    port = re.fullmatch(r"port:(\d{1,5})", answer)
+    if (
+        answer in ("none", "notify")
+        or re.fullmatch(r"file:/.+", answer)
+        or (port and 0 < int(port[1]) < 65536)
+    ):
+        return ""
+    return f"one of {READY}"
+
+
+def _seconds_right(answer: str) -> str:
+    try:
+        value = float(answer)
+    except ValueError:
+        value = -1.0
+    return "" if value == 0 or 0.1 <= value <= 1e6 else "0, or a number of seconds from 0.1"
+
+
+def _folder_right(answer: str) -> str:
+    return "" if answer == "-" or answer.startswith("/") else "an absolute path, or -"
