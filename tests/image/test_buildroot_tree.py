@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What can be seen in seconds with a tree of Buildroot, and nothing built.
 
-KOBOSHI_BUILDROOT names trees (with ':' between them); without it the pinned release is taken if ./dev image has
-fetched it. Skipped where there is none.
+KOBOSHI_BUILDROOT names trees (with ':' between them); without it the pinned release is taken, if ./dev image
+has fetched it. Skipped where there is none.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def make(tree: buildroot_tree.Tree, folder: Path, *arguments: str) -> str:
 
 @pytest.mark.parametrize(("board", "line"), BOARD_LINES, ids=lambda value: getattr(value, "name", value))
 def test_configuration_survives(tree: buildroot_tree.Tree, board: Board, line: str, tmp_path: Path) -> None:
-    """Every wanted symbol has its value, also after a round trip through savedefconfig; the bill has us in it."""
+    """Every wanted symbol has its value, and a round trip through savedefconfig changes nothing."""
     wanted = kconfig.merge(board.buildroot(line))
     if NEW not in (tree.path / "Config.in").read_text():
         del wanted[NEW]
