@@ -126,7 +126,7 @@ def test_json() -> None:
 )
 def test_exit_status(monkeypatch, tmp_path, capsys, verdict: str, status: int) -> None:
     """Only a failure makes the command fail; matrix and file are there in any case."""
-    monkeypatch.setattr(conformance, "build_tests", lambda: conformance.Tests(tmp_path))
+    monkeypatch.setattr(conformance, "build_tests", lambda only, effort: conformance.Tests(tmp_path))
     item = Verdict("t_a", "user", "host", verdict, "why")
     monkeypatch.setattr(conformance, "on_host", lambda tests: [item])
     assert conformance.run("host", tmp_path / "out.json") == status
@@ -143,3 +143,24 @@ def test_without_source_a_line_is_not_run(monkeypatch, tmp_path) -> None:
     found = conformance.on_line(lines.find("linux-2.6.23"), conformance.Tests(tests))
     assert {(item.backend, item.verdict) for item in found} == {("user", "not run"), ("kernel", "not run")}
     assert "linux-2.6.23.tar.xz" in found[0].reason
+
+
+def test_selected(tmp_path) -> None:
+    """Parts of names select tests; what the runner needs comes along in any case."""
+    for name in ("run-tests", "t_stop", "t_stop.d", "t_run_stop.sh", "t_query", "t_nested"):
+        (tmp_path / name).touch()
+    tests = conformance.Tests(tmp_path, only="stop,nest")
+    assert tests.names == ["t_nested", "t_run_stop.sh", "t_stop"]
+    assert tests.files == sorted(tmp_path / name for name in (*tests.names, "run-tests"))
+    assert len(conformance.Tests(tmp_path).names) == 4
+
+
+def test_effort(tmp_path) -> None:
+    """The full number of rounds is asked for only in full, with a time limit to match."""
+    short, full = (
+        conformance.Tests(tmp_path, effort=effort).arguments
+        for effort in (conformance.SHORT, conformance.FULL)
+    )
+    assert "--full" not in short
+    assert "--full" in full
+    assert int(short[1]) < int(full[1])
