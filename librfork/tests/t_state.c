@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The thousandth restart finds what the first found, whatever each instance did to it: signal mask and dispositions, alternate
- * stack, floating-point control, directory, umask, limits, nice value, session, credentials, descriptors. */
+ * stack, floating-point control, directory, umask, limits, nice value, affinity, rank for the OOM killer, session,
+ * credentials, descriptors. */
 #include "system.h"
+#include <sched.h>
 
 static char stack[65536], other_stack[65536];
 static int file, is_root, restarts;
@@ -28,6 +30,47 @@ static void check_rounding(unsigned int mode)
 	EQUAL(__builtin_ia32_stmxcsr() >> 13 & 3, mode);
 }
 
+static const char *oom_file(void)
+{
+	return access("/proc/self/oom_score_adj", F_OK) == 0 ? "/proc/self/oom_score_adj" : "/proc/self/oom_adj";
+}
+
+/* The first or the last of the CPUs that we may use: where there is one, they are the same. */
+static cpu_set_t one_cpu(int first)
+{
+	static cpu_set_t all;
+	cpu_set_t one;
+	int chosen = -1;
+
+	if (!CPU_COUNT(&all))
+		CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &all) && (!first || chosen < 0))
+			chosen = cpu;
+	CPU_ZERO(&one);
+	CPU_SET(chosen, &one);
+	return one;
+}
+
+static void be_scheduled(int first, const char *oom)
+{
+	cpu_set_t cpu = one_cpu(first);
+
+	CHECK(sched_setaffinity(0, sizeof cpu, &cpu) == 0);
+	CHECK(setpriority(PRIO_PROCESS, 0, first ? 3 : 7) == 0);
+	EQUAL(write_text(oom_file(), oom), 0);
+}
+
+static void check_scheduled(void)
+{
+	cpu_set_t cpu, wanted = one_cpu(1);
+
+	CHECK(sched_getaffinity(0, sizeof cpu, &cpu) == 0);
+	CHECK(CPU_EQUAL(&cpu, &wanted));
+	EQUAL(getpriority(PRIO_PROCESS, 0), 3);
+	EQUAL(atoi(read_text(oom_file())), 9);
+}
+
 static void on_usr1(int signo)
 {
 	(void)signo;
@@ -51,7 +94,7 @@ static void arrange(void)
 	CHECK(chdir("/") == 0);
 	umask(027);
 	CHECK(setrlimit(RLIMIT_NOFILE, &files) == 0 && setrlimit(RLIMIT_CORE, &core) == 0);
-	CHECK(setpriority(PRIO_PROCESS, 0, 3) == 0);
+	be_scheduled(1, "9");
 	if (is_root) {
 		CHECK(setgroups(2, (gid_t[]){ 11, 12 }) == 0);
 		CHECK(setresgid(0, 21, 22) == 0 && setresuid(0, 0, 31) == 0);
@@ -87,7 +130,6 @@ static void check_process(void)
 	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	EQUAL(limit.rlim_cur, 300);
 	EQUAL(limit.rlim_max, 400);
-	EQUAL(getpriority(PRIO_PROCESS, 0), 3);
 	EQUAL(getsid(0), first->session);
 	EQUAL(getpgrp(), first->group);
 	EQUAL(fcntl(file, F_GETFD), FD_CLOEXEC);
@@ -124,7 +166,7 @@ static void disturb(void)
 	set_rounding(1);
 	CHECK(chdir("/dev") == 0);
 	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-	CHECK(setpriority(PRIO_PROCESS, 0, 7) == 0);
+	be_scheduled(0, "10");
 	close(file);
 	CHECK(open("/dev/null", O_RDONLY) >= 0 && open("/dev/null", O_RDONLY) >= 0);
 	if (is_root)
@@ -147,6 +189,7 @@ static _Noreturn void instance(void)
 	EQUAL(lowest, first->lowest);
 	check_signals();
 	check_process();
+	check_scheduled();
 	check_credentials();
 	disturb();
 	if (rfork_generation() < restarts)
