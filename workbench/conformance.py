@@ -59,7 +59,7 @@ class Effort:
         return int(self.test_s * slow_factor())
 
 
-SHORT = Effort(full=False, test_s=60, run_s=900.0)
+SHORT = Effort(full=False, test_s=120, run_s=900.0)
 FULL = Effort(full=True, test_s=1200, run_s=3600.0)
 
 

@@ -248,7 +248,7 @@ int main(void)
 		error(FOLDER);
 	for (int b = 0; b < 2; b++) {
 		for (int i = 0; i < count; i++)
-			run(backends[b], tests[i]->d_name, limit ? atoi(limit) : 60);
+			run(backends[b], tests[i]->d_name, limit ? atoi(limit) : 120);
 		print_kernel_log();
 		printf("conformance: %s end %d\n", backends[b], tainted());
 		fflush(stdout);
