@@ -17,6 +17,7 @@ COMMANDS = {
     "watch": "Live view of a console (--port /dev/ttyUSB0 or URL).",
     "control": "Ask a device over its console (--port PORT status|start|stop|restart NAME).",
     "report": "Recorded consoles as a page and a summary (LOG...).",
+    "bridge": "Publish devices to MQTT and Prometheus (--port PORT --mqtt URL --metrics PORT).",
     "manifest": "A component manifest: new, check, explain, graph.",
 }
 
@@ -48,6 +49,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     _watch(commands.add_parser("watch", help=COMMANDS["watch"]))
     _control(commands.add_parser("control", help=COMMANDS["control"]))
     _report(commands.add_parser("report", help=COMMANDS["report"]))
+    _bridge(commands.add_parser("bridge", help=COMMANDS["bridge"]))
     _manifest(commands.add_parser("manifest", help=COMMANDS["manifest"]))
     return top
 
@@ -131,6 +133,37 @@ def _run_report(chosen: argparse.Namespace) -> int:
         ) from error
     print(f"{chosen.html}" if chosen.markdown else text, end="\n" if chosen.markdown else "")
     return 0
+
+
+def _bridge(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--port", action="append", default=[], metavar="PORT", help="as of watch; repeats")
+    add("--name", action="append", default=[], help="of the device at each --port; default: the port's")
+    add("--replay", action="append", default=[], type=Path, metavar="LOG", help="a recorded console; repeats")
+    add("--baud", type=int, default=115200)
+    add(
+        "--mqtt",
+        default="",
+        metavar="URL",
+        help="mqtt://[USER@]HOST[:PORT] (password in KOBOSHI_MQTT_PASSWORD)",
+    )
+    add("--prefix", default="koboshi", help="of the MQTT topics; %(default)s")
+    add("--metrics", default="", metavar="[HOST:]PORT", help="for Prometheus; HOST is 127.0.0.1 if not given")
+    command.set_defaults(handler=_run_bridge)
+
+
+def _run_bridge(chosen: argparse.Namespace) -> int:
+    from workbench import bridge
+
+    return bridge.bridge(
+        chosen.port,
+        names=chosen.name,
+        replays=chosen.replay,
+        baud=chosen.baud,
+        mqtt=chosen.mqtt,
+        prefix=chosen.prefix,
+        metrics=chosen.metrics,
+    )
 
 
 def _manifest(command: argparse.ArgumentParser) -> None:

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: MIT
+"""`koboshi bridge`: devices' consoles on one side, MQTT and Prometheus on the other."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Protocol
+
+from workbench.decoder import Item
+from workbench.device import Device
+from workbench.errors import WorkbenchError
+from workbench.watch import Watcher, sources
+
+LOOK_S = 1.0
+EXTRA = "pip install 'koboshi[fleet]' brings it"
+
+
+class Sink(Protocol):
+    """Takes what devices do."""
+
+    def take(self, device: Device, item: Item) -> None:
+        """An item, after the device has taken it."""
+
+    def look(self, device: Device) -> None:
+        """Now and then, for what is a state and not an event."""
+
+
+def bridge(
+    ports: Sequence[str],
+    *,
+    names: Sequence[str] = (),
+    replays: Sequence[Path] = (),
+    baud: int = 115200,
+    mqtt: str = "",
+    prefix: str = "koboshi",
+    metrics: str = "",
+) -> int:
+    """Until Ctrl-C, or the end of all recorded consoles. Returns 0."""
+    if not (mqtt or metrics):
+        raise WorkbenchError("bridge: to where? --mqtt mqtt://HOST, --metrics PORT, or both")
+    watcher = Watcher(sources(ports, replays, baud))
+    for device, name in zip(watcher.devices, [*names, *_names(ports, replays)[len(names) :]], strict=False):
+        device.name = name
+    with ExitStack() as ends:
+        sinks = _sinks(mqtt, prefix, metrics, ends)
+        looked = 0.0
+
+        def each(device: Device, item: Item) -> None:
+            for sink in sinks:
+                sink.take(device, item)
+
+        def tick() -> bool:
+            nonlocal looked
+            if time.monotonic() - looked >= LOOK_S:
+                looked = time.monotonic()
+                _look(watcher.devices, sinks)
+            return True
+
+        with suppress(KeyboardInterrupt):
+            watcher.run(each, tick)
+        _look(watcher.devices, sinks)
+    return 0
+
+
+def _names(ports: Sequence[str], replays: Sequence[Path]) -> list[str]:
+    """A device's name where none was given: /dev/ttyUSB0 is ttyUSB0."""
+    plain = [log.stem for log in replays] + [port.removeprefix("/dev/") for port in ports]
+    return ["".join(c if c.isalnum() or c in "._-" else "-" for c in name) for name in plain]
+
+
+def _sinks(mqtt: str, prefix: str, address: str, ends: ExitStack) -> list[Sink]:
+    sinks: list[Sink] = []
+    try:
+        if address:
+            from workbench.metrics import Metrics
+
+            metrics = Metrics()
+            port, stop = metrics.serve(address)
+            ends.callback(stop)
+            print(f"koboshi: metrics on port {port}", file=sys.stderr, flush=True)
+            sinks.append(metrics)
+        if mqtt:
+            from workbench.mqtt import Publisher
+
+            publisher = Publisher(mqtt, prefix)
+            ends.callback(publisher.close)
+            sinks.append(publisher)
+    except ModuleNotFoundError as error:
+        raise WorkbenchError(f"bridge: Python's {error.name} is not installed; {EXTRA}") from error
+    return sinks
+
+
+def _look(devices: Sequence[Device], sinks: Sequence[Sink]) -> None:
+    for sink in sinks:
+        for device in devices:
+            sink.look(device)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""What devices do, published to an MQTT broker (docs/fleet.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from workbench.decoder import Item, Record
+from workbench.device import Device
+from workbench.errors import PortError
+
+PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: those can be read by everybody in /proc
+QUEUED = 10_000  # messages while the broker is away; more are dropped, and counted
+SCHEMES = {"mqtt": 1883, "mqtts": 8883}
+
+
+class Publisher:
+    """Publishes with QoS 1, and comes back to the broker when it was gone; close() ends it."""
+
+    def __init__(self, url: str, prefix: str = "koboshi") -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in SCHEMES or not parts.hostname:
+            raise PortError(
+                url, "no address of a broker", "mqtt://[USER@]HOST[:PORT] or mqtts://... is needed"
+            )
+        self.prefix = prefix
+        self.dropped = 0
+        self._states: dict[tuple[str, str], str] = {}
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.max_queued_messages_set(QUEUED)
+        self._client.reconnect_delay_set(1, 30)
+        if parts.username:
+            self._client.username_pw_set(parts.username, os.environ.get(PASSWORD_VARIABLE))
+        if parts.scheme == "mqtts":
+            self._client.tls_set()
+        self._client.will_set(f"{prefix}/bridge/online", "false", qos=1, retain=True)
+        self._client.on_connect = self._connected
+        try:
+            self._client.connect(parts.hostname, parts.port or SCHEMES[parts.scheme])
+        except OSError as error:  # at the start a wrong address is worth an end; later it comes back
+            raise PortError(url, str(error), "a running MQTT broker is needed") from error
+        self._client.loop_start()
+
+    def _connected(self, client: paho.Client, *_: object) -> None:
+        client.publish(f"{self.prefix}/bridge/online", "true", qos=1, retain=True)
+
+    def take(self, device: Device, item: Item) -> None:
+        """An event, and the component's state if it has changed by it."""
+        if not isinstance(item, Record):
+            return
+        event = {"seq": item.seq, "time": item.time, "event": item.event, "boot": device.model.boot_id}
+        self._publish(f"{device.name}/event/{item.event}", event | item.fields)
+        component = device.model.components.get(item.component)
+        if component and self._states.get((device.name, component.name)) != component.state:
+            self._states[device.name, component.name] = component.state
+            values = {"state": component.state, "generation": component.generation, "time": item.time}
+            self._publish(f"{device.name}/component/{component.name}", values, retain=True)
+
+    def look(self, device: Device) -> None:
+        """Nothing: states are published when they change."""
+
+    def _publish(self, topic: str, values: dict[str, object], *, retain: bool = False) -> None:
+        text = json.dumps(values)
+        sent = self._client.publish(f"{self.prefix}/{topic_of(topic)}", text, qos=1, retain=retain)
+        self.dropped += sent.rc == paho.MQTT_ERR_QUEUE_SIZE
+
+    def close(self) -> None:
+        """Say that this bridge has gone, and go; what is queued has a moment to get out."""
+        last = self._client.publish(f"{self.prefix}/bridge/online", "false", qos=1, retain=True)
+        if self._client.is_connected():
+            last.wait_for_publish(5.0)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def topic_of(text: str) -> str:
+    """Without what has a meaning in a topic: `+`, `#`, and what is not printable."""
+    return "".join(c if c.isprintable() and c not in "+#" else "-" for c in text)
