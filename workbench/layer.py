@@ -22,6 +22,7 @@ PYTHON_FOLDER = Path("usr/lib/koboshi")
 
 # Folders that the static files cannot bring: git keeps no empty ones.
 FOLDERS = (
+    "data",
     "dev",
     "etc",
     "mnt",

@@ -37,6 +37,7 @@ class Options:
     append: str = ""  # added to the image's
     catch_reboot: bool = False  # a reboot ends QEMU
     accel: str = "tcg"  # "kvm" only where a probe guest has booted under a time limit
+    drive: Path | None = None  # a raw disk image beside what the image boots from: /dev/vda
     icount: int | None = None  # one instruction takes 2**icount ns of the guest's time; needs one CPU
 
     def __post_init__(self) -> None:
@@ -70,6 +71,10 @@ def machine(image: Image, options: Options) -> list[str]:
     if options.icount is not None:
         command += ["-icount", f"shift={options.icount},sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
     command += _boots_from(image, options)
+    # The board's hardware watchdog; nothing arms it but a manifest that names it.
+    command += ["-device", "i6300esb"]
+    if options.drive:
+        command += ["-drive", f"file={options.drive},if=virtio,format=raw"]
     return [*command, "-no-reboot"] if options.catch_reboot else command
 
 

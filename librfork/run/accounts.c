@@ -67,6 +67,22 @@ static void find_supplementary(struct run_config *config)
 		fclose(file);
 }
 
+bool run_find_group(const char *name, gid_t *gid)
+{
+	FILE *file = fopen("/etc/group", "re");
+	char line[4096], *fields[FIELDS];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof line, file)) {
+		found = split(line, fields) && !strcmp(fields[0], name);
+		if (found)
+			*gid = (gid_t)strtoul(fields[2], NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
 bool run_find_user(struct run_config *config)
 {
 	if (!find_primary(config))

@@ -40,10 +40,10 @@ static void become_user(const struct run_config *config)
 {
 	pid_t parent = getppid();
 
+	if ((config->user || config->group_count) && setgroups(config->group_count, config->groups) < 0)
+		run_fail("setgroups", config->user ? config->user : "");
 	if (!config->user)
 		return;
-	if (setgroups(config->group_count, config->groups) < 0)
-		run_fail("setgroups", config->user);
 	if (setgid(config->gid) < 0)
 		run_fail("setgid", config->user);
 	if (setuid(config->uid) < 0)
@@ -101,14 +101,22 @@ static void reset_signals(const struct run_origin *origin)
 _Noreturn void run_child(const struct run_config *config, const struct run_origin *origin)
 {
 	int error;
+	int64_t restarts = rfork_generation();
+	uint64_t generation = origin->generation + (uint64_t)(restarts > 0 ? restarts : 0);
 
+	run_ready_fd_give(config, generation);
+	run_cgroup_enter(config, generation == 0);
 	redirect(config);
 	/* The first instance's was removed before it began. */
 	if (rfork_generation() > 0)
 		run_forget_ready_file(config);
 	set_environment(config, origin);
+	run_listen_give(config);
 	limit(config);
+	run_confine_root(config);
+	run_confine_before(config);
 	become_user(config);
+	run_confine_after(config);
 	if (config->directory && chdir(config->directory) < 0)
 		run_fail("chdir", config->directory);
 	reset_signals(origin);

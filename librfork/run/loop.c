@@ -33,7 +33,7 @@ static void take_signals(sigset_t *original)
 static uint64_t earliest(const struct runner *r)
 {
 	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
-					r->look_at };
+					r->look_at, r->status_at };
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
@@ -44,11 +44,12 @@ static uint64_t earliest(const struct runner *r)
 
 static void sleep_until_something(struct runner *r, const sigset_t *mask)
 {
-	struct pollfd waiting[4] = {
+	struct pollfd waiting[5] = {
 		{ .fd = r->rfd, .events = POLLIN },
 		{ .fd = r->notify, .events = POLLIN },
 		{ .fd = r->probe, .events = POLLOUT },
 		{ .fd = r->output, .events = POLLIN },
+		{ .fd = r->config->ready_pipe[0], .events = POLLIN },
 	};
 	struct timespec left = { 0 };
 	uint64_t deadline = earliest(r), now = rfork_now();
@@ -57,7 +58,7 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		left.tv_sec = (time_t)((deadline - now) / 1000000000);
 		left.tv_nsec = (long)((deadline - now) % 1000000000);
 	}
-	if (ppoll(waiting, 4, deadline ? &left : NULL, mask) <= 0)
+	if (ppoll(waiting, 5, deadline ? &left : NULL, mask) <= 0)
 		return;
 	if (waiting[2].revents)
 		run_probe(r);
@@ -73,6 +74,7 @@ static void heed_signals(struct runner *r)
 		r->stopping = true;
 		r->stop_by = grace;
 		r->kick_by = r->ready_by = r->beat_by = 0;
+		run_note_process_group(r);
 		rfork_stop(r->rfd, SIGTERM);
 	}
 	if (restart_wanted && !r->stopping && r->pid) {
@@ -98,6 +100,8 @@ void run_loop(struct runner *r)
 	}
 	run_record(&r->log, "started", "runner=%d pid=%d backend=%s boot=%s", (int)getpid(), (int)r->pid, r->backend,
 		   run_boot_id());
+	if (*run_missing(r->config))
+		run_record(&r->log, "missing", "what=%s", run_missing(r->config));
 	run_instance_begun(r);
 	run_group_events(r);
 	while (!r->ended) {
@@ -109,5 +113,7 @@ void run_loop(struct runner *r)
 		heed_signals(r);
 		run_check_deadlines(r);
 		run_output_check(r);
+		run_status_check(r);
 	}
+	run_cgroup_close(r);
 }

@@ -11,8 +11,11 @@ int main(int argc, char **argv)
 	run_parse(&config, argc, argv);
 	run_state_open(&config);
 	run_previous_wait(&config);
+	run_cgroup_open(&config);
 	run_log_open(&runner.log, &config);
 	runner.notify = run_notify_open(&config);
+	run_listen_open(&config);
+	run_ready_fd_open(&config);
 	/* Whoever reads our standard error may go; the component stays. */
 	sigaction(SIGPIPE, &ignore, &runner.origin.pipe);
 	rfork_bucket_init(&runner.bucket, config.rfork.burst, config.rfork.window_ms);

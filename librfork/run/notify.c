@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The sd_notify protocol's READY=1 and WATCHDOG=1, and who said it. */
+/* The sd_notify protocol's messages, and who said them. */
 #include "run.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,19 +11,37 @@
 
 #define MAX_DEPTH 8
 
-static unsigned int meaning(char *text)
-{
-	unsigned int what = 0;
+#define EXTEND_MOST_US (86400ull * 1000000)
 
-	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
-		if (!strcmp(line, "READY=1"))
-			what |= NOTE_READY;
-		else if (!strcmp(line, "WATCHDOG=1"))
-			what |= NOTE_ALIVE;
-		else if (!strcmp(line, "WATCHDOG=trigger"))
-			what |= NOTE_TRIGGER;
+/* One line of the message; what is not known is not an error. */
+static void take_line(const char *line, struct run_note *note)
+{
+	static const struct { const char *text; unsigned int what; } flags[] = {
+		{ "READY=1", NOTE_READY }, { "WATCHDOG=1", NOTE_ALIVE },
+		{ "WATCHDOG=trigger", NOTE_TRIGGER }, { "STOPPING=1", NOTE_STOPPING },
+	};
+	unsigned long long number = 0;
+
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		if (!strcmp(line, flags[i].text))
+			note->what |= flags[i].what;
+	if (sscanf(line, "EXTEND_TIMEOUT_USEC=%llu", &number) == 1 && number && number <= EXTEND_MOST_US) {
+		note->what |= NOTE_EXTEND;
+		note->extend_ns = number * 1000;
+	} else if (sscanf(line, "MAINPID=%llu", &number) == 1 && number > 1 && number < (1u << 30)) {
+		note->what |= NOTE_MAIN;
+		note->main_pid = (pid_t)number;
+	} else if (!strncmp(line, "STATUS=", 7)) {
+		note->what |= NOTE_STATUS;
+		snprintf(note->status, sizeof note->status, "%.*s", RUN_STATUS_MAX, line + 7);
 	}
-	return what;
+}
+
+static void read_text(char *text, struct run_note *note)
+{
+	note->what = 0;
+	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		take_line(line, note);
 }
 
 /* False: there is none now. Descriptors sent along are not taken (there is no room
@@ -51,7 +69,7 @@ bool run_notify_receive(int socket, struct run_note *note)
 	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
 		memcpy(&sender, CMSG_DATA(header), sizeof sender);
 	note->sender = sender.pid;
-	note->what = meaning(text);
+	read_text(text, note);
 	return true;
 }
 

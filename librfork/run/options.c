@@ -16,11 +16,18 @@ static const char usage[] =
 	"  --on signal,status | none        restart on these too (none)\n"
 	"  --burst N --window-ms MS         restart intensity (5 in 10000)\n"
 	"  --probation-ms MS                time within which a crash poisons an image (0: off)\n"
-	"  --ready none|notify|file:PATH|port:N\n"
+	"  --ready none|notify|file:PATH|port:N|fd:N\n"
 	"  --ready-ms MS                    time to get ready (0: for ever)\n"
 	"  --heartbeat-ms MS                WATCHDOG=1 at least this often (0: off)\n"
 	"  --stop-ms MS                     between SIGTERM and SIGKILL (5000)\n"
-	"  --user NAME --directory DIR --env K=V --rlimit NAME=N --output FILE\n";
+	"  --user NAME --directory DIR --env K=V --rlimit NAME=N --output FILE\n"
+	"  --listen tcp:[ADDRESS:]PORT | udp:... | unix:PATH | unixgram:PATH   sockets every instance has\n"
+	"  --group NAME                     one more group (the user's)\n"
+	"  --capabilities MASK              no others, hexadecimal (root's)\n"
+	"  --no-new-privileges              nothing set-uid, no file capabilities\n"
+	"  --read PATH --write PATH         no other files (all)\n"
+	"  --root DIR                       its root directory\n"
+	"  --cgroup DIR --cgroup-set FILE=VALUE\n";
 
 static uint32_t number(const char *option, const char *text, uint32_t least, uint32_t most)
 {
@@ -105,8 +112,11 @@ static void set_ready(struct run_config *config, const char *text)
 	} else if (!strncmp(text, "port:", 5)) {
 		config->ready = READY_PORT;
 		config->ready_port = (uint16_t)number("ready port:N", text + 5, 1, 65535);
+	} else if (!strncmp(text, "fd:", 3)) {
+		config->ready = READY_FD;
+		config->ready_fd = (int)number("ready fd:N", text + 3, 3, 15);
 	} else {
-		run_misuse("--ready: '%s' is not none, notify, file:PATH or port:N", text);
+		run_misuse("--ready: '%s' is not none, notify, file:PATH, port:N or fd:N", text);
 	}
 }
 
@@ -150,7 +160,8 @@ static void add_limit(struct run_config *config, const char *text)
 }
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
-       USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP };
+       USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
+       CGROUP, CGROUP_SET };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -158,7 +169,10 @@ static const struct option known_options[] = {
 	{ "window-ms", 1, NULL, WINDOW }, { "probation-ms", 1, NULL, PROBATION }, { "ready", 1, NULL, READY },
 	{ "ready-ms", 1, NULL, READY_MS }, { "heartbeat-ms", 1, NULL, HEARTBEAT }, { "stop-ms", 1, NULL, STOP },
 	{ "user", 1, NULL, USER }, { "directory", 1, NULL, DIRECTORY }, { "env", 1, NULL, ENV },
-	{ "rlimit", 1, NULL, RLIMIT }, { "output", 1, NULL, OUTPUT }, { "help", 0, NULL, HELP }, { NULL, 0, NULL, 0 },
+	{ "rlimit", 1, NULL, RLIMIT }, { "output", 1, NULL, OUTPUT }, { "help", 0, NULL, HELP },
+	{ "listen", 1, NULL, LISTEN }, { "group", 1, NULL, GROUP }, { "capabilities", 1, NULL, CAPABILITIES },
+	{ "no-new-privileges", 0, NULL, NO_NEW }, { "read", 1, NULL, READ }, { "write", 1, NULL, WRITE },
+	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET }, { NULL, 0, NULL, 0 },
 };
 
 static void take(struct run_config *config, int option, char *value)
@@ -181,6 +195,15 @@ static void take(struct run_config *config, int option, char *value)
 	case ENV: add_environment(config, value); break;
 	case RLIMIT: add_limit(config, value); break;
 	case OUTPUT: config->output = value; break;
+	case LISTEN: run_add_listen(config, value); break;
+	case GROUP: run_add_group(config, value); break;
+	case CAPABILITIES: run_set_capabilities(config, value); break;
+	case NO_NEW: config->no_new_privileges = true; break;
+	case READ: run_add_grant(config, value, false); break;
+	case WRITE: run_add_grant(config, value, true); break;
+	case ROOT: config->root = value; break;
+	case CGROUP: config->cgroup = value; break;
+	case CGROUP_SET: run_add_cgroup_set(config, value); break;
 	case HELP: fputs(usage, stdout); exit(RUN_DONE);
 	default: run_misuse("unknown option, or one without its value");
 	}
@@ -206,4 +229,7 @@ void run_parse(struct run_config *config, int argc, char **argv)
 		default_name(config);
 	if (config->user && !run_find_user(config))
 		run_misuse("--user: '%s' is not in /etc/passwd", config->user);
+	run_find_more_groups(config);
+	if (config->ready == READY_FD && config->ready_fd < 3 + (int)config->listen_count)
+		run_misuse("--ready: the sockets of --listen have descriptors 3 to %u", 2 + config->listen_count);
 }

@@ -22,6 +22,7 @@ void run_instance_ready(struct runner *r, uint64_t when)
 {
 	uint64_t downtime = r->generation && when > r->fail_ns ? when - r->fail_ns : 0;
 
+	run_note_process_group(r);
 	r->ready = true;
 	r->late = 0;
 	r->ready_by = r->probe_at = 0;
@@ -34,8 +35,21 @@ void run_instance_ready(struct runner *r, uint64_t when)
 		   (unsigned long long)r->generation, (unsigned long long)downtime / 1000);
 }
 
-static void heed(struct runner *r, unsigned int what)
+/* More time for what is under way; the supervisor's own limit for a stop goes by the record. */
+static void extend(struct runner *r, uint64_t ns)
 {
+	if (r->ready_by)
+		r->ready_by = rfork_now() + ns;
+	if (!r->stop_by)
+		return;
+	r->stop_by = rfork_now() + ns;
+	run_record(&r->log, "extend", "pid=%d ms=%llu", (int)r->pid, (unsigned long long)(ns / 1000000));
+}
+
+static void heed(struct runner *r, const struct run_note *note)
+{
+	unsigned int what = note->what;
+
 	if (what & NOTE_READY && r->config->ready == READY_NOTIFY) {
 		/* An image that says it again was made before it was ready. */
 		if (r->ready && r->warm)
@@ -47,6 +61,20 @@ static void heed(struct runner *r, unsigned int what)
 		r->beat_by = rfork_now() + ms(r->config->heartbeat_ms);
 	if (what & NOTE_TRIGGER && r->pid && r->rfd >= 0)
 		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+	if (what & NOTE_EXTEND)
+		extend(r, note->extend_ns);
+	if (what & NOTE_STOPPING)	/* it is busy ending, and beats no more */
+		r->beat_by = 0;
+	if (what & NOTE_MAIN)
+		r->main_pid = note->main_pid;
+	if (what & NOTE_STATUS)
+		run_status_said(r, note->status);
+}
+
+/* MAINPID= names one more who may speak for the instance, a daemon that is no child of it any more. */
+static bool speaks_for_it(const struct runner *r, pid_t sender)
+{
+	return (r->main_pid && sender == r->main_pid) || run_descends(sender, r->pid);
 }
 
 /* The instance of a restart that we have not read of yet may already speak. */
@@ -64,11 +92,13 @@ void run_notes(struct runner *r)
 	struct run_note note;
 
 	while (r->notify >= 0 && run_notify_receive(r->notify, &note)) {
-		if (note.what && run_descends(note.sender, r->pid))
-			heed(r, note.what);
+		if (note.what && speaks_for_it(r, note.sender))
+			heed(r, &note);
 		else if (note.what)
 			keep(r, &note);
 	}
+	if (run_ready_fd_said(r) && !r->ready)
+		run_instance_ready(r, rfork_now());
 }
 
 /* Heeds what was kept from the instance that runs now, its children or, with `gone` set,
@@ -83,8 +113,8 @@ static void heed_kept(struct runner *r, bool gone)
 	for (unsigned int i = 0; i < count; i++) {
 		bool no_more = gone && kill(notes[i].sender, 0) < 0 && errno == ESRCH;
 
-		if (no_more || run_descends(notes[i].sender, r->pid))
-			heed(r, notes[i].what);
+		if (no_more || speaks_for_it(r, notes[i].sender))
+			heed(r, &notes[i]);
 		else
 			keep(r, &notes[i]);
 	}
@@ -110,6 +140,10 @@ void run_drop_notes(struct runner *r, pid_t sender)
 void run_instance_begun(struct runner *r)
 {
 	r->ready = false;
+	r->main_pid = 0;
+	r->status[0] = '\0';
+	if (!r->warm)
+		r->cold_generation = r->generation;
 	r->ready_by = r->beat_by = r->probe_at = r->kick_by = 0;
 	if (r->probe >= 0)
 		close(r->probe);
@@ -119,10 +153,12 @@ void run_instance_begun(struct runner *r)
 	} else {
 		if (r->config->ready_ms)
 			r->ready_by = rfork_now() + ms(r->config->ready_ms);
-		if (r->config->ready != READY_NOTIFY)
+		if (r->config->ready == READY_FILE || r->config->ready == READY_PORT)
 			r->probe_at = rfork_now();
 	}
 	heed_kept(r, false);
+	if (run_ready_fd_said(r) && !r->ready)
+		run_instance_ready(r, rfork_now());
 }
 
 /* What a dead instance left must not speak for the next one. A device or a folder that is

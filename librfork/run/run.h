@@ -16,13 +16,20 @@
 #define RUN_MAX_SETTINGS 64
 #define RUN_MAX_GROUPS 64
 #define RUN_NAME_MAX 32
+#define RUN_MAX_LISTEN 16
+#define RUN_MAX_GRANTS 64
 
 enum run_exit { RUN_DONE = 0, RUN_ENDED = 1, RUN_USAGE = 100, RUN_SYSTEM = 111 };
-enum run_ready { READY_NONE, READY_NOTIFY, READY_FILE, READY_PORT };
+enum run_ready { READY_NONE, READY_NOTIFY, READY_FILE, READY_PORT, READY_FD };
 
 struct run_limit {
 	int resource;
 	rlim_t value;
+};
+
+struct run_grant {
+	const char *path;
+	bool write;
 };
 
 struct run_config {
@@ -40,11 +47,35 @@ struct run_config {
 	gid_t gid, groups[RUN_MAX_GROUPS];
 	unsigned int group_count;
 	char **argv;
+	/* socket activation; the s6 descriptor: both ends of its pipe */
+	const char *listen[RUN_MAX_LISTEN];
+	int listen_fds[RUN_MAX_LISTEN];
+	unsigned int listen_count;
+	int ready_fd, ready_pipe[2];
+	/* confinement */
+	const char *root, *cgroup;
+	char *cgroup_set[RUN_MAX_SETTINGS];
+	unsigned int cgroup_set_count;
+	struct run_grant grants[RUN_MAX_GRANTS];
+	unsigned int grant_count;
+	uint64_t capabilities;
+	const char *more_groups[RUN_MAX_GROUPS];
+	unsigned int more_group_count;
+	bool limit_capabilities, no_new_privileges, cgroup_made;
 };
 
 /* options.c, accounts.c */
 void run_parse(struct run_config *config, int argc, char **argv);
 bool run_find_user(struct run_config *config);
+bool run_find_group(const char *name, gid_t *gid);
+
+/* grants.c */
+void run_add_listen(struct run_config *config, const char *text);
+void run_set_capabilities(struct run_config *config, const char *text);
+void run_add_grant(struct run_config *config, const char *path, bool write);
+void run_add_cgroup_set(struct run_config *config, char *text);
+void run_add_group(struct run_config *config, const char *name);
+void run_find_more_groups(struct run_config *config);
 
 /* problem.c */
 _Noreturn __attribute__((format(printf, 1, 2))) void run_misuse(const char *format, ...);
@@ -80,12 +111,29 @@ const char *run_boot_id(void);
 #define NOTE_READY 1u
 #define NOTE_ALIVE 2u
 #define NOTE_TRIGGER 4u
+#define NOTE_STOPPING 8u
+#define NOTE_EXTEND 16u
+#define NOTE_MAIN 32u
+#define NOTE_STATUS 64u
+#define RUN_STATUS_MAX 80
 struct run_note {
-	pid_t sender;
+	pid_t sender, main_pid;
 	unsigned int what;
+	uint64_t extend_ns;
+	char status[RUN_STATUS_MAX + 1];
 };
 bool run_notify_receive(int socket, struct run_note *note);
 bool run_descends(pid_t pid, pid_t ancestor);
+
+/* listen.c */
+void run_listen_open(struct run_config *config);
+void run_listen_give(const struct run_config *config);
+
+/* confine.c */
+void run_confine_root(const struct run_config *config);
+void run_confine_before(const struct run_config *config);
+void run_confine_after(const struct run_config *config);
+const char *run_missing(const struct run_config *config);
 
 /* child.c */
 struct run_origin {		/* what an instance's environment says of those before it */
@@ -107,10 +155,15 @@ struct runner {
 	int rfd, notify, probe;		/* probe: a connect under way, or -1 */
 	struct rfork_event first;	/* read while the group was set up */
 	bool has_first;
-	pid_t pid;
+	pid_t pid, main_pid, process_group;
+	uint64_t status_next, status_at; /* when the status below is recorded; 0: it has been */
+	char status[RUN_STATUS_MAX + 1];
 	uint64_t generation;		/* all groups' restarts */
 	uint64_t start_ns, fail_ns;
 	bool ready, checkpoint_was_ready, warm;
+	uint64_t cold_generation;	/* the last one that began at the start of PROGRAM */
+	bool in_mark, ready_said;	/* readyfd.c */
+	uint64_t mark, ready_mark;
 	bool stopping;
 	int output;			/* inotify(7) on the component's output, or -1 */
 	uint64_t look_at;		/* when the output's length is looked at; 0: when it has grown */
@@ -137,6 +190,21 @@ void run_drop_notes(struct runner *r, pid_t sender);
 void run_forget_ready_file(const struct run_config *config);
 void run_probe(struct runner *r);
 void run_check_deadlines(struct runner *r);
+
+/* status.c */
+void run_status_said(struct runner *r, const char *text);
+void run_status_check(struct runner *r);
+
+/* readyfd.c */
+void run_ready_fd_open(struct run_config *config);
+void run_ready_fd_give(const struct run_config *config, uint64_t generation);
+bool run_ready_fd_said(struct runner *r);
+
+/* cgroup.c */
+void run_cgroup_open(struct run_config *config);
+void run_cgroup_enter(const struct run_config *config, bool first);
+void run_cgroup_close(struct runner *r);
+void run_note_process_group(struct runner *r);
 
 /* output.c */
 void run_output_open(struct runner *r);

@@ -4,13 +4,19 @@
  *
  *   notify:TEXT checkpoint crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
  *   beat:MS (for ever) below:N (skip the next unless the generation is below N) listen:PORT
+ *   sleep:MS wait-file:PATH
+ *   ready-fd:N (a newline on it, and close it) serve (on descriptor 3: the generation to whoever connects, for ever)
+ *   connect:PORT (print what is read) open-read:PATH open-write:PATH (print how it went) may:CAPABILITY (whether it has it)
+ *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
  *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
  */
 #include "testing.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 static void notify(const char *text)
@@ -101,6 +107,69 @@ static void beat(long ms)
 	}
 }
 
+static void ready_fd(int fd)
+{
+	CHECK(write(fd, "\n", 1) == 1);
+	close(fd);
+}
+
+static _Noreturn void serve(void)
+{
+	CHECK(getenv("LISTEN_PID") && atoi(getenv("LISTEN_PID")) == getpid());
+	for (;;) {
+		int client = accept(3, NULL, NULL);
+
+		CHECK(client >= 0);
+		dprintf(client, "%d\n", (int)rfork_generation());
+		close(client);
+	}
+}
+
+static void connect_to(in_port_t port)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char text[64];
+	ssize_t got;
+
+	address.sin_port = htons(port);
+	CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+	while ((got = read(fd, text, sizeof text)) > 0)
+		CHECK(write(STDOUT_FILENO, text, (size_t)got) == got);
+}
+
+static void try_open(const char *path, int flags)
+{
+	int fd = open(path, flags);
+
+	dprintf(STDOUT_FILENO, "%s %s: %s\n", flags == O_RDONLY ? "read" : "write", path, fd < 0 ? strerror(errno) : "granted");
+	if (fd >= 0)
+		close(fd);
+}
+
+static void may(int capability)
+{
+	struct { uint32_t version; int pid; } header = { 0x20080522, 0 };
+	struct { uint32_t effective, permitted, inheritable; } data[2];
+
+	CHECK(syscall(SYS_capget, &header, data) == 0);
+	dprintf(STDOUT_FILENO, "capability %d: %s\n", capability,
+		data[capability / 32].effective >> capability % 32 & 1 ? "yes" : "no");
+}
+
+static void grandchild(void)
+{
+	pid_t pid = fork();
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		setsid();
+		for (;;)
+			pause();
+	}
+	dprintf(STDOUT_FILENO, "grandchild %d\n", (int)pid);
+}
+
 /* How many of the next actions are to be left out. */
 static int act(const char *action)
 {
@@ -117,6 +186,16 @@ static int act(const char *action)
 	else if (is(action, "say")) dprintf(STDOUT_FILENO, "%s\n", value);
 	else if (is(action, "fill")) fill(atoi(value));
 	else if (is(action, "touch")) touch(value);
+	else if (is(action, "ready-fd")) ready_fd(atoi(value));
+	else if (is(action, "sleep")) pause_ms(atoi(value));
+	else if (is(action, "wait-file")) while (access(value, F_OK) < 0) pause_ms(20);
+	else if (is(action, "serve")) serve();
+	else if (is(action, "connect")) connect_to((in_port_t)atoi(value));
+	else if (is(action, "open-read")) try_open(value, O_RDONLY);
+	else if (is(action, "open-write")) try_open(value, O_WRONLY);
+	else if (is(action, "may")) may(atoi(value));
+	else if (is(action, "grandchild")) grandchild();
+	else if (is(action, "privileges")) dprintf(STDOUT_FILENO, "new privileges: %s\n", prctl(39, 0, 0, 0, 0) == 1 ? "no" : "yes");
 	else if (is(action, "beat")) beat(atoi(value));
 	else if (is(action, "below")) return rfork_generation() >= atoi(value);
 	else if (is(action, "listen")) listen_on((in_port_t)atoi(value));

@@ -23,7 +23,8 @@ def main() -> int:
     system = System(setting("KOBOSHI_CONSOLE", "/dev/console"))
     system.catch_signals()
     rfork_run, sysrq = setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run"), setting("KOBOSHI_SYSRQ", SYSRQ)
-    supervisor = Supervisor(system, Paths(run, etc, rfork_run, sysrq))
+    cgroups = setting("KOBOSHI_CGROUPS", system.cgroups())
+    supervisor = Supervisor(system, Paths(run, etc, rfork_run, sysrq, cgroups))
     server = Server(system, supervisor)
     supervisor.start()
     while not supervisor.done():

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable
 
 from koboshi.events import Event
-from koboshi.known import RUNGS, Known, Outbox
+from koboshi.known import RUNGS, STOP_GRACE_S, Known, Outbox
 
 __all__ = ["AT_REST", "EVENTS", "LIVE", "STATES", "TABLE", "Component", "Outbox"]
 
@@ -28,8 +28,6 @@ STATES = (
 )
 LIVE = ("starting", "running", "ready", "stopping")
 AT_REST = ("stopped", "ended", "given-up")
-# How long beyond a component's own time limit its runner may take to end it.
-STOP_GRACE_S = 3.0
 # An instance that outlived its runner is looked at again this soon; it has been sent SIGKILL.
 ORPHAN_S = 0.05
 

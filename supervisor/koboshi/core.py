@@ -21,6 +21,7 @@ from koboshi.system import System
 LIVENESS_S = 1.0
 # A commit that failed, on a full /run, is tried again this soon.
 COMMIT_RETRY_S = 1.0
+_SIGHUP, _SIGUSR1 = 1, 10
 
 
 class Core(Owner):
@@ -111,6 +112,15 @@ class Core(Owner):
             component.by, component.after = "ladder", "start"
             component.handle("stop")
 
+    def came_back(self, component: Known) -> None:
+        """Those that need it are told, or restarted, as they want it."""
+        for dependent in self.components.values():
+            spec = dependent.spec
+            fate = spec.table("on_restart").get(component.name) if spec is not None else None
+            if fate in ("notify", "restart") and dependent.state in ("running", "ready"):
+                dependent.owed = str(fate)
+                self.actions.append(("fate", dependent, 0, 0, 0))
+
     def last_resort(self, component: Known) -> None:
         """Reboot, or the safe state."""
         self.device.give_up_on(component.name, "given-up")
@@ -171,18 +181,30 @@ class Core(Owner):
         kind, component, pid, start, number = self.actions.popleft()
         if kind == "signal":
             self.system.kill(pid, start, number)
+        elif kind == "fate" and component is not None:
+            self._fate(component)
         elif kind != "spawn":
             self.device.act(kind)
         elif component is not None and component.state == "starting" and not component.runner:
             # With a runner: held back, stopped and started again; wanted twice, started once.
             self._spawn(component)
 
+    def _fate(self, component: Component) -> None:
+        """Done before it is committed: a successor may do it once more, but not never."""
+        fate, component.owed = component.owed, ""
+        if fate == "notify":
+            self.system.kill(component.pid, component.pid_start, _SIGHUP)
+        elif fate == "restart":
+            self.system.kill(component.runner, component.runner_start, _SIGUSR1)
+
     def _spawn(self, component: Component) -> None:
         if component.spec is None:
             return
         directory = self.paths.component(component.name)
         self.system.make_directory(directory)
-        argv = runner_args.arguments(component.spec, self.paths.rfork_run, directory, self.paths.poke)
+        argv = runner_args.arguments(
+            component.spec, self.paths.rfork_run, directory, self.paths.poke, self.paths.cgroups
+        )
         pid = self.system.spawn(argv, directory + "/errors")
         if pid < 0:
             component.error = f"{self.paths.rfork_run}: cannot be started (errno {-pid})"

@@ -23,6 +23,8 @@ SHOWN: dict[str, object] = {
     "downtime_us": None,
     "since": 0.0,
     "error": None,
+    # What it says itself (STATUS= of sd_notify).
+    "says": None,
     # The rung of the ladder that its last failure led to.
     "rung": None,
     # What its last crash was: cause, status and, where the kernel told it, the place in the program.
@@ -44,6 +46,8 @@ KEPT: dict[str, object] = {
     "same": 0,
     "deadline": None,
     "reason": None,
+    # What is still to be done because one that it needs has restarted: notify or restart.
+    "owed": "",
     "after": "",
     "by": "",
     "been_ready": False,
@@ -52,6 +56,8 @@ KEPT: dict[str, object] = {
     # The needs without which it cannot start, as they were recorded; "" while there are none.
     "blocked": "",
 }
+# How long beyond a component's own time limit its runner may take to end it.
+STOP_GRACE_S = 3.0
 RUNGS = ("cold", "dependents", "group")
 # Restarts for these causes say that something is wrong with the component.
 FAULTS = ("error", "signal", "status", "heartbeat")
@@ -92,6 +98,10 @@ class Outbox:
         """Stop these, and start them once what they need is ready."""
         raise NotImplementedError
 
+    def came_back(self, component: Known) -> None:
+        """A component is ready again: those that need it may want to know."""
+        raise NotImplementedError
+
     def last_resort(self, component: Known) -> None:
         """A component that the device is no use without is given up."""
         raise NotImplementedError
@@ -119,6 +129,7 @@ class Known:
         self.downtime_us = values["downtime_us"]
         self.since = _float(values["since"])
         self.error = values["error"]
+        self.says = values["says"]
         self.rung = values["rung"]
         self.fault = values["fault"]
         self.runner_start = _int(values["runner_start"])
@@ -132,6 +143,7 @@ class Known:
         self.same = _int(values["same"])
         self.deadline = None if values["deadline"] is None else _float(values["deadline"])
         self.reason = values["reason"]
+        self.owed = str(values["owed"])
         self.after = str(values["after"])
         self.by = str(values["by"])
         self.been_ready = bool(values["been_ready"])
@@ -222,7 +234,7 @@ class Known:
             self.runner_start = self.out.start_before(runner, event.time)
         self.generation = 0
         self.backend = event.keys.get("backend", "")
-        self.level, self.cause, self.status, self.reason = "cold", None, None, None
+        self.level, self.cause, self.status, self.reason, self.says = "cold", None, None, None, None
         self.latency_us = self.downtime_us = None
         self.error = None
         self.note_pid(event)
@@ -234,6 +246,8 @@ class Known:
 
     def note_ready(self, event: Event) -> None:
         """Ready, after this long without service."""
+        if self.been_ready:
+            self.out.came_back(self)
         self.been_ready = self.served = True
         if self.generation:
             self.downtime_us = event.integer("downtime_us")
@@ -262,6 +276,15 @@ class Known:
         self.same = self.same + 1 if fault == self.fault and not good else 1
         self.fault = fault
 
+    def note_status(self, event: Event) -> None:
+        """Its own words."""
+        self.says = event.keys.get("text")
+
+    def note_extend(self, event: Event) -> None:
+        """It wants longer to stop, and rfork-run has granted it."""
+        if self.state == "stopping" and self.deadline is not None:
+            self.deadline = self.out.now() + event.integer("ms") / 1000 + STOP_GRACE_S
+
     def note_end(self, event: Event) -> None:
         """The runner is about to end."""
         self.reason, self.status = event.keys.get("reason"), event.keys.get("status")
@@ -289,4 +312,6 @@ _NOTES = {
     "ready": Known.note_ready,
     "restart": Known.note_restart,
     "end": Known.note_end,
+    "status": Known.note_status,
+    "extend": Known.note_extend,
 }

@@ -112,6 +112,12 @@ class Machine:
             return str(error.strerror)
         return ""
 
+    def cgroups(self) -> str:
+        """Where components' control groups are made; nothing, where there is no cgroup2 (Linux 2.6.23)."""
+        root = "/sys/fs/cgroup"
+        there = os.path.exists(root + "/cgroup.controllers") and os.access(root, os.W_OK)
+        return root + "/koboshi" if there and os.getppid() == 1 else ""
+
     # The kernel's log
 
     def kernel_messages(self) -> list[str]:

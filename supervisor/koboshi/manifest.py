@@ -221,6 +221,7 @@ class _Checker:
         before = len(self.errors)
         values = self.values(path, table, rules.COMPONENT)
         self.program(path, table)
+        self.descriptors(path, values)
         if "ready_timeout_s" in table and values.get("ready") == "none":
             self.wrong((*path, "ready_timeout_s"), "has no effect", "a ready other than none, or no timeout")
         if len(self.errors) == before:
@@ -264,6 +265,13 @@ class _Checker:
         if "arguments" in table and "python" not in table:
             self.wrong((*path, "arguments"), "stands without python", "a command's arguments in command")
 
+    def descriptors(self, path: Path, values: dict[str, object]) -> None:
+        kind, _colon, number = str(values.get("ready")).partition(":")
+        sockets = values.get("listen")
+        if kind == "fd" and isinstance(sockets, tuple) and int(number) < 3 + len(sockets):
+            problem = f"descriptor {number} is that of a socket"
+            self.wrong((*path, "ready"), problem, f"fd:{3 + len(sockets)} or above, after those of listen")
+
     def cold_limit(self, path: Path, values: dict[str, object]) -> None:
         attempts, window, delay, longest = (values[f"cold.{key}"] for key in rules.COLD)
         assert isinstance(attempts, int)
@@ -306,6 +314,7 @@ class _Checker:
                 elif component.values.get("safe") and not components[need].values.get("safe"):
                     problem = f"{need} does not run in the safe state, in which {name} does"
                     self.wrong(("component", name, "needs"), problem, f"safe = true for {need} too", index)
+            self.fates(name, component)
         ordered: dict[str, Component] = {}
         waiting = dict(components)
         while waiting:
@@ -315,6 +324,12 @@ class _Checker:
                 break
             ordered.update({name: waiting.pop(name) for name in free})
         return ordered
+
+    def fates(self, name: str, component: Component) -> None:
+        for other in component.table("on_restart") if component.values.get("on_restart") else ():
+            if other not in component.needs:
+                problem = f"{other} is none of its needs{rules.suggestion(other, component.needs)}"
+                self.wrong(("component", name, "on_restart"), problem, "names in needs", other)
 
     def cycle(self, waiting: dict[str, Component]) -> None:
         trail: list[str] = []

@@ -16,6 +16,52 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?", re.ASCII)
 PORT = re.compile(r"[1-9][0-9]{0,4}")
 
+# linux/capability.h, from 0.
+CAPABILITIES = (
+    "chown",
+    "dac_override",
+    "dac_read_search",
+    "fowner",
+    "fsetid",
+    "kill",
+    "setgid",
+    "setuid",
+    "setpcap",
+    "linux_immutable",
+    "net_bind_service",
+    "net_broadcast",
+    "net_admin",
+    "net_raw",
+    "ipc_lock",
+    "ipc_owner",
+    "sys_module",
+    "sys_rawio",
+    "sys_chroot",
+    "sys_ptrace",
+    "sys_pacct",
+    "sys_admin",
+    "sys_boot",
+    "sys_nice",
+    "sys_resource",
+    "sys_time",
+    "sys_tty_config",
+    "mknod",
+    "lease",
+    "audit_write",
+    "audit_control",
+    "setfcap",
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+)
+FATES = ("leave", "notify", "restart")
+MAX_LISTEN = 16  # as many as rfork-run takes
 CAUSES = ("request", "error", "signal", "status")
 BACKENDS = ("auto", "kernel", "user")
 # Times become milliseconds in an unsigned int on their way to rfork-run.
@@ -185,6 +231,51 @@ def causes(value: object) -> tuple[str, ...]:
     return names
 
 
+def some_of(known: tuple[str, ...] | list[str], what: str) -> object:
+    """A rule: an array of some names, each once."""
+
+    def rule(value: object) -> tuple[str, ...]:
+        expected = f"an array of {what}, each once"
+        names = strings(value, expected)
+        for index, name in enumerate(names):
+            if name not in known:
+                raise RuleError(f"{shown(name)} is unknown{suggestion(name, tuple(known))}", expected, index)
+            if name in names[:index]:
+                raise RuleError(f"{name} is there twice", expected, index)
+        return names
+
+    return rule
+
+
+def each(rule: object, expected: str, most: int) -> object:
+    """A rule: an array of which each element follows another rule."""
+
+    def of_array(value: object) -> tuple[str, ...]:
+        items = strings(value, expected)
+        if len(items) > most:
+            raise RuleError(f"has {len(items)} elements", f"at most {most}")
+        for index, item in enumerate(items):
+            try:
+                assert callable(rule)
+                rule(item)
+            except RuleError as wrong:
+                raise RuleError(wrong.problem, expected, index) from None
+        return items
+
+    return of_array
+
+
+def fates(value: object) -> dict[str, object]:
+    """What becomes of a component when one that it needs has restarted."""
+    expected = 'a table of names of needs, as { gps = "restart" }; leave, notify or restart'
+    if not isinstance(value, dict):
+        raise RuleError(f"{kind_of(value)} where a table belongs", expected)
+    for key, item in value.items():
+        if item not in FATES:
+            raise RuleError(f"{shown(item)} is unknown", expected, key)
+    return dict(value)
+
+
 def environment(value: object) -> dict[str, str]:
     """Environment variables."""
     expected = 'a table of strings, as { TZ = "UTC" }'
@@ -206,11 +297,13 @@ def environment(value: object) -> dict[str, str]:
 
 def ready(value: object) -> str:
     """A way of being ready."""
-    expected = '"none", "notify", "file:/absolute/path" or "port:1..65535"'
+    expected = '"none", "notify", "file:/absolute/path", "port:1..65535" or "fd:3..15"'
     kind, colon, rest = text(value, expected).partition(":")
     if kind == "file" and colon and rest.startswith("/"):
         return str(value)
     if kind == "port" and PORT.fullmatch(rest) and int(rest) <= 65535:
+        return str(value)
+    if kind == "fd" and rest in DESCRIPTORS:
         return str(value)
     if value not in ("none", "notify"):
         raise RuleError(f"{shown(value)} is no way of being ready", expected)
@@ -225,12 +318,24 @@ def output(value: object) -> str:
     return path(value, expected)
 
 
+LISTEN = re.compile(r"(tcp|udp):(\d{1,3}(\.\d{1,3}){3}:)?[1-9][0-9]{0,4}|(unix|unixgram):/[^\0]{1,100}")
+DESCRIPTORS = tuple(str(number) for number in range(3, 16))
 # key: (rule, default); a dict in place of the pair is a table with keys of its own.
 LIMITS = {
     "memory_mb": (integer(1), None),
     "files": (integer(1), None),
     "core_mb": (integer(0), None),
     "processes": (integer(1), None),
+}
+_PATHS = each(path, "an array of absolute paths", 32)
+ACCESS = {
+    "read": (_PATHS, ()),
+    "write": (_PATHS, ()),
+}
+CGROUP = {
+    "memory_mb": (integer(1), None),
+    "processes": (integer(1), None),
+    "cpu_percent": (integer(1, 100000), None),
 }
 RESTART = {
     "on": (causes, CAUSES),
@@ -267,9 +372,20 @@ COMPONENT: dict[str, object] = {
     "environment": (environment, {}),
     "directory": (path, "/"),
     "user": (matching(USER, "a user's name, as in /etc/passwd"), "root"),
+    "groups": (each(matching(USER, "a group's name"), "an array of groups, as in /etc/group", 32), ()),
+    "capabilities": (some_of(CAPABILITIES, "capabilities, as net_bind_service"), None),
+    "no_new_privileges": (boolean, False),
+    "access": ACCESS,
+    "root": (path, None),
     "limits": LIMITS,
+    "cgroup": CGROUP,
+    "listen": (
+        each(matching(LISTEN, "a socket"), "as tcp:80, udp:127.0.0.1:53 or unix:/run/x", MAX_LISTEN),
+        (),
+    ),
     "output": (output, None),
     "needs": (needs, ()),
+    "on_restart": (fates, {}),
     "group": (matching(NAME, "a name, at most 32 of a-z, 0-9 and -"), None),
     "vital": (boolean, False),
     "safe": (boolean, False),

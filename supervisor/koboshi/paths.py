@@ -7,11 +7,14 @@ from __future__ import annotations
 class Paths:
     """Where things are."""
 
-    def __init__(self, run: str, etc: str, rfork_run: str, sysrq: str = "/proc/sysrq-trigger") -> None:
+    def __init__(
+        self, run: str, etc: str, rfork_run: str, sysrq: str = "/proc/sysrq-trigger", cgroups: str = ""
+    ) -> None:
         self.run = run
         self.manifest = etc + "/koboshi.toml"
         self.rfork_run = rfork_run
         self.sysrq = sysrq
+        self.cgroups = cgroups
         self.poke = run + "/poke"
         self.control = run + "/control"
         self.events = run + "/events"

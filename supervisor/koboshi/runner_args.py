@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from koboshi.manifest import Component
+from koboshi.manifest_rules import CAPABILITIES, CGROUP
 
 _MIB = 1 << 20
 # The manifest's limits, as rfork-run calls them, and how many of its units one of the manifest's is.
@@ -16,8 +17,11 @@ _LIMITS = {
 _OUTPUTS = {"console": "/dev/console", "discard": "/dev/null"}
 
 
-def arguments(component: Component, program: str, directory: str, poke: str) -> list[str]:
-    """`program` is rfork-run, `directory` the component's state folder, `poke` the supervisor's socket."""
+def arguments(component: Component, program: str, directory: str, poke: str, cgroups: str) -> list[str]:
+    """`program` is rfork-run, `directory` the component's state folder, `poke` the supervisor's socket.
+
+    `cgroups` is the folder of the components' control groups, "" where there are none.
+    """
     argv = [program, "--name", component.name, "--state", directory, "--poke", poke]
     argv += ["--backend", str(component.get("restart.backend"))]
     argv += _restart(component) + _readiness(component)
@@ -32,6 +36,7 @@ def arguments(component: Component, program: str, directory: str, poke: str) -> 
         limit = component.values[f"limits.{key}"]
         if isinstance(limit, int):
             argv += ["--rlimit", f"{name}={limit * unit}"]
+    argv += _grants(component) + _control_group(component, cgroups)
     output = component.get("output") or directory + "/output"
     return [*argv, "--output", _OUTPUTS.get(output, output), "--", *component.argv()]
 
@@ -53,6 +58,35 @@ def _readiness(component: Component) -> list[str]:
     if component.values["heartbeat_s"] is not None:
         argv += ["--heartbeat-ms", _ms(component, "heartbeat_s")]
     return argv
+
+
+def _grants(component: Component) -> list[str]:
+    argv: list[str] = []
+    for option, key in (("--group", "groups"), ("--listen", "listen"), ("--read", "access.read")):
+        argv += [word for value in component.words(key) for word in (option, value)]
+    argv += [word for value in component.words("access.write") for word in ("--write", value)]
+    kept = component.values["capabilities"]
+    if isinstance(kept, tuple):
+        argv += ["--capabilities", f"{sum(1 << CAPABILITIES.index(name) for name in kept):x}"]
+    if component.values["no_new_privileges"] is True:
+        argv.append("--no-new-privileges")
+    root = component.get("root")
+    return argv if root is None else [*argv, "--root", root]
+
+
+def _control_group(component: Component, cgroups: str) -> list[str]:
+    memory, processes, percent = (component.values[f"cgroup.{key}"] for key in CGROUP)
+    settings: list[str] = []
+    if isinstance(memory, int):
+        settings.append(f"memory.max={memory * _MIB}")
+    if isinstance(processes, int):
+        settings.append(f"pids.max={processes}")
+    if isinstance(percent, int):
+        settings.append(f"cpu.max={percent * 1000} 100000")
+    if not cgroups and not settings:
+        return []
+    folder = f"{cgroups or '/sys/fs/cgroup/koboshi'}/{component.name}"
+    return ["--cgroup", folder, *(word for value in settings for word in ("--cgroup-set", value))]
 
 
 def _ms(component: Component, key: str) -> str:

@@ -76,6 +76,7 @@ class Supervisor(Following):
         kept = state.get("components")
         for name, values in (kept if isinstance(kept, dict) else {}).items():
             self.add(Component(name, self.manifest.components.get(name), self, values))
+        self.actions.extend(("fate", item, 0, 0, 0) for item in self.components.values() if item.owed)
         self.device.restore(state.get("device"))
         self.device.configure(self.manifest)
         self.shutting_down = self.device.reboot is not None

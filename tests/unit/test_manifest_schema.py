@@ -48,6 +48,8 @@ SCALARS = st.sampled_from(
         "port:0",
         "port:65535",
         "port:65536",
+        "fd:3",
+        "fd:16",
         "auto",
         "user",
         "root",
@@ -56,13 +58,21 @@ SCALARS = st.sampled_from(
 )
 VALUES = st.one_of(
     SCALARS,
-    st.lists(st.sampled_from(["/a", "a", "x\0", "request", "error", "signal", "oops", 1]), max_size=4),
+    st.lists(
+        st.sampled_from(
+            ["/a", "a", "x\0", "request", "error", "signal", "oops", 1, "kill", "tcp:80", "unix:/x"]
+        ),
+        max_size=4,
+    ),
     st.dictionaries(st.sampled_from(["A", "a_1", "1a", "A=B", "files", "burst"]), SCALARS, max_size=2),
 )
 SAFE_INNER = {
     "limits": [*manifest_rules.LIMITS, "oops"],
     "restart": [*manifest_rules.RESTART, "oops"],
     "cold": ["delay_s", "window_s", "oops"],
+    "ladder": ["dependents", "window_s", "oops"],
+    "access": [*manifest_rules.ACCESS, "oops"],
+    "cgroup": [*manifest_rules.CGROUP, "oops"],
 }
 
 
@@ -101,8 +111,11 @@ def components(draw: st.DrawFn) -> dict[str, Any]:
 def _beyond_a_schema(component: dict[str, Any]) -> bool:
     """Rules that compare values with one another (docs/manifest.md) are the code's alone."""
     cold = component.get("cold")
-    needs = component.get("needs")
-    return bool(needs) or (isinstance(cold, dict) and bool(cold))
+    return (
+        bool(component.get("needs"))
+        or bool(component.get("on_restart"))
+        or (isinstance(cold, dict) and bool(cold))
+    )
 
 
 @settings(max_examples=600, deadline=None)
@@ -128,7 +141,7 @@ def test_every_key_is_in_both() -> None:
     """Keys and defaults of the schema are those of the code."""
     properties = SCHEMA["$defs"]["component"]["properties"]
     assert set(properties) == set(manifest_rules.COMPONENT)
-    for table in ("limits", "restart", "cold"):
+    for table in ("limits", "restart", "cold", "ladder", "access", "cgroup"):
         rules: Any = manifest_rules.COMPONENT[table]
         assert set(properties[table]["properties"]) == set(rules)
         for key, (_rule, default) in rules.items():

@@ -58,6 +58,9 @@ class Notes(Outbox):
     def restart_others(self, names):
         """Nobody."""
 
+    def came_back(self, component):
+        """Nobody cares."""
+
     def last_resort(self, component):
         """Not vital."""
 

@@ -10,7 +10,7 @@ import pytest
 from koboshi.control import answer
 from koboshi.supervisor import Supervisor
 
-from tests.unit.fake_system import ETC, RUN, World, boot, pump, sleep
+from tests.unit.fake_system import ETC, RUN, FakeSystem, Killed, World, boot, pump, sleep
 
 CHAIN = """\
 version = 1
@@ -558,3 +558,76 @@ def test_a_lost_state_file(world: World) -> None:
     sleep(supervisor, 10)
     assert states(supervisor) == {"a": "ready"}
     assert [runner.pid for runner in world.runners.values() if runner.alive] == [before]
+
+
+FATES = """\
+version = 1
+[component.a]
+command = ["/a"]
+[component.b]
+command = ["/b"]
+needs = ["a"]
+on_restart = { a = "restart" }
+[component.c]
+command = ["/c"]
+needs = ["a"]
+on_restart = { a = "leave" }
+"""
+
+
+def test_fates_of_dependents(world: World) -> None:
+    """What wants to be restarted with what it needs is, once that is ready again; others are left alone."""
+    supervisor = boot(world, FATES)
+    assert world.names("b") == ["declared", "starting", "started", "ready"]
+    world.runner("a").crash()
+    pump(supervisor)
+    assert world.names("b")[4:] == ["restart", "ready"]
+    world.runner("a").finish("burst")
+    pump(supervisor)
+    sleep(supervisor, 2)
+    assert world.names("b")[6:] == ["restart", "ready"]
+    assert world.names("c") == ["declared", "starting", "started", "ready"]
+
+
+def test_a_fate_outlives_the_supervisor(world: World) -> None:
+    """A dependent's restart that was owed when the supervisor was killed is made by the next one."""
+    supervisor = boot(world, FATES)
+    system = supervisor.system
+    assert isinstance(system, FakeSystem)
+    world.runner("a").crash()
+    calls = system.calls
+    pump(supervisor)
+    needed = system.calls - calls
+    for kill_at in range(1, needed + 1):
+        world = World()
+        supervisor = boot(world, FATES)
+        system = supervisor.system
+        assert isinstance(system, FakeSystem)
+        world.runner("a").crash()
+        system.kill_at = system.calls + kill_at
+        try:
+            pump(supervisor)
+        except Killed:
+            boot(world)
+        assert "restart" in world.names("b"), f"killed at call {kill_at} of {needed}"
+
+
+def test_its_own_words(world: World) -> None:
+    """What a component says of itself is recorded and shown."""
+    supervisor = boot(world, ONE)
+    world.runner("a").event("status", "pid=1 text=3%20satellites")
+    pump(supervisor)
+    assert supervisor.components["a"].shown()["says"] == "3 satellites"
+
+
+def test_a_stop_that_takes_longer(world: World) -> None:
+    """A component that was granted more time to stop is not killed before that."""
+    supervisor = boot(world, ONE)
+    world.stubborn = {"a"}
+    answer(supervisor, "stop", "a")
+    pump(supervisor)
+    world.runner("a").event("extend", "pid=1 ms=60000")
+    sleep(supervisor, 50)
+    assert world.holder("a") is not None
+    sleep(supervisor, 20)
+    assert world.holder("a") is None

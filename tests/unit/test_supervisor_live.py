@@ -62,6 +62,7 @@ class Device:
             "KOBOSHI_ETC": str(self.etc),
             "KOBOSHI_CONSOLE": str(self.console),
             "KOBOSHI_RFORK_RUN": str(rfork_run),
+            "KOBOSHI_SYSRQ": str(path / "sysrq"),
         }
         self.supervisor: subprocess.Popen[bytes] | None = None
 

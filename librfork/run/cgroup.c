@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* A control group of the component's own: its limits, and no process of it that outlives it. Where there are
+ * none (Linux 2.6.23), its process group has to do. */
+#include "run.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EMPTY_MS 2000
+#define LOOK_MS 1
+
+static int put(const char *folder, const char *file, const char *text)
+{
+	char path[512];
+	int fd, rc;
+
+	snprintf(path, sizeof path, "%s/%s", folder, file);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+static bool is_empty(const char *folder)
+{
+	char path[512], text[128];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/cgroup.events", folder);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	got = read(fd, text, sizeof text - 1);
+	close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	return !strstr(text, "populated 1");
+}
+
+/* The controllers of the limits, in the folder above and in the one above that. */
+static void enable(const struct run_config *config, const char *parent)
+{
+	char above[512], *slash;
+
+	snprintf(above, sizeof above, "%s", parent);
+	slash = strrchr(above, '/');
+	if (slash)
+		*slash = '\0';
+	for (unsigned int i = 0; i < config->cgroup_set_count; i++) {
+		char text[32];
+
+		snprintf(text, sizeof text, "+%.*s", (int)strcspn(config->cgroup_set[i], "."), config->cgroup_set[i]);
+		put(above, "cgroup.subtree_control", text);
+		put(parent, "cgroup.subtree_control", text);
+	}
+}
+
+static void kill_all(const char *folder)
+{
+	if (put(folder, "cgroup.kill", "1") < 0)
+		return;
+	for (int waited = 0; !is_empty(folder) && waited < EMPTY_MS; waited += LOOK_MS)
+		poll(NULL, 0, LOOK_MS);
+}
+
+/* Made, and emptied of what a runner that was killed has left. */
+void run_cgroup_open(struct run_config *config)
+{
+	char parent[512], *slash;
+
+	if (!config->cgroup)
+		return;
+	snprintf(parent, sizeof parent, "%s", config->cgroup);
+	slash = strrchr(parent, '/');
+	if (slash)
+		*slash = '\0';
+	mkdir(parent, 0755);
+	if (mkdir(config->cgroup, 0755) < 0 && errno != EEXIST)
+		return;
+	config->cgroup_made = access(config->cgroup, W_OK) == 0;
+	kill_all(config->cgroup);
+	enable(config, parent);
+	for (unsigned int i = 0; i < config->cgroup_set_count; i++) {
+		char *equals = strchr(config->cgroup_set[i], '=');
+		int rc;
+
+		*equals = '\0';
+		rc = put(config->cgroup, config->cgroup_set[i], equals + 1);
+		if (rc < 0)
+			run_complain("cgroup", config->cgroup_set[i], -rc);
+		*equals = '=';
+	}
+}
+
+/* In an instance. What its predecessor's children still do would be done twice. */
+void run_cgroup_enter(const struct run_config *config, bool first)
+{
+	setpgid(0, 0);
+	if (!config->cgroup_made)
+		return;
+	if (!first && !is_empty(config->cgroup))
+		kill_all(config->cgroup);
+	if (put(config->cgroup, "cgroup.procs", "0") < 0)
+		run_fail("cgroup.procs", config->cgroup);
+}
+
+/* The component has ended, and with it all that it has started. */
+void run_cgroup_close(struct runner *r)
+{
+	if (r->process_group > 1 && r->process_group != getpgrp())
+		kill(-r->process_group, SIGKILL);
+	if (!r->config->cgroup_made)
+		return;
+	kill_all(r->config->cgroup);
+	rmdir(r->config->cgroup);
+}
+
+void run_note_process_group(struct runner *r)
+{
+	pid_t group = r->pid ? getpgid(r->pid) : -1;
+
+	if (group > 1)
+		r->process_group = group;
+}

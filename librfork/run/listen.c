@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets that are opened once and that every instance has: a connection made between two instances waits
+ * in the backlog instead of being refused. The protocol is systemd's, sd_listen_fds(3). */
+#include "run.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FIRST_FD 3
+#define BACKLOG 128
+
+static int unix_socket(int type, const char *path, struct sockaddr_un *address)
+{
+	memset(address, 0, sizeof *address);
+	address->sun_family = AF_UNIX;
+	if (strlen(path) >= sizeof address->sun_path)
+		run_misuse("--listen: '%s' is too long for a socket's path", path);
+	strcpy(address->sun_path, path);
+	unlink(path);
+	return socket(AF_UNIX, type, 0);
+}
+
+static int inet_socket(int type, char *text, struct sockaddr_in *address)
+{
+	char *colon = strrchr(text, ':'), *port = colon ? colon + 1 : text, *end;
+	int on = 1, fd = socket(AF_INET, type, 0);
+
+	memset(address, 0, sizeof *address);
+	address->sin_family = AF_INET;
+	address->sin_port = htons((uint16_t)strtoul(port, &end, 10));
+	if (*end || !address->sin_port)
+		run_misuse("--listen: '%s' is no port from 1 to 65535", port);
+	if (colon)
+		*colon = '\0';
+	if (inet_pton(AF_INET, colon ? text : "0.0.0.0", &address->sin_addr) != 1)
+		run_misuse("--listen: '%s' is no IPv4 address", text);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	return fd;
+}
+
+/* tcp:[ADDRESS:]PORT, udp:[ADDRESS:]PORT, unix:PATH (stream), unixgram:PATH */
+static int open_one(const struct run_config *config, const char *spec)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_un un;
+	} address;
+	char *text = strdup(strchr(spec, ':') ? strchr(spec, ':') + 1 : "");
+	bool stream = !strncmp(spec, "tcp:", 4) || !strncmp(spec, "unix:", 5);
+	bool inet = !strncmp(spec, "tcp:", 4) || !strncmp(spec, "udp:", 4);
+	int type = stream ? SOCK_STREAM : SOCK_DGRAM, fd;
+
+	if (!inet && strncmp(spec, "unix:", 5) && strncmp(spec, "unixgram:", 9))
+		run_misuse("--listen: '%s' is not tcp:, udp:, unix: or unixgram:", spec);
+	fd = inet ? inet_socket(type, text, &address.in) : unix_socket(type, text, &address.un);
+	if (fd < 0 || bind(fd, &address.any, inet ? sizeof address.in : sizeof address.un) < 0 ||
+	    (stream && listen(fd, BACKLOG) < 0))
+		run_fail("listen", spec);
+	if (!inet && (chmod(text, 0660) < 0 || (config->user && chown(text, config->uid, config->gid) < 0)))
+		run_complain("chown", text, errno);
+	free(text);
+	return fd;
+}
+
+/* Beyond the numbers that an instance gives them, so that none is overwritten before it has moved. */
+void run_listen_open(struct run_config *config)
+{
+	for (unsigned int i = 0; i < config->listen_count; i++) {
+		int fd = open_one(config, config->listen[i]);
+
+		config->listen_fds[i] = fcntl(fd, F_DUPFD, FIRST_FD + RUN_MAX_LISTEN);
+		if (config->listen_fds[i] < 0)
+			run_fail("fcntl", config->listen[i]);
+		close(fd);
+		fcntl(config->listen_fds[i], F_SETFD, FD_CLOEXEC);
+	}
+}
+
+/* In an instance. dup2(2) leaves FD_CLOEXEC behind. */
+void run_listen_give(const struct run_config *config)
+{
+	char text[24];
+
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_PID");
+	if (!config->listen_count)
+		return;
+	for (unsigned int i = 0; i < config->listen_count; i++)
+		if (dup2(config->listen_fds[i], FIRST_FD + (int)i) < 0)
+			run_fail("dup2", config->listen[i]);
+	snprintf(text, sizeof text, "%u", config->listen_count);
+	setenv("LISTEN_FDS", text, 1);
+	snprintf(text, sizeof text, "%d", (int)getpid());
+	setenv("LISTEN_PID", text, 1);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* s6's way of being ready: a newline on a descriptor that was given. All instances have the same pipe, so each
+ * begins with a mark that says which one it is; what follows a mark is of that one. */
+#include "run.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MARK_BEGIN '\1'
+#define MARK_END '\2'
+
+void run_ready_fd_open(struct run_config *config)
+{
+	config->ready_pipe[0] = config->ready_pipe[1] = -1;
+	if (config->ready != READY_FD)
+		return;
+	if (pipe(config->ready_pipe) < 0)
+		run_fail("pipe", "");
+	for (int i = 0; i < 2; i++) {
+		/* Out of the way of the numbers that an instance gives its descriptors. */
+		int fd = fcntl(config->ready_pipe[i], F_DUPFD, RUN_MAX_LISTEN + 16);
+
+		if (fd < 0)
+			run_fail("fcntl", "");
+		close(config->ready_pipe[i]);
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		config->ready_pipe[i] = fd;
+	}
+	fcntl(config->ready_pipe[0], F_SETFL, O_NONBLOCK);
+}
+
+/* In an instance, first of all. */
+void run_ready_fd_give(const struct run_config *config, uint64_t generation)
+{
+	char mark[24];
+	int length;
+
+	if (config->ready != READY_FD)
+		return;
+	length = snprintf(mark, sizeof mark, "%c%llu%c", MARK_BEGIN, (unsigned long long)generation, MARK_END);
+	if (write(config->ready_pipe[1], mark, (size_t)length) != length)
+		run_fail("write", "the descriptor of readiness");
+	if (dup2(config->ready_pipe[1], config->ready_fd) < 0)
+		run_fail("dup2", "the descriptor of readiness");
+}
+
+static void take(struct runner *r, char c)
+{
+	if (c == MARK_BEGIN) {
+		r->in_mark = true;
+		r->mark = 0;
+	} else if (c == MARK_END) {
+		r->in_mark = false;
+	} else if (r->in_mark) {
+		r->mark = r->mark * 10 + (uint64_t)(c - '0');
+	} else if (c == '\n') {
+		r->ready_mark = r->mark;
+		r->ready_said = true;
+	}
+}
+
+/* Whether the instance that runs now has said it; an earlier one's word is dropped, a later one's kept. */
+bool run_ready_fd_said(struct runner *r)
+{
+	char text[64];
+	ssize_t got;
+
+	if (r->config->ready != READY_FD)
+		return false;
+	while ((got = read(r->config->ready_pipe[0], text, sizeof text)) > 0)
+		for (ssize_t i = 0; i < got; i++)
+			take(r, text[i]);
+	if (r->ready_said && r->ready_mark <= r->cold_generation) {
+		r->ready_said = false;
+		return r->ready_mark == r->cold_generation;
+	}
+	return false;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* STATUS= of sd_notify(3): the last word of each second is recorded. */
+#include "run.h"
+#include <stdio.h>
+#include <string.h>
+
+#define SPACING_NS (1000 * RFORK_NSEC_PER_MSEC)
+
+static void quote(const char *text, char out[3 * RUN_STATUS_MAX + 1])
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c > ' ' && c < 0x7f && c != '%' && c != '*')
+			*out++ = (char)c;
+		else
+			out += sprintf(out, "%%%02X", c);
+	}
+	*out = '\0';
+}
+
+static void tell(struct runner *r)
+{
+	char text[3 * RUN_STATUS_MAX + 1];
+
+	quote(r->status, text);
+	run_record(&r->log, "status", "pid=%d text=%s", (int)r->pid, text);
+	r->status_at = 0;
+	r->status_next = rfork_now() + SPACING_NS;
+}
+
+void run_status_said(struct runner *r, const char *text)
+{
+	if (!strcmp(text, r->status))
+		return;
+	snprintf(r->status, sizeof r->status, "%s", text);
+	if (rfork_now() >= r->status_next)
+		tell(r);
+	else
+		r->status_at = r->status_next;
+}
+
+void run_status_check(struct runner *r)
+{
+	if (r->status_at && rfork_now() >= r->status_at)
+		tell(r);
+}

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: MIT
+"""The ladder to its end, with real reboots, a watchdog and a disk: a device never reboots for ever."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.image.conftest import Device
+from workbench import quickimage
+from workbench.deadline import Deadline
+from workbench.decoder import Record
+from workbench.guest import BOOT_S, Guest
+from workbench.images import Image
+from workbench.qemu import Options
+
+REBOOTS = 3
+# `count` counts the boots on the disk; in each of them another vital component fails in another way.
+MANIFEST = """\
+version = 1
+[device]
+record = "/data/koboshi"
+reboots = 3
+watchdog = "/dev/watchdog"
+watchdog_s = 10
+[component.log]
+command = ["/bin/busybox", "syslogd", "-n", "-O", "/run/log/messages"]
+safe = true
+[component.count]
+command = ["/bin/sh", "-c", "echo $(($(cat /data/boots) + 1)) >/data/boots; sync; echo >/run/counted"]
+ready = "file:/run/counted"
+[component.crashing]
+command = ["/bin/sh", "-c", "[ $(cat /data/boots) != 2 ] || kill -SEGV $$; exec sleep 100000"]
+needs = ["count"]
+vital = true
+restart = { burst = 2 }
+cold = { attempts = 1, delay_s = 0.2, delay_max_s = 0.2 }
+[component.beside]
+command = ["/bin/sh", "-c", "exec sleep 100001"]
+needs = ["crashing"]
+[component.hanging]
+command = ["/bin/sh", "-c", "[ $(cat /data/boots) = 3 ] || exit 0; echo >/run/hanging; exec sleep 100002"]
+needs = ["count"]
+vital = true
+ready = "file:/run/hanging"
+heartbeat_s = 0.5
+cold = { attempts = 1, delay_s = 0.2, delay_max_s = 0.2 }
+ladder = { same_fault = 2 }
+[component.leaving]
+command = ["/bin/sh", "-c", "[ $(cat /data/boots) != 4 ] || exit 3; exec sleep 100003"]
+needs = ["count"]
+vital = true
+restart = { burst = 2 }
+cold = { attempts = 0 }
+"""
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The quick image with this manifest."""
+    manifest = tmp_path_factory.mktemp("ladder") / "koboshi.toml"
+    manifest.write_text(MANIFEST)
+    return quickimage.build(manifest)
+
+
+@pytest.fixture(scope="module")
+def device(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Device]:
+    """A guest with a small disk."""
+    disk = tmp_path_factory.mktemp("disk") / "data"
+    mke2fs = shutil.which("mke2fs") or "/sbin/mke2fs"
+    subprocess.run(
+        [mke2fs, "-q", "-t", "ext3", "-L", "koboshi-data", str(disk), "8M"], check=True, timeout=60
+    )
+    with Guest(image, Options(drive=disk)) as guest:
+        device = Device(guest)
+        device.boot()
+        yield device
+    disk.unlink()
+
+
+@pytest.fixture
+def guest(device: Device) -> Iterator[Guest]:
+    """The guest as it is: here not everything is to run. The kernel must have had nothing to say."""
+    assert device.failure is None, device.failure
+    yield device.guest
+    assert device.guest.verdict() == []
+
+
+def records(guest: Guest, event: str) -> list[Record]:
+    """Those of this kind, of all boots."""
+    return [record for record in guest.model.events if record.event == event]
+
+
+def until_boot(guest: Guest, count: int) -> Record:
+    """Wait for the `count`-th boot, and for what it says of how the last one ended."""
+    guest.console.until(
+        lambda: guest.model.boots >= count and len(records(guest, "reset")) >= count,
+        Deadline(BOOT_S, f"boot {count}"),
+        f"boot {count}",
+    )
+    guest.shell.forget()
+    return records(guest, "reset")[-1]
+
+
+def status(guest: Guest) -> dict[str, Any]:
+    """What koboshictl says."""
+    found: dict[str, Any] = json.loads(guest.shell.run("koboshictl --json status", 60).output)
+    return found
+
+
+def test_every_crash_loop_ends(guest: Guest) -> None:
+    """A stopped supervisor, crashes and hangs each lead to a reboot; then exits to the safe state."""
+    assert records(guest, "storage") == []
+    assert records(guest, "reset")[0].fields["reason"] == "first"
+    # The watchdog is not fed by a supervisor that stands still.
+    guest.shell.run(f"kill -STOP {guest.model.supervisor_pid}")
+    reset = until_boot(guest, 2)
+    assert (reset.fields["reason"], reset.fields["reboots"]) == ("watchdog", "1")
+    for count, name in ((2, "crashing"), (3, "hanging")):
+        reset = until_boot(guest, count + 1)
+        assert (reset.fields["reason"], reset.fields["component"]) == ("ladder", name)
+        assert reset.fields["reboots"] == str(count)
+    guest.console.until(
+        lambda: bool(records(guest, "safe-state")), Deadline(BOOT_S, "safe"), "the safe state"
+    )
+    assert records(guest, "safe-state")[0].fields["component"] == "leaving"
+    rungs = [(r.component, r.fields["rung"]) for r in records(guest, "ladder")]
+    assert ("crashing", "dependents") in rungs
+    assert ("hanging", "cold") in rungs
+    assert [name for name, rung in rungs if rung == "reboot"] == ["crashing", "hanging"]
+
+
+def test_the_safe_state_lasts(guest: Guest) -> None:
+    """It can be logged into, only what is safe runs, and a reboot does not end it."""
+    for boots in (REBOOTS + 1, REBOOTS + 2):
+        now = status(guest)
+        running = {name for name, c in now["components"].items() if c["state"] in ("running", "ready")}
+        assert running == {"log"}
+        assert now["device"]["safe"]
+        assert guest.model.boots == boots
+        if boots == REBOOTS + 1:
+            guest.shell.send("reboot -f")
+            until_boot(guest, boots + 1)
+
+
+def test_an_operator_ends_it(guest: Guest) -> None:
+    """After `resume` everything runs, and nothing is held against it."""
+    guest.shell.run("koboshictl resume")
+    wanted = {"log", "crashing", "beside", "leaving"}
+    guest.console.until(
+        lambda: all(guest.model.components[name].state == "ready" for name in wanted),
+        Deadline(BOOT_S, "resume"),
+        "all ready",
+    )
+    assert status(guest)["device"] == {"reset": "unknown", "safe": "", "reboots": 0, "storage": None}
+    assert guest.console.decoder.counts.lost == 0

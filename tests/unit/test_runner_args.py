@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""What a manifest grants becomes rfork-run's options."""
+
+from __future__ import annotations
+
+import pytest
+from koboshi import runner_args
+from koboshi.manifest import ManifestRefusedError, parse
+
+A = 'version = 1\n[component.a]\ncommand = ["/a"]\n'
+
+
+def options(text: str, cgroups: str = "") -> list[str]:
+    """The options for this component."""
+    spec = parse(A + text, "f").components["a"]
+    return runner_args.arguments(spec, "rfork-run", "/run/a", "/run/poke", cgroups)
+
+
+def pairs(argv: list[str], option: str) -> list[str]:
+    """The values of an option."""
+    return [argv[index + 1] for index, word in enumerate(argv) if word == option]
+
+
+def test_nothing_is_taken_away_unasked() -> None:
+    """Without keys about it a component has what its user has."""
+    argv = options("")
+    assert not {"--capabilities", "--no-new-privileges", "--read", "--write", "--root", "--cgroup"} & set(
+        argv
+    )
+
+
+def test_grants() -> None:
+    """Capabilities are a mask, files and sockets are named one by one."""
+    argv = options(
+        'capabilities = ["net_bind_service", "chown"]\nno_new_privileges = true\nroot = "/jail"\n'
+        'access = { read = ["/usr", "/lib"], write = ["/data/a"] }\ngroups = ["dialout"]\n'
+        'listen = ["tcp:80", "unix:/run/a.sock"]\n'
+    )
+    assert pairs(argv, "--capabilities") == ["401"]
+    assert "--no-new-privileges" in argv
+    assert pairs(argv, "--read") == ["/usr", "/lib"]
+    assert pairs(argv, "--write") == ["/data/a"]
+    assert pairs(argv, "--root") == ["/jail"]
+    assert pairs(argv, "--group") == ["dialout"]
+    assert pairs(argv, "--listen") == ["tcp:80", "unix:/run/a.sock"]
+
+
+def test_no_capabilities_at_all() -> None:
+    """An empty list is something else than no list."""
+    assert pairs(options("capabilities = []"), "--capabilities") == ["0"]
+
+
+def test_control_groups() -> None:
+    """Each component has a control group of its own where there are any; limits ask for one in any case."""
+    assert pairs(options("", "/sys/fs/cgroup/koboshi"), "--cgroup") == ["/sys/fs/cgroup/koboshi/a"]
+    argv = options("cgroup = { memory_mb = 2, processes = 9, cpu_percent = 150 }")
+    assert pairs(argv, "--cgroup") == ["/sys/fs/cgroup/koboshi/a"]
+    assert pairs(argv, "--cgroup-set") == ["memory.max=2097152", "pids.max=9", "cpu.max=150000 100000"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "word"),
+    [
+        ('capabilities = ["net_admn"]', "component.a.capabilities", "did you mean net_admin?"),
+        ('access = { read = ["usr"] }', "component.a.access.read", "no absolute path"),
+        ('listen = ["tcp:0"]', "component.a.listen", "not allowed"),
+        ('listen = ["tcp:80", "tcp:81"]\nready = "fd:4"', "component.a.ready", "of a socket"),
+        ('ready = "fd:2"', "component.a.ready", "no way of being ready"),
+        ('on_restart = { b = "restart" }', "component.a.on_restart", "none of its needs"),
+        ('on_restart = { b = "kill" }', "component.a.on_restart", "unknown"),
+        ("vital = 1", "component.a.vital", "an integer"),
+        ("cgroup = { memory_mb = 0 }", "component.a.cgroup.memory_mb", "out of range"),
+        ("heartbeat_s = 40\ncold.window_s = 1000", "component.a.ladder.good_run_s", "never trips"),
+        ('safe = true\nneeds = ["b"]\n[component.b]\ncommand = ["/b"]', "component.a.needs", "safe state"),
+    ],
+)
+def test_wrong_grants(text: str, key: str, word: str) -> None:
+    """What makes no sense is refused at its line and key."""
+    with pytest.raises(ManifestRefusedError) as caught:
+        parse(A + text, "f")
+    assert key in [error.key for error in caught.value.errors]
+    assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [("watchdog_s = 9", "device.watchdog_s"), ('record = "data"', "device.record"), ("x = 1", "device.x")],
+)
+def test_wrong_device(text: str, key: str) -> None:
+    """So is what is wrong about the device."""
+    with pytest.raises(ManifestRefusedError) as caught:
+        parse(A + "[device]\n" + text, "f")
+    assert [error.key for error in caught.value.errors] == [key]
