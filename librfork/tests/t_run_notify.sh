@@ -3,7 +3,7 @@
 # sd_notify: the status is recorded, more time is given, an ending component need not beat, MAINPID= may speak.
 . "$(dirname "$0")/run-lib.sh"
 text="STATUS=90% done, a*b"
-component=sh
+component="sh"
 start --ready notify -- -c "tool_component 'notify:$text' notify:READY=1; exec tool_component wait"
 wait_for ' status pid=[0-9]+ text=90%25%20done,%20a%2Ab$'
 wait_for ' ready '
@@ -19,18 +19,18 @@ kill "$runner_pid"
 finish 0
 rm -rf s
 # It beats no more once it has said that it is stopping.
-start --ready notify --heartbeat-ms 300 -- notify:READY=1 notify:STOPPING=1 sleep:1500 say:done wait >out
-wait_for done out
+start --ready notify --heartbeat-ms 300 -- notify:READY=1 notify:STOPPING=1 sleep:1500 say:ended wait >out
+wait_for ended out
 equal "$(count ' restart ')" 0
 kill "$runner_pid"
 finish 0
 rm -rf s
 # A stop takes longer if the component asks for it.
 start --ready notify --stop-ms 300 -- ignore-term notify:READY=1 sleep:200 notify:EXTEND_TIMEOUT_USEC=60000000 wait-file:go \
-	notify:EXTEND_TIMEOUT_USEC=60000000 sleep:1000 touch:done exit:0
+	notify:EXTEND_TIMEOUT_USEC=60000000 sleep:1000 touch:finished exit:0
 wait_for ' ready '
 kill "$runner_pid"
 : >go
 wait_for ' extend .*ms=60000'
 finish 0
-[ -e done ] || fail "it was not given the time"
+[ -e finished ] || fail "it was not given the time"
