@@ -115,6 +115,15 @@ def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
 
 @task
 @told
+def board(_: Context, port: str = "", lg_env: str = "") -> int:
+    """The tests of a real board (--port or --lg-env FILE)."""
+    from workbench import checks
+
+    return checks.on_board(port, lg_env)
+
+
+@task
+@told
 def lint(_: Context) -> int:
     """Lint, format, types, shell scripts, licence lines."""
     from workbench import checks
@@ -199,6 +208,15 @@ def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
 
 @task
 @told
+def docs(_: Context) -> None:
+    """The documentation as a site; prints its first page."""
+    from workbench import site
+
+    print(site.build() / "index.html")
+
+
+@task
+@told
 def screens(_: Context) -> None:
     """The pictures in docs/ from recorded consoles."""
     from workbench import screens
@@ -207,5 +225,20 @@ def screens(_: Context) -> None:
 
 
 namespace = Collection(
-    kernel, image, boot, demo, test, lint, check, conformance, bench, harden, screens, clean_cache
+    kernel,
+    image,
+    boot,
+    demo,
+    powercut,
+    flash,
+    test,
+    board,
+    lint,
+    check,
+    conformance,
+    bench,
+    harden,
+    docs,
+    screens,
+    clean_cache,
 )

@@ -63,6 +63,16 @@ def everything(only: str = "") -> int:
     return 1 if failed or status else 0
 
 
+def on_board(port: str, lg_env: str = "") -> int:
+    """tests/board on a board that is there; pytest's status."""
+    if not (port or lg_env):
+        raise WorkbenchError("board: which one? --port /dev/ttyUSB0, or --lg-env FILE of labgrid's")
+    where = ["--port", port] if port else ["--lg-env", lg_env]
+    options = ["-q", "-o", f"cache_dir={cache.root() / 'pytest'}"]
+    command = [sys.executable, "-m", "pytest", *options, "tests/board", *where]
+    return subprocess.run(command, cwd=REPOSITORY).returncode
+
+
 def _lint_steps() -> list[Step]:
     python = ["--quiet", str(REPOSITORY)]
     return [

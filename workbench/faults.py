@@ -6,14 +6,30 @@ from __future__ import annotations
 import itertools
 import tomllib
 from dataclasses import dataclass
+from typing import Protocol
 
+from workbench.console import Console
 from workbench.deadline import Deadline
 from workbench.errors import ConsoleTimeoutError
-from workbench.guest import Guest
-from workbench.model import Restart
+from workbench.model import Model, Restart
+from workbench.shell import Shell
 
 RECOVERY_S = 60.0
 PROBATION_S = 1.0  # the manifest's default
+
+
+class Target(Protocol):
+    """A guest or a board."""
+
+    model: Model
+
+    @property
+    def console(self) -> Console:
+        """Where its records come."""
+
+    @property
+    def shell(self) -> Shell:
+        """Where the faults are ordered."""
 
 
 @dataclass(frozen=True)
@@ -101,13 +117,13 @@ def plan(components: list[Traits]) -> list[Fault]:
     return [*faults, *(Fault(name, KINDS[next(simple)]) for name in unbroken)]
 
 
-def _pass_probation(guest: Guest, name: str) -> None:
+def _pass_probation(guest: Target, name: str) -> None:
     """Let the instance outlive restart.probation_s: one that fails within it is rightly started cold."""
     enough = int(guest.model.components[name].since + PROBATION_S) + 1
     guest.shell.run(f"until [ $(cut -d. -f1 /proc/uptime) -ge {enough} ]; do usleep 50000; done")
 
 
-def inject(guest: Guest, fault: Fault, seconds: float = RECOVERY_S) -> Outcome:
+def inject(guest: Target, fault: Fault, seconds: float = RECOVERY_S) -> Outcome:
     """Break the component, out of its probation, and wait until it is ready again."""
     _pass_probation(guest, fault.component)
     before = len(guest.model.history)
@@ -140,7 +156,7 @@ def judge(kind: Kind, restart: Restart) -> str:
     return ""
 
 
-def kill_supervisor(guest: Guest, seconds: float = RECOVERY_S) -> None:
+def kill_supervisor(guest: Target, seconds: float = RECOVERY_S) -> None:
     """`kill -9` the supervisor; returns when the next one has begun, ConsoleTimeoutError if none does."""
     starts = guest.model.supervisor_starts
     guest.shell.run(f"kill -9 {guest.model.supervisor_pid}")

@@ -6,8 +6,9 @@ from __future__ import annotations
 import signal
 
 import pytest
-from invoke import Exit
+from invoke import Exit, Task
 
+import tasks
 from tasks import told
 from workbench import ending
 from workbench.errors import WorkbenchError
@@ -51,3 +52,9 @@ def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     ending.unwind_on_signals()
     assert handled == [signal.SIGTERM]
+
+
+def test_every_task_is_offered() -> None:
+    """No task is written and then left out of what ./dev offers."""
+    written = {name for name, value in vars(tasks).items() if isinstance(value, Task)}
+    assert {name.replace("-", "_") for name in tasks.namespace.task_names} == written

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+"""Builds the documentation as a site, and refuses broken links."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from workbench import cache
+from workbench.command import output
+from workbench.repository import REPOSITORY
+
+
+def build(to: Path | None = None) -> Path:
+    """The site's folder; a broken link or a page that is in no menu is an error."""
+    to = to or cache.root() / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(to)]
+    output(command, cwd=REPOSITORY)
+    return to
