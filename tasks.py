@@ -36,12 +36,17 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
 
 @task
 @told
-def kernel(_: Context, line: str = "linux-6.12", linux_source: str = "", debug: bool = False) -> None:
-    """Build the kernel (--line, --linux-source TAR_OR_DIR, --debug)."""
-    from workbench import kernel, lines
+def kernel(
+    _: Context, line: str = "linux-6.12", linux_source: str = "", debug: bool = False, check: bool = False
+) -> int:
+    """Build the kernel (--line, --linux-source, --debug, --check)."""
+    from workbench import kernel, kernelcheck, lines
 
+    if check:
+        return kernelcheck.run(line)
     name = line + lines.DEBUG if debug else line
     print(kernel.build(name, Path(linux_source) if linux_source else None).image)
+    return 0
 
 
 @task

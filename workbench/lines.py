@@ -99,7 +99,7 @@ def _debug(line: KernelLine) -> KernelLine:
         line,
         name=line.name + DEBUG,
         fragments=(*line.fragments, fragment),
-        steps=1900,
+        steps=1715,
         memory_mb=1024,
         slowness=5.0,
     )

@@ -77,7 +77,9 @@ static void spoil_args(struct rfork_args *args)
 {
 	switch (below(5)) {
 	case 0:
-		args->flags |= 1ull << (3 + below(61));
+		do
+			args->flags = 1ull << below(64);
+		while (!(args->flags & ~KNOWN_FLAGS));
 		break;
 	case 1:
 		args->exit_signal = 65 + below(1u << 31);
@@ -89,7 +91,7 @@ static void spoil_args(struct rfork_args *args)
 		args->reserved = 1u << below(32);
 		break;
 	case 4:
-		args->flags = chance() | 8;
+		args->flags = chance() | 1ull << 63;
 		break;
 	}
 }

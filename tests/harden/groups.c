@@ -27,7 +27,7 @@ static struct rfork_args random_args(int *rfd)
 	static const uint32_t signals[] = { SIGCHLD, SIGCHLD, SIGCHLD, 0, SIGUSR1, SIGWINCH };
 
 	return (struct rfork_args){
-		.flags = below(8),
+		.flags = chance() & KNOWN_FLAGS,
 		.rfd = one_in(6) ? 0 : (uintptr_t)rfd,
 		.exit_signal = signals[below(COUNT_OF(signals))],
 		.restart_status = one_in(3) ? 1 + below(255) : 0,

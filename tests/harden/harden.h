@@ -18,6 +18,12 @@
 
 #include "rfork_abi.h"
 
+#ifndef RFORK_NO_SPARE /* a kernel that keeps no spare */
+#define RFORK_NO_SPARE 0
+#define RFORK_SPARE 0
+#endif
+#define KNOWN_FLAGS (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE)
+
 #define CGROUP "/cg"
 #define FUZZ_CGROUP CGROUP "/fuzz"
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))

@@ -20,6 +20,7 @@
 #define MOST 5000 /* more than any call allocates */
 #define SETTLE_MS 20000
 #define SCENARIO_S 1500
+#define BACKGROUND_MS 3000
 #define CGROUP_HERE CGROUP "/inject"
 
 static void set_kinds(const char *folder)
@@ -92,6 +93,16 @@ int fired_in_other(pid_t pid)
 	return read_number(path) == 0;
 }
 
+/* What works in the background may take a moment; whether the fault came within it. */
+int await_fault(pid_t pid)
+{
+	long long end = now_ms() + BACKGROUND_MS;
+
+	while (!fired_in_other(pid) && now_ms() < end)
+		nap_us(1000);
+	return fired_in_other(pid);
+}
+
 /* Every allocation of one process, and of no other; 0: of none any more. Its copies fail too, so it must make none. */
 void fail_all_of(pid_t pid)
 {
@@ -107,6 +118,11 @@ void fail_all_of(pid_t pid)
 	snprintf(path, sizeof path, "/proc/%d/make-it-fail", pid);
 	if (pid && write_file(path, "1") < 0)
 		finding("make-it-fail of %d cannot be set: error %d", pid, errno);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const pid_t *)a - *(const pid_t *)b;
 }
 
 /* Everybody here besides this process, and that is in its cgroup. */
@@ -125,15 +141,27 @@ static int others_here(pid_t *list, int most)
 	return count;
 }
 
-pid_t find_template(void)
+/* By PID: the first is the next instance, the second the spare that becomes its template. */
+static pid_t find_nth_template(int nth)
 {
 	pid_t list[16];
 	int count = others_here(list, COUNT_OF(list));
 
+	qsort(list, (size_t)count, sizeof *list, by_number);
 	for (int i = 0; i < count; i++)
-		if (is_template(list[i]))
+		if (is_template(list[i]) && nth-- == 0)
 			return list[i];
 	return 0;
+}
+
+pid_t find_template(void)
+{
+	return find_nth_template(0);
+}
+
+pid_t find_second_template(void)
+{
+	return find_nth_template(1);
 }
 
 /* No child to wait for, nobody else charged to the cgroup, and no descriptor more than before. */

@@ -19,7 +19,9 @@ void own_faults(void);
 void fail_all_of(pid_t pid);
 void arm_other(pid_t pid, long nth);
 int fired_in_other(pid_t pid);
+int await_fault(pid_t pid);
 pid_t find_template(void);
+pid_t find_second_template(void);
 void check_clean(const char *what, long nth, int lowest);
 int lowest_descriptor(void);
 

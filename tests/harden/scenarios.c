@@ -17,13 +17,15 @@
 #define EVENT_MS 30000
 #define RFORK_TRIES 5 /* of a copy, as the contract says */
 
+static uint64_t flags = RFORK_NO_SPARE; /* so that nobody makes copies in the background */
+
 static struct rfork_args plain(int *rfd)
 {
 	return (struct rfork_args){
 		.rfd = (uintptr_t)rfd,
 		.exit_signal = SIGCHLD,
 		.burst = RFORK_BURST_UNLIMITED,
-		.flags = RFORK_ON_SIGNAL,
+		.flags = RFORK_ON_SIGNAL | flags,
 	};
 }
 
@@ -134,9 +136,39 @@ static int in_restart(long nth)
 	kill((pid_t)pid, SIGSEGV);
 	expect_event("restart", nth, rfd, RFORK_EV_RESTART, &event);
 	fired = fired_in_other(template);
-	if (event.new_pid != template || event.flags)
+	if (event.new_pid != template || event.flags & ~RFORK_SPARE)
 		finding("restart with fault %ld: %d for %d, flags %u", nth, event.new_pid, template, event.flags);
 	check_works("restart", nth, template, rfd);
+	return fired;
+}
+
+static void keep_spares(void)
+{
+	flags = 0;
+}
+
+/* The spare of the first restart makes another when that instance has begun; if it cannot, nobody is to notice. */
+static int in_spare(long nth)
+{
+	long long end = now_ms() + EVENT_MS;
+	struct rfork_event event;
+	int rfd = -1, fired;
+	long pid = create_waiting(&rfd);
+	pid_t template = find_template(), spare;
+
+	while ((spare = find_second_template()) == 0 && now_ms() < end)
+		nap_us(1000);
+	if (pid < 0 || !spare) {
+		finding("no spare: create gives %ld, template %d", pid, template);
+		return 0;
+	}
+	arm_other(spare, nth);
+	kill((pid_t)pid, SIGSEGV);
+	expect_event("spare", nth, rfd, RFORK_EV_RESTART, &event);
+	if (event.new_pid != template || event.flags != RFORK_SPARE)
+		finding("spare with fault %ld: %d for %d, flags %u", nth, event.new_pid, template, event.flags);
+	fired = await_fault(spare);
+	check_works("spare", nth, template, rfd);
 	return fired;
 }
 
@@ -289,6 +321,8 @@ const struct scenario scenarios[] = {
 	{ "restart of a large process", be_large, in_restart, 1 },
 	{ "checkpoint", share_a_page, in_checkpoint, 1 },
 	{ "exit", NULL, in_exit, 60 },
+	{ "exit with a spare", keep_spares, in_exit, 60 },
+	{ "spare", RFORK_SPARE ? keep_spares : NULL, RFORK_SPARE ? in_spare : in_restart, 1 },
 	{ "control", NULL, in_control, 1 },
 	{ "read", NULL, in_read, 1 },
 	{ "restart without any copy", NULL, without_copy, 1 },
