@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""What a reviewer of the kernel series would try: checkpatch, sparse, and configurations nobody ships."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench import cache, kconfig, lines, patches, progress, source
+from workbench.command import CommandError, logged, output
+from workbench.errors import WorkbenchError
+from workbench.lines import KernelLine
+
+# They are not sent to a maintainer: no sign-off, no entry in MAINTAINERS. The SPDX checker needs a module.
+IGNORED = "MISSING_SIGN_OFF,FILE_PATH_CHANGES,SPDX_LICENSE_TAG"
+TINY = {"CONFIG_64BIT": "y"}
+WERROR = {"CONFIG_WERROR": "y"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A configuration over allnoconfig; `whole` is linked, else only what the series touches is compiled."""
+
+    name: str
+    wanted: Mapping[str, str]
+    whole: bool = False
+    sparse: bool = False
+
+
+def variants(line: KernelLine) -> list[Variant]:
+    """With rfork and without, for one CPU and for many, tiny and as shipped."""
+    shipped = {**kconfig.merge(line.fragments), **WERROR}
+    single = {name: value for name, value in shipped.items() if name != "CONFIG_NR_CPUS"}
+    without, one = {"CONFIG_RFORK": "n"}, {"CONFIG_SMP": "n"}
+    return [
+        Variant("allnoconfig", {**TINY, **WERROR, **without}, whole=True),
+        Variant("allnoconfig with rfork", {**TINY, **WERROR, "CONFIG_RFORK": "y"}, whole=True),
+        Variant("as shipped", shipped, sparse=True),
+        Variant("as shipped without rfork", {**shipped, **without}),
+        Variant("one CPU", {**single, **one}),
+        Variant("one CPU without rfork", {**single, **one, **without}),
+    ]
+
+
+def run(line_name: str = lines.DEFAULT_LINE) -> int:
+    """Print a line for each check; 1 if any has something to say."""
+    line = lines.find(line_name)
+    if line.package is None:
+        raise WorkbenchError(f"--check: not for {line.name}, whose checkpatch and sparse are of another time")
+    series = patches.series(line.patches)
+    origin = source.find(line, None)
+    tree = source.unpack(origin, lines.find(line.name + lines.DEBUG))
+    with cache.lock(f"linux-{tree.source.parent.name}"):
+        patches.apply(series, tree)
+        said = [_checkpatch(tree.source, patch) for patch in series]
+        said += [_build(tree.source, variant, _objects(series)) for variant in variants(line)]
+    return 1 if any(said) else 0
+
+
+def _tell(what: str, said: str) -> str:
+    print(f"{'failed' if said else 'passed':7} {what}{chr(10) if said else ''}{said}", flush=True)
+    return said
+
+
+def _checkpatch(tree: Path, patch: Path) -> str:
+    options = ["--no-summary", "--terse", "--ignore", IGNORED]
+    try:
+        output(["perl", "scripts/checkpatch.pl", *options, patch], cwd=tree)
+    except CommandError as error:
+        return _tell(f"checkpatch {patch.name}", error.output)
+    return _tell(f"checkpatch {patch.name}", "")
+
+
+def _objects(series: list[Path]) -> list[str]:
+    """What the series makes or changes, as make's targets."""
+    files = set().union(*map(patches.targets, series))
+    return sorted(f"{file.removesuffix('.c')}.o" for file in files if file.endswith(".c"))
+
+
+def _build(tree: Path, variant: Variant, objects: list[str]) -> str:
+    """Configure and compile; with sparse its warnings about rfork's own files count."""
+    folder = tree.parent / f"check-{variant.name.replace(' ', '-')}"
+    folder.mkdir(exist_ok=True)
+    log = folder / "check.log"
+    log.unlink(missing_ok=True)
+    progress.note(f"kernel check: {variant.name}")
+    make: list[str | Path] = ["make", "-C", tree, f"O={folder}", f"-j{os.cpu_count() or 1}"]
+    wanted = folder / "wanted.config"
+    wanted.write_text(kconfig.text(variant.wanted))
+    try:
+        logged([*make, "allnoconfig", f"KCONFIG_ALLCONFIG={wanted}"], log)
+        kconfig.verify(folder / ".config", variant.wanted)
+        logged([*make, *_targets(variant, objects)], log)
+        said = _sparse(make, log) if variant.sparse else ""
+    except WorkbenchError as error:
+        said = str(error)
+    return _tell(variant.name, said)
+
+
+def _targets(variant: Variant, objects: list[str]) -> list[str]:
+    if variant.whole:
+        return ["vmlinux"]
+    off = variant.wanted.get("CONFIG_RFORK") == kconfig.OFF
+    return [name for name in objects if not (off and name.endswith("rfork.o"))]
+
+
+def _sparse(make: list[str | Path], log: Path) -> str:
+    said: list[str] = []
+
+    def keep(text: str) -> None:
+        if "rfork" in text and ("warning:" in text or "error:" in text):
+            said.append(text)
+
+    logged([*make, "C=2", "CHECK=sparse", "kernel/rfork.o"], log, on_line=keep)
+    return "\n".join(said)
