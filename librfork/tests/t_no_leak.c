@@ -31,6 +31,7 @@ static struct use measure(void)
 static void restart(int restarts, int warm, long *grown_kb)
 {
 	struct rfork_options options = options_for_many();
+	struct rfork_event event = { 0 };
 	long size = 0;
 	int rfd;
 	pid_t pid = rfork_create(&options, &rfd);
@@ -43,17 +44,19 @@ static void restart(int restarts, int warm, long *grown_kb)
 			rfork_restart();
 		_exit(0);
 	}
-	if (warm)
-		next_event(rfd, RFORK_EV_CHECKPOINT);
-	for (int i = 1; i <= restarts; i++) {
-		EQUAL(next_event(rfd, RFORK_EV_RESTART).generation, i);
-		if (i == restarts / 10)
+	/* Nobody waits for us: on a busy machine some events are lost, and their instances not reaped for us. */
+	while (event.type != RFORK_EV_END) {
+		EQUAL(rfork_next_event(rfd, &event), 1);
+		if (!size && event.generation > (uint64_t)restarts / 10)
 			size = status_number(pid, "VmRSS");
-		if (i == restarts - 1)
+		if (event.type == RFORK_EV_RESTART && event.generation < (uint64_t)restarts)
 			*grown_kb = status_number(pid, "VmRSS") - size;
 	}
-	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	EQUAL(event.status, 0);
+	EQUAL(event.generation, restarts);
 	close(rfd);
+	while (waitpid(-1, NULL, __WALL) > 0)
+		;
 }
 
 /* What the kernel frees later (RCU, caches of each CPU) needs some time, and a measure of room. */

@@ -212,8 +212,6 @@ int main(void)
 	CHECK(pid >= 0);
 	if (pid == 0)
 		instance();
-	for (int i = 0; i < restarts; i++)
-		EQUAL(next_event(rfd, RFORK_EV_RESTART).cause, RFORK_CAUSE_REQUEST);
-	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	follow_to_exit(rfd, restarts);
 	return 0;
 }

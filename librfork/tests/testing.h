@@ -88,6 +88,31 @@ __attribute__((unused)) static struct rfork_event expect_end(int rfd, unsigned i
 	return event;
 }
 
+/* To the end of a group that exits with 0 after so many restarts. Nobody waits for us: on a busy machine events are lost, and
+ * their instances left to wait(2). */
+__attribute__((unused)) static void follow_to_exit(int rfd, int64_t restarts)
+{
+	struct rfork_event event = { 0 };
+	uint64_t seq = 0, lost = 0;
+
+	while (event.type != RFORK_EV_END) {
+		pid_t last = event.new_pid;
+
+		EQUAL(rfork_next_event(rfd, &event), 1);
+		CHECK(event.seq > seq);
+		lost += event.seq - seq - 1;
+		if (event.type == RFORK_EV_RESTART && last && event.seq == seq + 1)
+			EQUAL(event.old_pid, last);
+		seq = event.seq;
+	}
+	EQUAL(event.reason, RFORK_END_EXIT);
+	EQUAL(event.status, 0);
+	EQUAL(event.generation, restarts);
+	while (waitpid(-1, NULL, __WALL) > 0)
+		CHECK(lost--);
+	EQUAL(errno, ECHILD);
+}
+
 __attribute__((unused)) static void pause_ms(long ms)
 {
 	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
