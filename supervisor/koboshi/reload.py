@@ -43,6 +43,8 @@ def taken_over(out: Outbox, events: list[Event], boot: str) -> int:
 
 def _replace(component: Component) -> None:
     """Its manifest has changed: what runs is stopped and started, what has ended is started."""
+    if component.state == "stopping" and not component.after:
+        return  # on its way to where an operator, or the safe state, wants it
     if component.state in LIVE:
         component.by, component.after = "reload", "start"
         if component.state != "stopping":

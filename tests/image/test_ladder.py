@@ -20,6 +20,7 @@ from workbench.images import Image
 from workbench.qemu import Options
 
 REBOOTS = 3
+AT_REST = {"stopped", "given-up", "ended"}
 TOLD: list[Record] = []  # all boots of the module's guest; the model keeps the last records only
 # `count` counts the boots on the disk; in each of them another vital component fails in another way.
 MANIFEST = """\
@@ -139,6 +140,11 @@ def test_every_crash_loop_ends(guest: Guest) -> None:
 def test_the_safe_state_lasts(guest: Guest) -> None:
     """It can be logged into, only what is safe runs, and a reboot does not end it."""
     for boots in (REBOOTS + 1, REBOOTS + 2):
+        guest.console.until(
+            lambda: {c.state for name, c in guest.model.components.items() if name != "log"} <= AT_REST,
+            Deadline(BOOT_S, "at rest"),
+            "what is not safe at rest",
+        )
         now = status(guest)
         running = {name for name, c in now["components"].items() if c["state"] in ("running", "ready")}
         assert running == {"log"}

@@ -631,3 +631,15 @@ def test_a_stop_that_takes_longer(world: World) -> None:
     assert world.holder("a") is not None
     sleep(supervisor, 20)
     assert world.holder("a") is None
+
+
+def test_a_reload_while_an_operators_stop_is_under_way(world: World) -> None:
+    """A changed manifest does not start what an operator is just stopping."""
+    supervisor = boot(world, ONE)
+    world.stubborn = {"a"}
+    answer(supervisor, "stop", "a")
+    pump(supervisor)
+    world.write(f"{ETC}/koboshi.toml", ONE.replace("/a", "/a2").encode())
+    answer(supervisor, "reload", None)
+    sleep(supervisor, 20)
+    assert states(supervisor) == {"a": "stopped"}
