@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The system call itself: EINVAL for what it does not know, EFAULT for bad pointers, E2BIG for a longer structure with more in it,
- * and a longer one without is welcome. A kernel without it answers ENOSYS to everything. */
+/* The system call itself: EINVAL for what it does not know, EFAULT for bad pointers, E2BIG for a longer structure with more
+ * in it, and a longer one without is welcome. A kernel without it answers ENOSYS to everything. */
 #include "system.h"
 
 static char page[8192];
