@@ -114,13 +114,15 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
         if errors:
             return {"ok": False, "error": "the manifest is refused", "errors": errors}
         return _held(supervisor) or {"ok": True}
+    if command == "crashes":
+        return {"ok": True, "crashes": supervisor.evidence.records()}
     if command == "resume":
         if not supervisor.device.resume():
             return _refusal("the device is not in the safe state")
         supervisor.settle()
         return _held(supervisor) or {"ok": True}
     if not isinstance(command, str) or command not in _WISHES:
-        known = ", ".join(("status", "events", "reload", "resume", *_WISHES))
+        known = ", ".join(("status", "events", "crashes", "reload", "resume", *_WISHES))
         return _refusal(f"unknown command {command!r}; one of {known}")
     component = supervisor.components.get(name) if isinstance(name, str) else None
     if component is None:

@@ -9,7 +9,8 @@ from collections import deque
 from koboshi import runner_args
 from koboshi.component import Component
 from koboshi.device import Device, Owner
-from koboshi.events import Follower
+from koboshi.events import Event, Follower
+from koboshi.evidence import Evidence
 from koboshi.journal import Console, Journal
 from koboshi.kmsg import Crashes
 from koboshi.known import Known
@@ -22,6 +23,8 @@ LIVENESS_S = 1.0
 # A commit that failed, on a full /run, is tried again this soon.
 COMMIT_RETRY_S = 1.0
 _SIGHUP, _SIGUSR1 = 1, 10
+# So much of a component's output is looked at after a crash.
+_TAIL = 512
 
 
 class Core(Owner):
@@ -34,6 +37,7 @@ class Core(Owner):
         self.journal = Journal(system, paths.events, Console(system))
         self.device = Device(system, self, paths.sysrq)
         self.crashes = Crashes()
+        self.evidence = Evidence(system, self.boot, paths.run)
         self.manifest = Manifest(paths.manifest, "", {})
         self.components: dict[str, Component] = {}
         self.followers: dict[str, Follower] = {}
@@ -87,6 +91,16 @@ class Core(Owner):
             if found.intersection(spec.needs):
                 found.add(name)
         return found
+
+    def crashed(self, component: Known, event: Event, decision: str) -> None:
+        """Into the ring, after the next commit."""
+        line = self.crashes.lines.get(event.integer("old"), "")
+        path = component.spec.get("output") if component.spec is not None else None
+        path = path or self.paths.component(component.name) + "/output"
+        got = self.system.read(path, max(0, self.system.size(path) - _TAIL)) if path.startswith("/") else None
+        output = got[1].decode("utf-8", "replace") if got is not None else ""
+        if self.evidence.note(component, event, decision, line, output):
+            self.later("evidence")
 
     def others(self, component: Known, rung: str) -> list[str]:
         """Those that need it; on the rung above, its group too and all that need one of that."""
@@ -183,6 +197,8 @@ class Core(Owner):
             self.system.kill(pid, start, number)
         elif kind == "fate" and component is not None:
             self._fate(component)
+        elif kind == "evidence":
+            self.evidence.write()
         elif kind != "spawn":
             self.device.act(kind)
         elif component is not None and component.state == "starting" and not component.runner:

@@ -10,6 +10,7 @@ USAGE = """\
 usage: koboshictl [--json] status
        koboshictl [--json] start|stop|restart NAME
        koboshictl [--json] events [-n N] [-f]
+       koboshictl [--json] crashes
        koboshictl [--json] reload|resume
        koboshictl check [FILE]
        koboshictl line [REQUEST]
@@ -60,7 +61,7 @@ def _run(argv: list[str]) -> int:
 
 
 def _request(command: str, rest: list[str]) -> dict[str, object]:
-    if command in ("status", "reload", "resume") and not rest:
+    if command in ("status", "crashes", "reload", "resume") and not rest:
         return {"cmd": command}
     if command in _WISHES and len(rest) == 1:
         return {"cmd": command, "component": rest[0]}
@@ -122,6 +123,8 @@ def _simple(request: dict[str, object], as_json: bool) -> int:
         _print_json(reply)
     elif request["cmd"] == "status":
         sys.stdout.write(table(reply))
+    elif request["cmd"] == "crashes":
+        sys.stdout.write(_crashes(reply["crashes"]))
     elif "state" in reply:
         sys.stdout.write(f"{request['component']}: {reply['state']}\n")
     return 0
@@ -211,6 +214,16 @@ def table(status: dict[str, object]) -> str:
     lines = ("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows)
     errors = [f"{name}: {c['error']}" for name, c in components.items() if c.get("error")]
     return "".join(line.rstrip() + "\n" for line in [*lines, *errors])
+
+
+def _crashes(found: object) -> str:
+    """Crash records for people: a line, and under it what the kernel and the component said last."""
+    text = ""
+    for crash in found if isinstance(found, list) else []:
+        text += "{number} {time:.3f} {component} {fault} -> {decision}\n".format_map(crash)
+        said = [str(crash["kernel"]), *str(crash["output"]).splitlines()]
+        text += "".join(f"    {line}\n" for line in said if line)
+    return text
 
 
 def _row(name: str, component: dict[str, object], now: float) -> tuple[str, ...]:

@@ -90,6 +90,10 @@ class Outbox:
         """Where in its program this process crashed, if the kernel has told; else nothing."""
         raise NotImplementedError
 
+    def crashed(self, component: Known, event: Event, decision: str) -> None:
+        """A fault, which is to be kept as evidence; what follows is `decision`."""
+        raise NotImplementedError
+
     def others(self, component: Known, rung: str) -> list[str]:
         """Who else is restarted on this rung of the component's ladder."""
         raise NotImplementedError
@@ -275,6 +279,7 @@ class Known:
         good = self.spec is None or ran >= self.spec.number("ladder.good_run_s")
         self.same = self.same + 1 if fault == self.fault and not good else 1
         self.fault = fault
+        self.out.crashed(self, event, self.level)
 
     def note_status(self, event: Event) -> None:
         """Its own words."""
@@ -288,6 +293,8 @@ class Known:
     def note_end(self, event: Event) -> None:
         """The runner is about to end."""
         self.reason, self.status = event.keys.get("reason"), event.keys.get("status")
+        if self.reason != "stop" and not self.ended_well:
+            self.out.crashed(self, event, "ladder")
         self.pid = self.pid_start = 0
 
     @property

@@ -111,6 +111,8 @@ class Supervisor(Following):
         self.record("manifest", {"result": "loaded", "file": manifest.file})
         old, self.manifest = self.manifest, manifest
         self.device.configure(manifest)
+        lasts = self.device.lasting is not None and self.device.directory is not None
+        self.evidence.use(str(self.device.directory) if lasts else self.paths.run)
         for name in reload.change(self, self.components, old, manifest):
             self._new(name)
 

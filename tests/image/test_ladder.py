@@ -20,6 +20,7 @@ from workbench.images import Image
 from workbench.qemu import Options
 
 REBOOTS = 3
+LIMIT_S = 3 * BOOT_S
 AT_REST = {"stopped", "given-up", "ended"}
 TOLD: list[Record] = []  # all boots of the module's guest; the model keeps the last records only
 # `count` counts the boots on the disk; in each of them another vital component fails in another way.
@@ -29,7 +30,7 @@ version = 1
 record = "/data/koboshi"
 reboots = 3
 watchdog = "/dev/watchdog"
-watchdog_s = 10
+watchdog_s = 20
 [component.log]
 command = ["/bin/busybox", "syslogd", "-n", "-O", "/run/log/messages"]
 safe = true
@@ -104,7 +105,7 @@ def until_boot(guest: Guest, count: int) -> Record:
     """Wait for the `count`-th boot, and for what it says of how the last one ended."""
     guest.console.until(
         lambda: guest.model.boots >= count and len(records("reset")) >= count,
-        Deadline(BOOT_S, f"boot {count}"),
+        Deadline(LIMIT_S, f"boot {count}"),
         f"boot {count}",
     )
     guest.shell.forget()
@@ -129,7 +130,7 @@ def test_every_crash_loop_ends(guest: Guest) -> None:
         reset = until_boot(guest, count + 1)
         assert (reset.fields["reason"], reset.fields["component"]) == ("ladder", name)
         assert reset.fields["reboots"] == str(count)
-    guest.console.until(lambda: bool(records("safe-state")), Deadline(BOOT_S, "safe"), "the safe state")
+    guest.console.until(lambda: bool(records("safe-state")), Deadline(LIMIT_S, "safe"), "the safe state")
     assert records("safe-state")[0].fields["component"] == "leaving"
     rungs = [(r.component, r.fields["rung"]) for r in records("ladder")]
     assert ("crashing", "dependents") in rungs
@@ -142,7 +143,7 @@ def test_the_safe_state_lasts(guest: Guest) -> None:
     for boots in (REBOOTS + 1, REBOOTS + 2):
         guest.console.until(
             lambda: {c.state for name, c in guest.model.components.items() if name != "log"} <= AT_REST,
-            Deadline(BOOT_S, "at rest"),
+            Deadline(LIMIT_S, "at rest"),
             "what is not safe at rest",
         )
         now = status(guest)
@@ -161,7 +162,7 @@ def test_an_operator_ends_it(guest: Guest) -> None:
     wanted = {"log", "crashing", "beside", "leaving"}
     guest.console.until(
         lambda: all(guest.model.components[name].state == "ready" for name in wanted),
-        Deadline(BOOT_S, "resume"),
+        Deadline(LIMIT_S, "resume"),
         "all ready",
     )
     assert status(guest)["device"] == {"reset": "unknown", "safe": "", "reboots": 0, "storage": None}

@@ -58,6 +58,9 @@ class Notes(Outbox):
     def restart_others(self, names):
         """Nobody."""
 
+    def crashed(self, component, event, decision):
+        """Nobody looks."""
+
     def came_back(self, component):
         """Nobody cares."""
 

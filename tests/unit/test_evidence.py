@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""Crash records: what is in them, that they are bounded, and that they outlive what they are about."""
+
+from __future__ import annotations
+
+import pytest
+from koboshi import ctl
+from koboshi.control import answer
+from koboshi.evidence import SLOT_BYTES, SLOTS
+from koboshi.supervisor import Supervisor
+
+from tests.unit.fake_system import RUN, World, boot, pump
+
+ONE = 'version = 1\n[component.a]\ncommand = ["/a"]\nladder = { same_fault = 0 }\n'
+DISK = ONE + '[device]\nrecord = "/data"\n'
+LINE = "a[{pid}]: segfault at 8 ip 0000000000401136 sp 00007ffc error 4 in a[1136,401000+1000]"
+
+
+@pytest.fixture
+def world() -> World:
+    """A made-up Linux with a disk."""
+    world = World()
+    world.volatile = ""
+    return world
+
+
+def crash(world: World, supervisor: Supervisor, later: float = 10.0, line: str = LINE) -> None:
+    """A crash, some time after the one before it."""
+    world.now += later
+    runner = world.runner("a")
+    world.kmsg.append(line.format(pid=runner.instance))
+    runner.crash()
+    pump(supervisor)
+
+
+def crashes(supervisor: Supervisor) -> list[dict[str, object]]:
+    """What koboshictl gets."""
+    found = answer(supervisor, "crashes", None)["crashes"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_what_is_in_it(world: World) -> None:
+    """Component, place, the kernel's words, its last output, memory, and what was decided."""
+    supervisor = boot(world, DISK)
+    world.write(f"{RUN}/a/output", b"reading port\nlost sync\n")
+    world.write("/proc/meminfo", b"MemTotal: 9 kB\nMemFree: 1000 kB\nMemAvailable: 2000 kB\n")
+    crash(world, supervisor)
+    (record,) = crashes(supervisor)
+    assert (record["component"], record["decision"]) == ("a", "warm")
+    assert record["fault"] == "error signal:SIGSEGV a+0x1136"
+    assert "segfault at 8 ip 0000000000401136 sp 00007ffc" in str(record["kernel"])
+    assert record["output"] == "reading port\nlost sync\n"
+    assert record["memory_kb"] == {"MemFree": 1000, "MemAvailable": 2000}
+
+
+def test_a_ring(world: World) -> None:
+    """However many crashes there are, the files neither grow nor become more; the newest are there."""
+    supervisor = boot(world, DISK)
+    for number in range(40):
+        crash(world, supervisor, line=LINE.replace("1136", f"1{number:03}"))
+    files = [data for path, (_inode, data) in world.files.items() if path.startswith("/data/crash.")]
+    assert len(files) == SLOTS
+    assert {len(data) for data in files} == {SLOT_BYTES}
+    assert [record["number"] for record in crashes(supervisor)] == list(range(25, 41))
+
+
+def test_a_storm_is_counted_and_not_written(world: World) -> None:
+    """Faults alike, or too soon after each other, cost no flash; the next record says how many there were."""
+    supervisor = boot(world, DISK)
+    for _ in range(50):
+        crash(world, supervisor, later=0.01)
+    assert len(crashes(supervisor)) == 1
+    crash(world, supervisor, line=LINE.replace("1136", "1f00"))
+    assert [record["skipped"] for record in crashes(supervisor)] == [0, 49]
+
+
+def test_the_end_of_a_row_is_written(world: World) -> None:
+    """What leads to a step on the ladder is kept, also when it is the same fault again."""
+    supervisor = boot(world, DISK)
+    crash(world, supervisor)
+    world.now += 10
+    world.runner("a").finish("burst", "signal:SIGSEGV")
+    pump(supervisor)
+    assert [record["decision"] for record in crashes(supervisor)] == ["warm", "ladder"]
+
+
+def test_they_outlive_a_reboot(world: World) -> None:
+    """On storage that lasts, numbers go on after a reboot; without, they are in /run."""
+    crash(world, boot(world, DISK))
+    world.restart()
+    supervisor = boot(world)
+    crash(world, supervisor)
+    assert [(r["number"], r["boot"]) for r in crashes(supervisor)] == [(1, "b0071d00"), (2, "b0071d01")]
+    plain = World()
+    supervisor = boot(plain, ONE)
+    crash(plain, supervisor)
+    assert f"{RUN}/crash.01" in plain.files
+
+
+@pytest.mark.parametrize("output", [b"\xff" * 600, b'"\\' * 300, "\u2603".encode() * 200])
+def test_whatever_it_prints(world: World, output: bytes) -> None:
+    """A component's output makes no record longer than its slot."""
+    supervisor = boot(world, DISK)
+    world.write(f"{RUN}/a/output", output)
+    crash(world, supervisor)
+    assert len(crashes(supervisor)) == 1
+    assert len(world.files["/data/crash.01"][1]) == SLOT_BYTES
+
+
+def test_for_people(world: World) -> None:
+    """koboshictl shows a line, and below it what was said last."""
+    supervisor = boot(world, DISK)
+    world.write(f"{RUN}/a/output", b"lost sync\n")
+    crash(world, supervisor)
+    text = ctl._crashes(crashes(supervisor))
+    assert text.splitlines()[0].endswith("a error signal:SIGSEGV a+0x1136 -> warm")
+    assert text.splitlines()[-1] == "    lost sync"
