@@ -72,7 +72,7 @@ def sent_at(lines: list[str], bytes_a_record: int) -> tuple[Device, int]:
 
 def test_storm_on_a_slow_line() -> None:
     """Of a storm that the line cannot carry nothing is lost: a record came, or another stands for it."""
-    lines = storm(random.Random(1), 4000)
+    lines = storm(random.Random(1), 1500)
     device, lost = sent_at(lines, 24)  # a fifth of what they have
     counts = device.decoder.counts
     assert (lost, counts.lost, counts.garbled, counts.repeated) == (0, 0, 0, 0)

@@ -17,7 +17,7 @@ VALUE = r"(?:%[0-9A-F]{2}|[\x21-\x24\x26-\x29\x2B-\x7E])*"
 RECORD = re.compile(
     r"koboshi/1 \d{1,18} \d{1,18}\.\d{1,18} [A-Za-z0-9-]+(?: [A-Za-z0-9_]+=" + VALUE + r")* \*[0-9a-f]{8}"
 )
-keys = st.dictionaries(st.from_regex(r"\A[a-z_][a-z0-9_]{0,20}\Z"), st.text(max_size=400), max_size=8)
+keys = st.dictionaries(st.from_regex(r"\A[a-z_][a-z0-9_]{0,20}\Z"), st.text(max_size=200), max_size=6)
 numbers = st.integers(1, 10**18 - 1)
 times = st.floats(0, 1e12, allow_nan=False)
 events = st.from_regex(r"\A[a-z][a-z-]{0,20}\Z")

@@ -197,17 +197,17 @@ def test_console_cannot_inject_into_the_page(tmp_path: Path) -> None:
 
 
 def test_storm_does_not_make_an_endless_page(tmp_path: Path) -> None:
-    """Ten thousand restarts make a page of bounded size, with all of them counted."""
+    """Three thousand restarts make a page of bounded size, with all of them counted."""
     events: list[tuple[str, dict[str, object]]] = [*BOOT, READY]
-    for gen in range(1, 10001):
+    for gen in range(1, 3001):
         events += [
             (RESTART[0], RESTART[1] | {"gen": gen, "fail_us": gen * 200000, "start_us": gen * 200000 + 9})
         ]
         events += [BACK]
     page = page_of(read(written(tmp_path / "log", boot(events=events))))
     assert len(page) < 400_000
-    assert "10000×" in page
-    assert "9980 more" in page
+    assert "3000×" in page
+    assert "2980 more" in page
 
 
 def test_empty_log(tmp_path: Path) -> None:
