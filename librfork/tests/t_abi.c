@@ -36,8 +36,9 @@ static void create(void)
 {
 	struct rfork_args args = { .exit_signal = SIGCHLD };
 
-	for (int bit = 3; bit < 64; bit++)
-		refused((struct rfork_args){ .flags = 1ull << bit });
+	for (int bit = 0; bit < 64; bit++)
+		if (!(1ull << bit & (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | NO_SPARE)))
+			refused((struct rfork_args){ .flags = 1ull << bit });
 	refused((struct rfork_args){ .exit_signal = 65 });
 	refused((struct rfork_args){ .exit_signal = 1u << 31 });
 	refused((struct rfork_args){ .restart_status = 256 });

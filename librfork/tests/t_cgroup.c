@@ -7,7 +7,7 @@ static volatile int *quiet;
 
 static int start(uint64_t restarts, pid_t *pid)
 {
-	struct rfork_options options = { .flags = RFORK_ON_SIGNAL, .burst = RFORK_BURST_UNLIMITED };
+	struct rfork_options options = { .flags = RFORK_ON_SIGNAL | NO_SPARE, .burst = RFORK_BURST_UNLIMITED };
 	int rfd = -1;
 
 	*quiet = 0;

@@ -18,7 +18,7 @@ int main(void)
 	pid_t pid;
 
 	errno = 12345;
-	refuse((struct rfork_options){ .flags = 8 });
+	refuse((struct rfork_options){ .flags = 16 });
 	refuse((struct rfork_options){ .flags = 1ull << 40 });
 	refuse((struct rfork_options){ .restart_status = 256 });
 	refuse((struct rfork_options){ .exit_signal = 65 });

@@ -9,7 +9,7 @@ static volatile pid_t *ready;
 
 static int start(pid_t *first)
 {
-	struct rfork_options options = { .flags = RFORK_ON_SIGNAL, .burst = RFORK_BURST_UNLIMITED };
+	struct rfork_options options = { .flags = RFORK_ON_SIGNAL | NO_SPARE, .burst = RFORK_BURST_UNLIMITED };
 	int rfd;
 	pid_t pid;
 

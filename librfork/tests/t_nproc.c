@@ -28,7 +28,7 @@ static int try_fork(void)
 /* The last of the one before may still be leaving when its end is told. */
 static void one_group(uint64_t restarts)
 {
-	struct rfork_options options = options_for_many();
+	struct rfork_options options = { .flags = NO_SPARE, .burst = RFORK_BURST_UNLIMITED };
 	int rfd;
 	pid_t pid;
 
@@ -57,11 +57,12 @@ static void given_back(void)
 
 static void counted(void)
 {
+	struct rfork_options options = { .flags = NO_SPARE };
 	int rfd;
 	pid_t pid;
 
 	become_user(own_user());
-	pid = rfork_create(NULL, &rfd);
+	pid = rfork_create(&options, &rfd);
 	CHECK(pid >= 0);
 	if (pid == 0)
 		for (;;)
