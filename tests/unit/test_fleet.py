@@ -69,7 +69,7 @@ class Broker:
         """End it."""
         if self._process:
             self._process.terminate()
-            self._process.wait(30)
+            self._process.wait(120)
             self._process = None
 
 
@@ -94,7 +94,7 @@ class Listener:
         self._client.connect("127.0.0.1", broker.port)
         self._client.subscribe("koboshi/#", qos=1)
         self._client.loop_start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(120)
 
     def __enter__(self) -> Listener:
         return self
@@ -211,7 +211,7 @@ def test_names_are_topics() -> None:
 
 def scraped(port: int) -> dict[str, float]:
     """What Prometheus makes of a scrape: sample with labels, and value."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=120) as reply:
         text = reply.read().decode()
     found = {}
     for family in text_string_to_metric_families(text):
@@ -283,7 +283,7 @@ def test_bridge_serves_metrics_while_it_runs(tmp_path: Path) -> None:
         finally:
             gone.set()
             process.terminate()
-            assert process.wait(30) == 128 + 15
+            assert process.wait(120) == 128 + 15
 
 
 def test_dashboard_asks_for_what_there_is() -> None:

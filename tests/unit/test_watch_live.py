@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: MIT
+"""`koboshi watch` as a person has it: on a terminal, with a device on a real tty."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+import serial
+from koboshi import line
+
+from tests.unit.test_serial import LIMIT_S, Cable, poll, record
+from workbench.repository import REPOSITORY
+
+pytestmark = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
+
+
+class Terminal:
+    """A terminal of 100 by 30 with `koboshi watch` in it."""
+
+    def __init__(self, *words: str, **environment: str) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        tree = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'supervisor'}", "TERM": "xterm-256color"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "workbench.cli", "watch", *words],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, **tree, **environment},
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+    def shows(self, text: str) -> None:
+        """Wait until it has shown this."""
+        poll(lambda: text in self._read(), f"{text!r} on the terminal")
+
+    def _read(self) -> str:
+        while select.select([self._master], [], [], 0)[0]:
+            with contextlib.suppress(OSError):  # EIO: its end is closed
+                data = os.read(self._master, 65536)
+                self.seen += data.decode("utf-8", "replace")
+                continue
+            break
+        return self.seen
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self._master, keys.encode())
+
+    def ends(self) -> int:
+        """Wait for its exit status; what it still says is read meanwhile."""
+        poll(lambda: self._read() is not None and self.process.poll() is not None, "end of watch")
+        return int(self.process.returncode)
+
+
+def test_a_restart_is_ordered_by_keys(tmp_path: Path) -> None:
+    """The table comes up; a key and its confirmation send a request; the reply is shown; q ends it."""
+    with (
+        Cable(tmp_path) as cable,
+        serial.Serial(str(cable.device), timeout=LIMIT_S) as device,
+        Terminal("--port", str(cable.desk), "--record", str(tmp_path)) as terminal,
+    ):
+        terminal.shows("records")
+        device.write(record(1, "boot", id="1a2b3c4d", kernel="6.12", rfork="kernel") + record(2))
+        terminal.shows("gps")
+        terminal.press("jr")
+        terminal.shows("restart gps? y or n")
+        terminal.press("y")
+        request = device.read_until(b"gps =")
+        request += device.read_until(b"\n")
+        parsed = line.parse(request.decode().split("koboshictl line ")[1])
+        assert parsed is not None
+        assert (parsed.verb, parsed.component) == ("restart", "gps")
+        device.write(line.reply(parsed.number, parsed.master, "ok", {"state": "starting"}).encode() + b"\r\n")
+        terminal.shows("restart gps: starting")
+        terminal.press("q")
+        assert terminal.ends() == 0
+    (recorded,) = tmp_path.glob("*.log")
+    assert record(2) in recorded.read_bytes()
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
+def test_quiet_terminals(tmp_path: Path, environment: dict[str, str]) -> None:
+    """A terminal that cannot draw gets lines, one that wants no colour gets none."""
+    log = tmp_path / "log"
+    log.write_bytes(record(1, "boot", id="1a2b3c4d") + record(2) + b"[    1.000000] BUG: x\n")
+    with Terminal("--replay", str(log), **environment) as terminal:
+        terminal.shows("gps")
+        if environment.get("TERM") != "dumb":
+            terminal.press("q")
+        assert terminal.ends() == 1  # for the kernel's BUG
+    assert "\x1b[3" not in terminal.seen
+    assert ("\x1b" in terminal.seen) == ("NO_COLOR" in environment)
