@@ -204,6 +204,15 @@ def harden(
 
 @task
 @told
+def soak(_: Context, minutes: float = 30.0, seed: int = 1, json: str = "") -> int:
+    """Random faults on 20 components (--minutes, --seed, --json)."""
+    from workbench import soak
+
+    return soak.run(minutes, seed, Path(json) if json else None)
+
+
+@task
+@told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     """Remove builds and logs (--older-than-days N)."""
     from workbench import cache
@@ -243,6 +252,7 @@ namespace = Collection(
     conformance,
     bench,
     harden,
+    soak,
     docs,
     screens,
     clean_cache,
