@@ -30,6 +30,7 @@
 #define RFORK_ON_SIGNAL		0x1	/* on other fatal signals too, the OOM killer's */
 #define RFORK_ON_STATUS		0x2	/* on any other non-zero status too */
 #define RFORK_OUTLIVE		0x4	/* the group outlives its parent */
+#define RFORK_NO_SPARE		0x8	/* slower, for a task and its memory less */
 
 /* The exit status that asks for a restart: ERESTART's number. */
 #define RFORK_RESTART_STATUS	85
@@ -76,6 +77,7 @@ struct rfork_args {
 /* rfork_event.flags, rfork_info.flags */
 #define RFORK_WARM		0x1	/* the instance began from a checkpoint's image */
 #define RFORK_NO_IMAGE		0x2	/* its next end is the group's: no template */
+#define RFORK_SPARE		0x4	/* it began at once: a copy had been kept ahead */
 
 /*
  * read(2) on the group's descriptor returns whole records, oldest first, and
