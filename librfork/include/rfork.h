@@ -21,7 +21,7 @@ extern "C" {
 enum rfork_backend { RFORK_BACKEND_AUTO = 0, RFORK_BACKEND_USER = 1, RFORK_BACKEND_KERNEL = 2 };
 
 struct rfork_options {
-	uint64_t flags;		/* RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE */
+	uint64_t flags;		/* RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE */
 	uint32_t restart_status; /* 0: RFORK_RESTART_STATUS */
 	uint32_t burst, window_ms, probation_ms; /* as in struct rfork_args */
 	int exit_signal;	/* 0: SIGCHLD; -1: none */
