@@ -28,6 +28,8 @@ class Console:
 
     def put(self, line: str) -> None:
         """Queue a line, or put it into one that waits; one that does not fit any more is counted as lost."""
+        if self.size > coalesce.SLACK_BYTES:
+            self.flush()  # many at once are no slow line
         longer = coalesce.merge(self.lines, line) if self.size > coalesce.SLACK_BYTES else None
         if longer is not None:
             self.size += longer
