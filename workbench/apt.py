@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -80,11 +81,10 @@ def _load(answer: Path) -> list[Package]:
 def _ask(names: Sequence[str]) -> list[Package]:
     progress.note("asking the package archive")
     output(_command("update"))
-    found = parse_uris(output(_command("install", "--print-uris", *names)))
-    if not found:  # all are in the cache of an earlier download, which apt does not print then
-        shutil.rmtree(_folder() / "cache/archives")
-        found = parse_uris(output(_command("install", "--print-uris", *names)))
-    return found
+    with tempfile.TemporaryDirectory() as empty:  # apt does not print what it has in its cache
+        (Path(empty) / "partial").mkdir()
+        nothing = ["-o", f"Dir::Cache::archives={empty}"]
+        return parse_uris(output(_command("install", "--print-uris", *nothing, *names)))
 
 
 def parse_uris(text: str) -> list[Package]:

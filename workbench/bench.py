@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import bench_cost, bench_gate, bench_paper, lines
+from workbench import bench_cost, bench_gate, bench_paper, bench_peers, lines
 from workbench.bench_run import HOST, Place, Row, Run, run
 from workbench.errors import WorkbenchError
 
@@ -136,4 +136,11 @@ def cost(request: Request) -> dict[str, Any]:
     }
 
 
-BENCHMARKS = {"latency": latency, "paper": paper, "cost": cost}
+def peers(request: Request) -> dict[str, Any]:
+    """The same component under other supervisors; --more names some of them."""
+    done = bench_peers.run(request.more.split() or bench_peers.PEERS)
+    print(bench_peers.table(done.rows))
+    return {"rows": done.rows, "about": [done.about]}
+
+
+BENCHMARKS = {"latency": latency, "paper": paper, "peers": peers, "cost": cost}

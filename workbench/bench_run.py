@@ -18,6 +18,7 @@ from workbench.deadline import Deadline, slow_factor
 from workbench.decoder import Item, Text
 from workbench.errors import BootError, ConsoleClosedError, WorkbenchError
 from workbench.guest import new_log
+from workbench.images import Image
 from workbench.qemu import PROGRAM, Options, Qemu, paste_command
 from workbench.repository import REPOSITORY
 
@@ -57,7 +58,7 @@ def programs() -> Path:
     with cache.lock(f"bench-{build.name}"):
         log.unlink(missing_ok=True)
         make = ["make", f"-j{os.cpu_count() or 1}"]
-        logged([*make, "-C", layer.LIBRFORK, f"BUILD={build}", archive], log)
+        logged([*make, "-C", layer.LIBRFORK, f"BUILD={build}", archive, build / "rfork-run"], log)
         logged([*make, "-C", BENCH, f"BUILD={build}", f"LIBRFORK={archive}"], log)
     return build
 
@@ -123,22 +124,28 @@ def _in_guest(command: list[str], place: Place) -> Run:
     image = smallimage.build(line, [build / command[0]], BENCH / "init.c")
     if place.bzimage:
         image = replace(image, kernel=place.bzimage)
+    return in_image(image, command, place)
+
+
+def in_image(image: Image, command: list[str], place: Place) -> Run:
+    """Boot an image whose PID 1 runs what `bench=` says."""
+    fixed = FIXED if place.icount is not None else ""
     options = Options(
         smp=place.smp,
         memory_mb=place.memory_mb,
         catch_reboot=True,
-        append=f'{FIXED if place.icount is not None else ""} bench="{" ".join(command)}"'.strip(),
+        append=f'{fixed} bench="{" ".join(command)}"'.strip(),
         icount=place.icount,
     )
-    log = new_log(f"bench-{line.name}")
-    progress.note(f"bench: {' '.join(command)} on {line.name}, {place.smp} CPU; its console: {log}")
+    log = new_log(f"bench-{place.line}")
+    progress.note(f"bench: {' '.join(command)} on {place.line}, {place.smp} CPU; its console: {log}")
     listener = Listener()
     with Qemu(image, options) as qemu:
         qemu.start(Deadline(30.0, "qemu"))
         _listen(Console(qemu.connect("console"), log, paste_command(image, options)), qemu, listener)
     if listener.status != 0:
         raise BootError("benchmark", log, listener.said[-10:], f"{command[0]}: status {listener.status}")
-    return Run(listener.rows, _about(line, image.kernel, paste_command(image, options)))
+    return Run(listener.rows, _about(lines.find(place.line), image.kernel, paste_command(image, options)))
 
 
 def _listen(console: Console, qemu: Qemu, listener: Listener) -> None:
