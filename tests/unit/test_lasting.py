@@ -16,9 +16,13 @@ OLD: dict[str, object] = {"phase": "good", "reboots": 1}
 NEW: dict[str, object] = {"phase": "ladder", "reboots": 2, "component": "gps"}
 
 
+# One for all: each has descriptors of its own, and these tests make thousands of records.
+SYSTEM = System("/dev/null")
+
+
 def disk(tmp_path: Path) -> Lasting:
     """The record in a folder."""
-    return Lasting(System("/dev/null"), str(tmp_path))
+    return Lasting(SYSTEM, str(tmp_path))
 
 
 def test_it_is_there_again(tmp_path: Path) -> None:
@@ -85,6 +89,6 @@ def test_too_much(tmp_path: Path) -> None:
 
 def test_no_storage(tmp_path: Path) -> None:
     """A write that cannot be done says why, and the old values stay."""
-    lasting: Any = Lasting(System("/dev/null"), str(tmp_path / "nowhere"))
+    lasting: Any = Lasting(SYSTEM, str(tmp_path / "nowhere"))
     assert lasting.store(OLD) == "No such file or directory"
     assert lasting.values == {}
