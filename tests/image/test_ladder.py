@@ -119,6 +119,16 @@ def status(guest: Guest) -> dict[str, Any]:
 
 
 def test_every_crash_loop_ends(guest: Guest) -> None:
+    """Every crash loop leads to the safe state in the end, which lasts until an operator ends it.
+
+    One test, for each step begins where the one before has left the device.
+    """
+    crash_loops_end(guest)
+    safe_state_lasts(guest)
+    operator_ends_it(guest)
+
+
+def crash_loops_end(guest: Guest) -> None:
     """A stopped supervisor, crashes and hangs each lead to a reboot; then exits to the safe state."""
     assert records("storage") == []
     assert records("reset")[0].fields["reason"] == "first"
@@ -138,7 +148,7 @@ def test_every_crash_loop_ends(guest: Guest) -> None:
     assert [name for name, rung in rungs if rung == "reboot"] == ["crashing", "hanging"]
 
 
-def test_the_safe_state_lasts(guest: Guest) -> None:
+def safe_state_lasts(guest: Guest) -> None:
     """It can be logged into, only what is safe runs, and a reboot does not end it."""
     for boots in (REBOOTS + 1, REBOOTS + 2):
         guest.console.until(
@@ -156,7 +166,7 @@ def test_the_safe_state_lasts(guest: Guest) -> None:
             until_boot(guest, boots + 1)
 
 
-def test_an_operator_ends_it(guest: Guest) -> None:
+def operator_ends_it(guest: Guest) -> None:
     """After `resume` everything runs, and nothing is held against it."""
     guest.shell.run("koboshictl resume")
     wanted = {"log", "crashing", "beside", "leaving"}
