@@ -12,7 +12,7 @@ from workbench import apt, cache
 from workbench.command import CommandError
 
 URIS = """\
-'http://deb.debian.org/debian/pool/main/z/zlib/zlib1g_1.2.13.dfsg-1_amd64.deb' \
+'http://archive.example/debian/pool/main/z/zlib/zlib1g_1.2.13.dfsg-1_amd64.deb' \
 zlib1g_1%3a1.2.13.dfsg-1_amd64.deb 86664 SHA256:d7dd
 Some other line
 'mirror+file:/etc/mirrors/debian.list/pool/main/g/glibc/libc6_2.36-9+deb12u14_amd64.deb' \
