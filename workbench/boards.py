@@ -40,6 +40,11 @@ class Board:
         """The fragment over Buildroot's BusyBox."""
         return self.folder / "busybox.config"
 
+    @property
+    def manifest(self) -> Path:
+        """What its post-build script adds to the demo's manifest."""
+        return self.folder / "koboshi.toml"
+
 
 BOARDS = {
     "core2": Board(

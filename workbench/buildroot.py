@@ -172,6 +172,7 @@ class Job:
         patches = lines.find(self.line).patches
         recipes["linux"] = [patches, *self.board.kernel(self.line), REPOSITORY / "external.mk"]
         recipes["busybox"] = [self.board.busybox]
+        recipes["koboshi-demo"].append(self.board.manifest)
         return {name: cache.key(paths) for name, paths in recipes.items()}
 
     def _compile(self) -> None:

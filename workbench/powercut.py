@@ -2,7 +2,8 @@
 """`./dev powercut`: a disk image writes as hard as it can, and its power goes, again and again.
 
 QEMU gets SIGKILL: what the guest has not handed to its disk by then is gone. After each cut the disk has to
-boot again, and each record that the keeper had acknowledged has to be there, exactly once.
+boot again, each record that the keeper had acknowledged has to be there, exactly once, and so has what the
+supervisor keeps of its ladder.
 """
 
 from __future__ import annotations
@@ -143,9 +144,18 @@ class PowerCuts:
         recovered = guest.shell.run("dmesg | grep -cE 'recovery complete|recovering journal'; true").output
         self.result.recoveries += recovered.strip() != "0"
         self.result.problems += [f"the kernel said: {finding}" for finding in guest.verdict()]
+        self._check_ladder(guest)
         if self.last is not None:
             self._check(guest, self.last)
             self.last = None
+
+    def _check_ladder(self, guest: Guest) -> None:
+        """Each boot but the first finds that there was one before it, and has where to write it down."""
+        device = json.loads(guest.shell.run("koboshictl --json status").output)["device"]
+        if device["storage"] is not None:
+            self.result.problems.append(f"the ladder's counts cannot be kept: {device['storage']}")
+        if device["reset"] == "first" and self.result.boots > 1:
+            self.result.problems.append("the ladder's counts are gone: it takes this boot for its first")
 
     def _check(self, guest: Guest, last: Acknowledged) -> None:
         """The acknowledged records of the boot that was cut off, each once."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+from koboshi import manifest
 
 from workbench import boards, buildroot, buildroot_tree, image_task, kconfig, lines, sbom
 from workbench.errors import WorkbenchError
@@ -56,6 +58,19 @@ def test_kernel_source_has_the_pinned_sum(board: boards.Board, line: str) -> Non
     text = boards.defconfig_text(board, line)
     version = name.removeprefix("linux-").removesuffix(".tar.xz")
     assert f"/{name}" in text or f'CUSTOM_VERSION_VALUE="{version}"' in text
+
+
+@pytest.mark.parametrize("board", boards.BOARDS.values(), ids=lambda board: board.name)
+def test_the_boards_manifest_is_right(board: boards.Board, tmp_path: Path) -> None:
+    """The board's part makes a right manifest together with the demo's, however often its script has run."""
+    demo = (REPOSITORY / "components/koboshi.toml").read_text()
+    placed = tmp_path / "etc/koboshi/koboshi.toml"
+    placed.parent.mkdir(parents=True)
+    placed.write_text(demo)
+    for _ in range(2):
+        subprocess.run([board.folder / "post-build.sh", tmp_path], check=True)
+    assert placed.read_text() == demo + board.manifest.read_text()
+    assert manifest.load(str(placed)).device["record"] == "/data/koboshi"
 
 
 def test_steps_are_counted() -> None:
