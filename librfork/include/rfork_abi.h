@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
 /*
- * The binary interface of rfork(2), shared by the kernel (as
- * include/uapi/linux/rfork.h) and by librfork's user-level backend, which
- * speaks the same structures. kernel/README.md is its contract.
+ * The binary interface of rfork(2): what programs and the kernel agree on,
+ * and what librfork's user-level backend, which speaks the same structures,
+ * keeps to as well. kernel/README.md is its contract.
  */
 #ifndef _UAPI_LINUX_RFORK_H
 #define _UAPI_LINUX_RFORK_H
