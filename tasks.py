@@ -102,6 +102,15 @@ def powercut(_: Context, image: str = "", cuts: int = 100, seed: int = 1, json: 
 
 @task
 @told
+def figures(_: Context, image: str = "", count: int = 5, json: str = "") -> int:
+    """Sizes and times of a board's image (--image, --count)."""
+    from workbench import figures
+
+    return figures.run(image, count, Path(json) if json else None)
+
+
+@task
+@told
 def flash(_: Context, image: str = "", device: str = "", yes_really: bool = False) -> None:
     """Write a disk image to a disk (--image FILE, --device)."""
     from workbench import flash
@@ -244,6 +253,7 @@ namespace = Collection(
     boot,
     demo,
     powercut,
+    figures,
     flash,
     test,
     board,
