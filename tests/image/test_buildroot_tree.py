@@ -80,8 +80,6 @@ def test_check_package(tree: buildroot_tree.Tree) -> None:
     if needed:
         pytest.skip(f"check-package needs Python's {' and '.join(needed)}: pip install python-magic six")
     paths = [str(path) for path in files() if path.relative_to(REPOSITORY).parts[0] in OURS]
-    # The kernel's patches do not carry yet what Buildroot wants in a patch's header.
-    excepted = [word for name in ("Sob", "Upstream") for word in ("--exclude", name)]
-    command = [sys.executable, "utils/check-package", "-b", *excepted, *paths]
+    command = [sys.executable, "utils/check-package", "-b", *paths]
     done = subprocess.run(command, cwd=tree.path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
