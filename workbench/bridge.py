@@ -7,13 +7,12 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Protocol
 
 from workbench.decoder import Item
 from workbench.device import Device
 from workbench.errors import WorkbenchError
-from workbench.watch import Watcher, sources
+from workbench.watch import Consoles, Watcher
 
 LOOK_S = 1.0
 EXTRA = "pip install 'koboshi[fleet]' brings it"
@@ -30,11 +29,9 @@ class Sink(Protocol):
 
 
 def bridge(
-    ports: Sequence[str],
+    consoles: Consoles,
     *,
     names: Sequence[str] = (),
-    replays: Sequence[Path] = (),
-    baud: int = 115200,
     mqtt: str = "",
     prefix: str = "koboshi",
     metrics: str = "",
@@ -42,8 +39,10 @@ def bridge(
     """Until Ctrl-C, or the end of all recorded consoles. Returns 0."""
     if not (mqtt or metrics):
         raise WorkbenchError("bridge: to where? --mqtt mqtt://HOST, --metrics PORT, or both")
-    watcher = Watcher(sources(ports, replays, baud))
-    for device, name in zip(watcher.devices, [*names, *_names(ports, replays)[len(names) :]], strict=False):
+    watcher = Watcher(consoles.sources())
+    if len(names) > len(watcher.devices):
+        raise WorkbenchError(f"bridge: {len(names)} names for {len(watcher.devices)} consoles")
+    for device, name in zip(watcher.devices, [*names, *_names(consoles)[len(names) :]], strict=False):
         device.name = name
     with ExitStack() as ends:
         sinks = _sinks(mqtt, prefix, metrics, ends)
@@ -66,9 +65,9 @@ def bridge(
     return 0
 
 
-def _names(ports: Sequence[str], replays: Sequence[Path]) -> list[str]:
+def _names(consoles: Consoles) -> list[str]:
     """A device's name where none was given: /dev/ttyUSB0 is ttyUSB0."""
-    plain = [log.stem for log in replays] + [port.removeprefix("/dev/") for port in ports]
+    plain = [log.stem for log in consoles.replays] + [port.removeprefix("/dev/") for port in consoles.ports]
     return ["".join(c if c.isalnum() or c in "._-" else "-" for c in name) for name in plain]
 
 

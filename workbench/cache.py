@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench import progress
+from workbench.errors import WorkbenchError
 
 KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
 # What is rebuilt when it is missing.
@@ -39,7 +40,12 @@ def root() -> Path:
     """The cache folder: $KOBOSHI_CACHE, or koboshi in the user's cache folder. Made if missing."""
     fallback = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "koboshi"
     path = Path(os.environ.get(CACHE_VARIABLE) or fallback)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkbenchError(
+            f"{path}: {error.strerror}; {CACHE_VARIABLE} names a folder that can be written"
+        ) from error
     return path.resolve()
 
 

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench import ending
 from workbench.errors import WorkbenchError
+
+if TYPE_CHECKING:  # else it is imported where a command wants it
+    from workbench.watch import Consoles
 
 Handler = Callable[[argparse.Namespace], int]
 # The first words of the commands and what they do; ./dev lists them too, and `dev` names them once more.
@@ -29,17 +34,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("The commands that `koboshi` has too:\n")
         print("".join(f"  {name:<13} {what}\n" for name, what in COMMANDS.items()))
         return 0
+    ending.open_standard_streams()
     chosen = parser(program).parse_args(arguments)
-    handler: Handler = chosen.handler
     ending.unwind_on_signals()
     try:
-        return handler(chosen)
-    except WorkbenchError as error:
+        return _run(chosen)
+    except (WorkbenchError, OSError) as error:
         print(f"{Path(program).name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{Path(program).name}: interrupted", file=sys.stderr)
         return ending.INTERRUPTED
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    handler: Handler = chosen.handler
+    try:
+        status = handler(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has seen enough
+        ending.discard_output()
+        return 0
+    except OSError:
+        ending.discard_output()  # if that was what could not be written, it cannot at exit either
+        raise
+    return status
 
 
 def parser(program: str) -> argparse.ArgumentParser:
@@ -56,16 +75,8 @@ def parser(program: str) -> argparse.ArgumentParser:
 
 def _watch(command: argparse.ArgumentParser) -> None:
     command.description = "Without --port and --replay: the console that ./dev boot or demo has open."
+    _consoles(command)
     add = command.add_argument
-    add(
-        "--port",
-        action="append",
-        default=[],
-        metavar="PORT",
-        help="/dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT, unix:PATH; repeat it for many devices",
-    )
-    add("--baud", type=int, default=115200, help="of a serial port; 115200 if not given")
-    add("--replay", action="append", default=[], type=Path, metavar="LOG", help="a recorded console; repeats")
     add("--record", type=Path, metavar="FOLDER", help="keep what comes there, a file a port")
     add("--plain", action="store_true", help="a line a record, also on a terminal")
     add("--json", action="store_true", help="an object a record")
@@ -77,9 +88,7 @@ def _run_watch(chosen: argparse.Namespace) -> int:
     from workbench import watch
 
     return watch.watch(
-        chosen.port,
-        replays=chosen.replay,
-        baud=chosen.baud,
+        _chosen_consoles(chosen),
         plain=chosen.plain,
         json_lines=chosen.json,
         svg=chosen.svg,
@@ -87,12 +96,52 @@ def _run_watch(chosen: argparse.Namespace) -> int:
     )
 
 
+def _consoles(command: argparse.ArgumentParser) -> None:
+    """The options of those that read many consoles."""
+    add = command.add_argument
+    add(
+        "--port",
+        action="append",
+        default=[],
+        metavar="PORT",
+        help="/dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT, unix:PATH; repeat it for many devices",
+    )
+    add("--replay", action="append", default=[], type=Path, metavar="LOG", help="a recorded console; repeats")
+    _baud(command)
+
+
+def _baud(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--baud", type=_speed, default=115200, help="of a serial port; %(default)s")
+
+
+def _chosen_consoles(chosen: argparse.Namespace) -> Consoles:
+    from workbench.watch import Consoles
+
+    return Consoles(chosen.port, chosen.replay, chosen.baud)
+
+
+def _speed(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text}: bits a second, such as 115200")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: a number greater than 0")
+    return value
+
+
 def _control(command: argparse.ArgumentParser) -> None:
     command.description = "A shell, or koboshictl line, must read the device's end of the line."
     add = command.add_argument
     add("--port", required=True, metavar="PORT", help="as of watch")
-    add("--baud", type=int, default=115200)
-    add("--seconds", type=float, default=20.0, help="how long to wait for a reply; %(default)s")
+    _baud(command)
+    add("--seconds", type=_positive, default=20.0, help="how long to wait for a reply; %(default)s")
     add("verb", choices=["hello", "status", "start", "stop", "restart", "lock", "steal", "unlock"])
     add("component", nargs="?", default="")
     command.set_defaults(handler=_run_control)
@@ -111,36 +160,34 @@ def _report(command: argparse.ArgumentParser) -> None:
     add("--html", type=Path, default=Path("koboshi-report.html"), metavar="FILE", help="default: %(default)s")
     add("--markdown", type=Path, metavar="FILE", help="default: standard output")
     add("--elf", action="append", default=[], type=Path, metavar="FILE", help="a program's symbols; repeats")
-    add("--budget-ms", type=float, metavar="MS", help="count the times that a component was down for longer")
+    add(
+        "--budget-ms",
+        type=_positive,
+        metavar="MS",
+        help="count the times that a component was down for longer",
+    )
     add("--title", default="Koboshi report")
     command.set_defaults(handler=_run_report)
 
 
 def _run_report(chosen: argparse.Namespace) -> int:
-    from workbench import report_html, report_markdown
+    from workbench import outfile, report_html, report_markdown
     from workbench.report import read
 
     budget = chosen.budget_ms / 1000 if chosen.budget_ms is not None else None
     reports = [read(log, chosen.elf, budget) for log in chosen.logs]
     text = report_markdown.summary(reports, chosen.title)
-    try:
-        chosen.html.write_text(report_html.page(reports, chosen.title), encoding="utf-8")
-        if chosen.markdown:
-            chosen.markdown.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WorkbenchError(
-            f"{error.filename}: {error.strerror}; --html and --markdown name files"
-        ) from error
+    outfile.write(chosen.html, report_html.page(reports, chosen.title), "--html")
+    if chosen.markdown:
+        outfile.write(chosen.markdown, text, "--markdown")
     print(f"{chosen.html}" if chosen.markdown else text, end="\n" if chosen.markdown else "")
     return 0
 
 
 def _bridge(command: argparse.ArgumentParser) -> None:
+    _consoles(command)
     add = command.add_argument
-    add("--port", action="append", default=[], metavar="PORT", help="as of watch; repeats")
     add("--name", action="append", default=[], help="of the device at each --port; default: the port's")
-    add("--replay", action="append", default=[], type=Path, metavar="LOG", help="a recorded console; repeats")
-    add("--baud", type=int, default=115200)
     add(
         "--mqtt",
         default="",
@@ -156,10 +203,8 @@ def _run_bridge(chosen: argparse.Namespace) -> int:
     from workbench import bridge
 
     return bridge.bridge(
-        chosen.port,
+        _chosen_consoles(chosen),
         names=chosen.name,
-        replays=chosen.replay,
-        baud=chosen.baud,
         mqtt=chosen.mqtt,
         prefix=chosen.prefix,
         metrics=chosen.metrics,

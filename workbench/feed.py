@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import ConsoleClosedError, PortError
-from workbench.transport import Transport
+from workbench.errors import ConsoleClosedError, PortError, WorkbenchError
+from workbench.transport import Transport, told
 
 RECONNECT_S = 1.0
 SLICE_S = 0.25
@@ -38,6 +38,7 @@ class Feed(threading.Thread):
     def __init__(self, index: int, opener: Opener, again: bool, sink: queue.Queue[News]) -> None:
         super().__init__(daemon=True, name=f"console {index}")
         self.index = index
+        self.failure: WorkbenchError | None = None  # why it ended before its time
         self.transport = opener()  # here, so that a port that was never there is the caller's error
         self._opener = opener
         self._again = again
@@ -46,16 +47,22 @@ class Feed(threading.Thread):
 
     def run(self) -> None:
         """The thread."""
+        try:
+            self._read()
+        except PortError as error:
+            self.failure = error
+        self.transport.close()
+        self._sink.put(News(self.index, over=True))
+
+    def _read(self) -> None:
         while not self._stopped.is_set():
             try:
                 if data := self.transport.read(SLICE_S):
                     self._sink.put(News(self.index, data))
             except ConsoleClosedError:
                 if not self._again:
-                    break
+                    return
                 self._reopen()
-        self.transport.close()
-        self._sink.put(News(self.index, over=True))
 
     def _reopen(self) -> None:
         """An adapter was unplugged, or a server is restarted: come back to it when it is there."""
@@ -83,7 +90,11 @@ class Feed(threading.Thread):
 
 
 def recording(folder: Path, name: str) -> Path:
-    """A file for a console's bytes that nobody has written to yet."""
+    """A file for a console's bytes that nobody has written to yet; the folder is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PortError(str(folder), told(error), "a folder for recordings is needed") from error
     plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in name.removeprefix("/dev/")).strip("-")
     number = 1
     while (path := folder / f"{plain or 'console'}-{number}.log").exists():

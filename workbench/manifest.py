@@ -8,7 +8,7 @@ from pathlib import Path
 
 from koboshi import manifest
 
-from workbench import manifest_explain, manifest_graph
+from workbench import manifest_explain, manifest_graph, outfile
 from workbench.errors import WorkbenchError
 
 
@@ -54,7 +54,7 @@ def graph(path: Path, to: Path | None) -> int:
     if to is None:
         print(picture, end="")
     else:
-        to.write_text(picture, encoding="utf-8")
+        outfile.write(to, picture, "--svg")
     return 0
 
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from koboshi.manifest import ManifestRefusedError, parse
 
+from workbench import outfile
 from workbench.errors import WorkbenchError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -105,6 +106,8 @@ def new(to: Path, source: TextIO | None = None, out: TextIO | None = None) -> in
     """Ask, and write the manifest to a file that is not there yet. Returns 0."""
     if to.exists():
         raise WorkbenchError(f"{to}: is there already; another name, or remove it first")
+    if not to.parent.is_dir():
+        raise WorkbenchError(f"{to}: no folder {to.parent}; a file in a folder that is there")
     answers = Answers(source or sys.stdin, out or sys.stdout)
     drafts: list[Draft] = []
     while not drafts or answers.yes("Another component"):
@@ -116,10 +119,7 @@ def new(to: Path, source: TextIO | None = None, out: TextIO | None = None) -> in
         parse(text, str(to))
     except ManifestRefusedError as refused:
         raise WorkbenchError(f"this would not be a manifest that the device takes:\n{refused}") from None
-    try:
-        to.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WorkbenchError(f"{to}: {error.strerror}; a file in a folder that is there") from error
+    outfile.write(to, text, "manifest new")
     print(f"{to}: written. koboshi manifest explain {to} says what it will do.", file=answers.out)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -13,21 +13,29 @@ from paho.mqtt.enums import CallbackAPIVersion
 from workbench.decoder import Item, Record
 from workbench.device import Device
 from workbench.errors import PortError
+from workbench.transport import told
 
 PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: those can be read by everybody in /proc
 QUEUED = 10_000  # messages while the broker is away; more are dropped, and counted
 SCHEMES = {"mqtt": 1883, "mqtts": 8883}
 
 
+def _address(url: str) -> tuple[SplitResult, str, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or SCHEMES[parts.scheme]
+    except (ValueError, KeyError):
+        parts, port = SplitResult("", "", "", "", ""), 0
+    if not parts.hostname:
+        raise PortError(url, "no address of a broker", "mqtt://[USER@]HOST[:PORT] or mqtts://... is needed")
+    return parts, parts.hostname, port
+
+
 class Publisher:
     """Publishes with QoS 1, and comes back to the broker when it was gone; close() ends it."""
 
     def __init__(self, url: str, prefix: str = "koboshi") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in SCHEMES or not parts.hostname:
-            raise PortError(
-                url, "no address of a broker", "mqtt://[USER@]HOST[:PORT] or mqtts://... is needed"
-            )
+        parts, host, port = _address(url)
         self.prefix = prefix
         self.dropped = 0
         self._states: dict[tuple[str, str], str] = {}
@@ -41,9 +49,9 @@ class Publisher:
         self._client.will_set(f"{prefix}/bridge/online", "false", qos=1, retain=True)
         self._client.on_connect = self._connected
         try:
-            self._client.connect(parts.hostname, parts.port or SCHEMES[parts.scheme])
+            self._client.connect(host, port)
         except OSError as error:  # at the start a wrong address is worth an end; later it comes back
-            raise PortError(url, str(error), "a running MQTT broker is needed") from error
+            raise PortError(url, told(error), "a running MQTT broker is needed") from error
         self._client.loop_start()
 
     def _connected(self, client: paho.Client, *_: object) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workbench.errors import WorkbenchError
+
 # arch/x86/mm/fault.c, show_signal_msg() and print_vma_addr(); since 6.10 with the offset in the file first.
 SEGFAULT = re.compile(
     r"^(?P<name>\S+)\[(?P<pid>\d+)\]:? (?:segfault at (?P<address>[0-9a-f]+)|\S.*?) "
@@ -18,6 +20,7 @@ SEGFAULT = re.compile(
 )
 TRAP = re.compile(r"^traps: ")
 LOOK_S = 20.0
+MAGIC = b"\x7fELF"
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,24 @@ def fault_in(text: str) -> Fault | None:
     return Fault(match["name"], int(match["pid"]), match["address"] or "", ip, match["file"] or "", offset)
 
 
+def _checked(path: Path) -> Path:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(MAGIC))
+    except OSError as error:
+        raise WorkbenchError(f"{path}: {error.strerror}; --elf names a program") from error
+    if magic != MAGIC:
+        raise WorkbenchError(
+            f"{path}: not an ELF file; --elf names a program, as it is on the device or unstripped"
+        )
+    return path
+
+
 class Symbols:
     """Finds places in ELF files, by the files' names."""
 
     def __init__(self, elves: Sequence[Path]) -> None:
-        self._elves = {elf.name: elf for elf in elves}
+        self._elves = {elf.name: _checked(elf) for elf in elves}
 
     def place(self, fault: Fault) -> str:
         """`track_next at track.c:88`, or what the kernel said where the file is not known."""

@@ -11,6 +11,7 @@ import errno
 import os
 import select
 import socket
+import stat
 import time
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ from workbench.errors import ConsoleClosedError, PortError
 
 CHUNK = 65536
 CONNECT_S = 10.0
+EXPECTED = "what pyserial opens is needed, such as /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT"
 
 
 class Transport(Protocol):
@@ -54,7 +56,7 @@ class StreamSocket:
             sock.connect(str(path))
         except OSError as error:
             sock.close()
-            raise PortError(str(path), str(error), "a listening Unix socket is needed") from error
+            raise PortError(str(path), told(error), "a listening Unix socket is needed") from error
         return cls(sock, str(path))
 
     @classmethod
@@ -64,7 +66,7 @@ class StreamSocket:
             parts = urlsplit(url)
             sock = socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_S)
         except (OSError, ValueError) as error:  # ValueError: no number of a port
-            raise PortError(url, str(error), "socket://HOST:PORT of a console server is needed") from error
+            raise PortError(url, told(error), "socket://HOST:PORT of a console server is needed") from error
         sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a server may vanish
         return cls(sock, url)
@@ -97,6 +99,14 @@ class StreamSocket:
         self._sock.close()
 
 
+def _refusal(error: Exception) -> str:
+    """pyserial's words, or better ones: its own say everything twice."""
+    if isinstance(error.__context__, BlockingIOError):
+        return "another program has it open (fuser names it)"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else str(error)
+
+
 class SerialPort:
     """A port opened by pyserial: /dev/ttyUSB0, rfc2217://HOST:PORT, loop://."""
 
@@ -106,12 +116,10 @@ class SerialPort:
     def __init__(self, url: str, baud: int = 115200) -> None:
         self.name = url
         try:
-            self._port = serial.serial_for_url(url, baudrate=baud, timeout=self.POLL_S)
+            # Two programs that read one port would each get some of the bytes.
+            self._port = serial.serial_for_url(url, baudrate=baud, timeout=self.POLL_S, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
-            expected = (
-                "what pyserial opens is needed, such as /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT"
-            )
-            raise PortError(url, str(error), expected) from error
+            raise PortError(url, _refusal(error), EXPECTED) from error
 
     def read(self, timeout: float) -> bytes:
         """See Transport."""
@@ -154,15 +162,18 @@ class LogFile:
         self._pid = pid
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if stat.S_ISDIR(os.fstat(self._fd).st_mode):
+                os.close(self._fd)
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         except OSError as error:
-            raise PortError(str(path), str(error), "a console's log is needed") from error
+            raise PortError(str(path), told(error), "a console's log is needed") from error
 
     def read(self, timeout: float) -> bytes:
         """See Transport."""
         end = time.monotonic() + timeout
         while True:
             alive = self._pid is not None and process_alive(self._pid)
-            data = os.read(self._fd, CHUNK)  # after the look at the writer: nothing it wrote last is missed
+            data = self._some()  # after the look at the writer: nothing it wrote last is missed
             if data:
                 return data
             if not alive:
@@ -170,6 +181,12 @@ class LogFile:
             if time.monotonic() >= end:
                 return b""
             time.sleep(min(self.POLL_S, max(0.0, end - time.monotonic())))
+
+    def _some(self) -> bytes:
+        try:
+            return os.read(self._fd, CHUNK)
+        except OSError as error:
+            raise PortError(self.name, told(error), "a log that can be read is needed") from error
 
     def write(self, data: bytes) -> None:
         """Logs cannot be written to."""
@@ -180,6 +197,11 @@ class LogFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def told(error: Exception) -> str:
+    """What went wrong, without the name that stands before it anyway."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def process_alive(pid: int) -> bool:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +18,7 @@ from typing import TextIO
 from rich.console import Console as Terminal
 from rich.live import Live
 
+from workbench import outfile
 from workbench.console import show
 from workbench.decoder import Item, Record
 from workbench.desk import Desk
@@ -34,22 +36,28 @@ Each = Callable[[Device, Item], None]
 Source = tuple[str, Opener, bool, bool]  # name, how to open it, whether again, whether it is live
 
 
-def sources(ports: Sequence[str], replays: Sequence[Path], baud: int) -> list[Source]:
-    """What is to be watched; nothing said: the guest that has its console open on this machine."""
-    chosen: list[Source] = [(str(log), partial(LogFile, log), False, False) for log in replays]
-    for port in ports:
-        chosen.append((port, partial(open_port, port, baud), not port.startswith("unix:"), True))
-    if not chosen:
-        log, pid = running_log()
-        chosen.append((str(log), partial(LogFile, log, pid), False, True))
-    return chosen
+@dataclass(frozen=True)
+class Consoles:
+    """What is to be read: ports, their speed, and recorded consoles."""
+
+    ports: Sequence[str] = ()
+    replays: Sequence[Path] = ()
+    baud: int = 115200
+
+    def sources(self) -> list[Source]:
+        """Nothing said: the guest that has its console open on this machine."""
+        chosen: list[Source] = [(str(log), partial(LogFile, log), False, False) for log in self.replays]
+        for port in self.ports:
+            chosen.append((port, partial(open_port, port, self.baud), not port.startswith("unix:"), True))
+        if not chosen:
+            log, pid = running_log()
+            chosen.append((str(log), partial(LogFile, log, pid), False, True))
+        return chosen
 
 
 def watch(
-    ports: Sequence[str] = (),
+    consoles: Consoles,
     *,
-    replays: Sequence[Path] = (),
-    baud: int = 115200,
     plain: bool = False,
     json_lines: bool = False,
     svg: Path | None = None,
@@ -62,13 +70,14 @@ def watch(
     picture of the first device's last view there; `record_to`: a folder for what comes, byte for byte.
     """
     out = out or sys.stdout
-    watcher = Watcher(sources(ports, replays, baud), record_to)
+    watcher = Watcher(consoles.sources(), record_to)
     many = len(watcher.devices) > 1
+    lines = plain or json_lines or not out.isatty() or os.environ.get("TERM") == "dumb"
     with suppress(KeyboardInterrupt):
-        if json_lines:
-            watcher.run(lambda device, item: _print_json(device, item, out, many))
-        elif plain or not out.isatty() or os.environ.get("TERM") == "dumb":
-            watcher.run(lambda device, item: _print_plain(device, item, out, many))
+        if lines:
+            watcher.noted = _print_note
+            printed = _print_json if json_lines else _print_plain
+            watcher.run(lambda device, item: printed(device, item, out, many))
         else:
             _live(watcher, out)
     if svg is not None:
@@ -81,12 +90,12 @@ class Watcher:
 
     def __init__(self, chosen: Sequence[Source], record_to: Path | None = None) -> None:
         self._news: queue.Queue[News] = queue.Queue(maxsize=1000)
+        self.noted: Callable[[Device], None] = lambda device: None  # what became of its port
         self.devices: list[Device] = []
         self.feeds: list[Feed] = []
         for index, (name, open_it, again, live) in enumerate(chosen):
             self.feeds.append(Feed(index, open_it, again, self._news))
-            file = recording(record_to, name) if record_to else None
-            self.devices.append(Device(name, live, file))
+            self.devices.append(Device(name, live, recording(record_to, name) if record_to else None))
 
     def run(self, each: Each, tick: Callable[[], bool] = lambda: True) -> None:
         """Until the end of all, or until `tick` says False; it is called several times a second."""
@@ -100,6 +109,9 @@ class Watcher:
             for feed, device in zip(self.feeds, self.devices, strict=True):
                 feed.stop()
                 device.close()
+        for feed in self.feeds:
+            if feed.failure:
+                raise feed.failure
 
     def send(self) -> None:
         """Write the requests that are due."""
@@ -111,6 +123,7 @@ class Watcher:
         device = self.devices[news.index]
         if news.note is not None:
             device.note = news.note
+            self.noted(device)
         for item in device.end() if news.over else device.take(news.data):
             each(device, item)
 
@@ -141,6 +154,11 @@ def _live(watcher: Watcher, out: TextIO) -> None:
     terminal.print(desk, height=min(terminal.height, 30))
 
 
+def _print_note(device: Device) -> None:
+    """Beside the records, not among them."""
+    print(f"koboshi: {device.name}: {device.note or 'the port is open again'}", file=sys.stderr, flush=True)
+
+
 def _print_plain(device: Device, item: Item, out: TextIO, many: bool) -> None:
     name = f"{device.name} " if many else ""
     if isinstance(item, Record):
@@ -167,4 +185,4 @@ def export_svg(device: Device, path: Path, width: int = SVG_WIDTH) -> None:
             file=nowhere, record=True, width=width, force_terminal=True, color_system="truecolor"
         )
         terminal.print(View(device.model, device.decoder.counts, device.name))
-        terminal.save_svg(str(path), title="koboshi watch")
+        outfile.write(path, terminal.export_svg(title="koboshi watch"), "--svg")

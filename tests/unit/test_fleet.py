@@ -28,6 +28,7 @@ from workbench.errors import PortError
 from workbench.metrics import Metrics
 from workbench.mqtt import Publisher, topic_of
 from workbench.repository import REPOSITORY
+from workbench.watch import Consoles
 
 DEMO = REPOSITORY / "tests/data/console/demo.log"
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
@@ -112,7 +113,7 @@ class Listener:
 def test_events_reach_the_broker(broker: Broker) -> None:
     """Every record is published, in order, with its keys, and so is that the bridge is there and has gone."""
     with Listener(broker) as listener:
-        assert bridge.bridge([], replays=[DEMO], mqtt=broker.url) == 0
+        assert bridge.bridge(Consoles(replays=[DEMO]), mqtt=broker.url) == 0
         poll(lambda: listener.got and listener.got[-1][:2] == ("koboshi/bridge/online", "false"), "last word")
     assert ("koboshi/bridge/online", "true") in [(topic, text) for topic, text, _ in listener.got]
     events = [json.loads(text) for topic, text, _ in listener.got if "/event/" in topic]
@@ -124,7 +125,7 @@ def test_events_reach_the_broker(broker: Broker) -> None:
 @needs_broker
 def test_state_is_there_for_who_comes_late(broker: Broker) -> None:
     """Components' states are retained: a subscriber that comes afterwards gets the last one of each."""
-    bridge.bridge([], replays=[DEMO], mqtt=broker.url)
+    bridge.bridge(Consoles(replays=[DEMO]), mqtt=broker.url)
     with Listener(broker) as listener:
         poll(lambda: len(listener.got) >= 6, "retained states")
     states = {
@@ -202,7 +203,11 @@ def test_broker_that_is_not_there() -> None:
 
 def test_names_are_topics() -> None:
     """A device's name has nothing in it that a topic gives a meaning to."""
-    assert _names(["/dev/ttyUSB0", "socket://h:5"], [Path("a/b c.log")]) == ["b-c", "ttyUSB0", "socket---h-5"]
+    assert _names(Consoles(["/dev/ttyUSB0", "socket://h:5"], [Path("a/b c.log")])) == [
+        "b-c",
+        "ttyUSB0",
+        "socket---h-5",
+    ]
     assert topic_of("a/+/#\n") == "a/-/--"
 
 

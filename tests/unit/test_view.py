@@ -18,7 +18,7 @@ from workbench.device import Device
 from workbench.errors import PortError
 from workbench.notes import running_log
 from workbench.view import View, columns_for, duration
-from workbench.watch import export_svg, watch
+from workbench.watch import Consoles, export_svg, watch
 
 
 def rendered(width: int, counts: Counts | None = None) -> str:
@@ -85,7 +85,7 @@ def log_of(path: Path) -> Path:
 def test_replay_plain(tmp_path: Path) -> None:
     """A log is replayed as a line per record, in their order."""
     out = io.StringIO()
-    assert watch(replays=[log_of(tmp_path / "log")], out=out) == 0
+    assert watch(Consoles(replays=[log_of(tmp_path / "log")]), out=out) == 0
     lines = out.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == [event for event, _ in [*BOOT, READY, RESTART]]
 
@@ -93,7 +93,7 @@ def test_replay_plain(tmp_path: Path) -> None:
 def test_replay_json(tmp_path: Path) -> None:
     """With --json each record is an object with its fields."""
     out = io.StringIO()
-    watch(replays=[log_of(tmp_path / "log")], json_lines=True, out=out)
+    watch(Consoles(replays=[log_of(tmp_path / "log")]), json_lines=True, out=out)
     last = json.loads(out.getvalue().splitlines()[-1])
     assert (last["event"], last["component"], last["latency_us"]) == ("restart", "gps", "143")
 
@@ -103,7 +103,7 @@ def test_finding_in_a_log(tmp_path: Path) -> None:
     log = log_of(tmp_path / "log")
     log.write_text(log.read_text() + "[    9.000000] BUG: unable to handle page fault\r\n")
     out = io.StringIO()
-    assert watch(replays=[log], out=out) == 1
+    assert watch(Consoles(replays=[log]), out=out) == 1
     assert "KERNEL bug: BUG: unable" in out.getvalue()
 
 
