@@ -103,6 +103,8 @@ def test_a_partition_is_refused(attach: Callable[..., Path], image: Path) -> Non
     device = attach("disk", SIZE, "--partscan")
     flash.flash(image, device, yes_really=True, ask=never)
     part = Path(f"{device}p1")
+    if not part.exists():  # not every kernel reads a PC's partition tables
+        subprocess.run(["addpart", str(device), "1", "2048", "4096"], check=False)
     if not part.exists():
         pytest.skip("this kernel makes no devices for partitions of loop devices")
     with pytest.raises(FlashError, match=f"a partition; the image is a whole disk: {device}"):
