@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from workbench.decoder import Item, Record
+from workbench.budgets import Budgets
+from workbench.decoder import Item, Record, Reply
 from workbench.timeline import Timeline
 
 EVENTS_KEPT = 200
@@ -64,6 +65,11 @@ class Component:
     restart_count: int = 0
     runner_alive: bool = False
     checkpointed: bool = False  # its runner has an image of it that a restart begins from
+    budgets: Budgets = field(default_factory=Budgets)
+
+    def left(self, now: float) -> dict[str, float]:
+        """Of the ladder's budgets, at the device's time `now`."""
+        return self.budgets.after(now - self.since if self.state == "ready" else 0.0)
 
     @property
     def latencies(self) -> list[int]:
@@ -114,7 +120,9 @@ class Model:
     timeline: Timeline = field(default_factory=lambda: Timeline(SPANS_KEPT))  # of this boot
 
     def take(self, item: Item) -> None:
-        """Bring the model up to date; anything but a record changes nothing."""
+        """Bring the model up to date, by a record or by what the device replies of a component."""
+        if isinstance(item, Reply):
+            self._replied(item)
         if not isinstance(item, Record):
             return
         self.time = item.time
@@ -152,7 +160,15 @@ class Model:
         self.supervisor_starts = record.number("start") or self.supervisor_starts + 1
         self.adopted = record.number("adopted") or 0
 
+    def _replied(self, reply: Reply) -> None:
+        component = self.components.get(reply.fields.get("component", ""))
+        if component and reply.result == "part":
+            component.budgets.take(reply.fields)
+            component.since = max(component.since, self.time)
+
     def _about(self, record: Record, component: Component) -> None:
+        component.budgets.left = component.left(record.time)
+        component.budgets.take(record.fields)
         component.state = STATE_AFTER.get(record.event, component.state)
         component.since = record.time
         match record.event:

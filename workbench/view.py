@@ -87,7 +87,7 @@ class Column:
     right: bool = False
 
 
-DOWNTIME = "downtime"
+DOWNTIME, BUDGET = "downtime", "budget"  # these change with time
 COLUMNS = (
     Column("component", lambda c: c.name, 12),
     Column("state", lambda c: c.state, 10),
@@ -98,6 +98,7 @@ COLUMNS = (
     Column("last", _last, 7, 1, True),
     Column("median", _median, 7, 2, True),
     Column(DOWNTIME, lambda c: "", 8, 2, True),
+    Column(BUDGET, lambda c: "", 6, 2, True),
     Column("pid", lambda c: _number(c.pid), 5, 4, True),
     Column("backend", lambda c: c.backend, 7, 5),
 )
@@ -165,9 +166,19 @@ def _cell(model: Model, column: Column, component: Component, now: float) -> Tex
         line = model.timeline.lines.get(component.name)
         down = round(line.down_s(now) * 1e6) if line else 0
         return Text(duration(down) if down else "")
+    if column.title == BUDGET:
+        return left_of(component, now)
     return Text(
         column.cell(component), STATE_STYLE.get(component.state, "") if column.title == "state" else ""
     )
+
+
+def left_of(component: Component, now: float) -> Text:
+    """`5/1/1`: what is left on each rung of the ladder, from the lowest; yellow where something is gone."""
+    left = {rung: int(value + 1e-6) for rung, value in component.left(now).items()}
+    whole = all(value >= int(component.budgets.most.get(rung, 0)) for rung, value in left.items())
+    style = "dim" if whole else "yellow" if any(left.values()) else "bold red"
+    return Text("/".join(map(str, left.values())), style)
 
 
 def _span(seconds: float) -> str:

@@ -71,7 +71,7 @@ class Component(Known):
         self.served = False
         self.forget_runner()
         self.enter("starting")
-        self.record("starting")
+        self.record("starting", self.told_left())
         self.out.spawn(self)
 
     def note_blocked(self, needs: list[str]) -> None:
@@ -146,7 +146,8 @@ class Component(Known):
         self.streak += 1
         self.cold += 1
         self.enter("restarting", self.out.now() + wait)
-        self.record("cold", {"delay_ms": round(wait * 1000), "attempt": self.streak, **self.why()})
+        keys = {"delay_ms": round(wait * 1000), "attempt": self.streak, **self.told_left()}
+        self.record("cold", {**keys, **self.why()})
 
     def give_up(self) -> None:
         """No budget left; the device's own rungs follow where it is vital."""

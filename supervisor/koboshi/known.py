@@ -165,7 +165,7 @@ class Known:
     def shown(self) -> dict[str, object]:
         """What people and web pages see (docs/supervisor.md)."""
         needs = list(self.spec.needs) if self.spec is not None else []
-        left = {rung: max(0, int(self.budget(rung)[0] - self.used[rung] + 1e-6)) for rung in RUNGS}
+        left = {rung: int(self.left(rung) + 1e-6) for rung in RUNGS}
         return {
             **{key: getattr(self, key) for key in SHOWN},
             "restarts": {"warm": self.warm, "cold": self.cold},
@@ -176,11 +176,15 @@ class Known:
 
     def budget(self, rung: str) -> tuple[float, float]:
         """How many steps on a rung there may be, and in how many seconds of service they come back."""
-        if self.spec is None:
-            return 0.0, 1.0
-        if rung == "cold":
-            return self.spec.number("cold.attempts"), self.spec.number("cold.window_s")
-        return self.spec.number(f"ladder.{rung}"), self.spec.number("ladder.window_s")
+        return (0.0, 1.0) if self.spec is None else budget(self.spec, rung)
+
+    def left(self, rung: str) -> float:
+        """How many of them there still may be."""
+        return max(0.0, self.budget(rung)[0] - self.used[rung])
+
+    def told_left(self) -> dict[str, object]:
+        """The same of all rungs, for a record."""
+        return {"left": ",".join(f"{rung}:{round(self.left(rung), 2):g}" for rung in RUNGS)}
 
     @property
     def satisfies(self) -> bool:
@@ -304,6 +308,18 @@ class Known:
         rfork-run says `exit` of every end that its `--on` does not restart after, a crash included.
         """
         return self.reason == "exit" and self.status == "exit:0"
+
+
+def budget(spec: Spec, rung: str) -> tuple[float, float]:
+    """How many steps on a rung a manifest allows, and in how many seconds of service they come back."""
+    if rung == "cold":
+        return spec.number("cold.attempts"), spec.number("cold.window_s")
+    return spec.number(f"ladder.{rung}"), spec.number("ladder.window_s")
+
+
+def told_budget(spec: Spec) -> str:
+    """That of all rungs, for a record."""
+    return ",".join("{}:{:g}/{:g}".format(rung, *budget(spec, rung)) for rung in RUNGS)
 
 
 def _int(value: object) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from koboshi.component import AT_REST, LIVE, Component, Outbox
 from koboshi.events import Event
+from koboshi.known import told_budget
 from koboshi.manifest import Manifest
 
 
@@ -15,7 +16,8 @@ def change(out: Outbox, components: dict[str, Component], old: Manifest, new: Ma
         component = components.get(name)
         if component is not None and old.components.get(name) == spec and component.after != "remove":
             continue
-        out.record("declared", {"component": name, "needs": ",".join(spec.needs) or "-"})
+        needs = ",".join(spec.needs) or "-"
+        out.record("declared", {"component": name, "needs": needs, "budget": told_budget(spec)})
         if component is None:
             made.append(name)
         else:

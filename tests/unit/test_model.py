@@ -3,7 +3,13 @@
 
 from __future__ import annotations
 
-from workbench.decoder import KernelLine, Record
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.decoder import KernelLine, Record, Reply
 from workbench.model import Model, spread
 
 Event = tuple[str, dict[str, object]]
@@ -84,6 +90,42 @@ def test_end_cold_given_up() -> None:
     model = told(*BOOT, ended, ("given-up", {"component": "gps", "attempts": 5}))
     assert model.components["gps"].state == "given-up"
     assert not model.settled()
+
+
+def test_budgets_of_the_ladder() -> None:
+    """What is left on the ladder is what the device said last, and more with time in service, up to all."""
+    declared: Event = ("declared", {"component": "gps", "budget": "cold:5/10,group:1/100"})
+    cold: Event = ("cold", {"component": "gps", "delay_ms": 500, "attempt": 3, "left": "cold:2.5,group:0"})
+    model = told(declared)
+    assert model.components["gps"].left(99.0) == {"cold": 5, "group": 1}
+    model = told(declared, cold, ("starting", {"component": "gps", "left": "cold:2.5,group:0"}))
+    assert model.components["gps"].left(99.0) == {
+        "cold": 2.5,
+        "group": 0,
+    }  # not in service: nothing comes back
+    model = told(declared, cold, READY)
+    assert model.components["gps"].left(5.0) == {"cold": 3.5, "group": 0.02}
+    model = told(declared, cold, READY, RESTART, BACK)
+    assert model.components["gps"].left(6.0) == {"cold": 3.5, "group": pytest.approx(0.02)}
+    assert model.components["gps"].left(5000.0) == {"cold": 5, "group": 1}
+
+
+def test_budgets_from_a_reply() -> None:
+    """A reply to `status` says what is left, too."""
+    model = told(("declared", {"component": "gps", "budget": "cold:5/10,group:1/100"}), READY)
+    model.take(Reply(7, "desk", "part", {"component": "gps", "left": "cold:4,group:1"}))
+    assert model.components["gps"].left(3.0) == {"cold": 4.5, "group": 1}
+
+
+@given(st.text("cold:/,.5-infgroup", max_size=30), st.floats(0, 1e9))
+def test_any_text_is_a_budget(text: str, seconds: float) -> None:
+    """Whatever a garbled device says, what is left is numbers."""
+    model = told(
+        ("declared", {"component": "gps", "budget": text}),
+        ("cold", {"component": "gps", "left": text}),
+        READY,
+    )
+    assert all(math.isfinite(value) for value in model.components["gps"].left(seconds).values())
 
 
 def test_normal_end_is_settled() -> None:

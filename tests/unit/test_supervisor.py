@@ -51,6 +51,17 @@ def test_first_records(world: World) -> None:
     assert world.console.decode().splitlines() == world.files[f"{RUN}/events"][1].decode().splitlines()
 
 
+def test_budget_is_told(world: World) -> None:
+    """What the ladder allows, and what of it is left at each cold start, is in the records."""
+    supervisor = boot(world, ONE)
+    world.runner("a").finish("burst", "signal:SIGSEGV")
+    pump(supervisor)
+    sleep(supervisor, 2)
+    told = {record.event: record.keys for record in world.records()}
+    assert told["declared"]["budget"] == "cold:3/60,dependents:1/3600,group:1/3600"
+    assert told["cold"]["left"] == told["starting"]["left"] == "cold:2,dependents:1,group:1"
+
+
 def test_order(world: World) -> None:
     """A component starts when all that it needs is ready, and not before."""
     world.slow = {"a"}

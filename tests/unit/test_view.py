@@ -17,7 +17,7 @@ from workbench.decoder import Counts
 from workbench.device import Device
 from workbench.errors import PortError
 from workbench.notes import running_log
-from workbench.view import View, columns_for, duration
+from workbench.view import View, columns_for, duration, left_of
 from workbench.watch import Consoles, export_svg, watch
 
 
@@ -48,6 +48,19 @@ def test_narrow_view_drops_the_least_important() -> None:
     """Columns go in the order of their rank."""
     assert len(columns_for(60)) < len(columns_for(140))
     assert [column.title for column in columns_for(10)] == ["component", "state", "restarts"]
+
+
+@pytest.mark.parametrize(
+    ("left", "style"),
+    [("cold:5,group:1", "dim"), ("cold:4,group:1", "yellow"), ("cold:0,group:0", "bold red")],
+)
+def test_budget_left(left: str, style: str) -> None:
+    """What is left on the ladder is a cell, which stands out when something is gone."""
+    declared: Event = ("declared", {"component": "gps", "budget": "cold:5/10,group:1/100"})
+    gps = told(declared, ("cold", {"component": "gps", "left": left})).components["gps"]
+    cell = left_of(gps, 5.0)
+    assert cell.plain == left.replace("cold:", "").replace(",group:", "/")
+    assert cell.style == style
 
 
 def test_lost_records_are_shown() -> None:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""What a component has left on the rungs of its ladder: as the device told it, and as it comes back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Budgets:
+    """Steps by rung, in the device's order (docs/console.md)."""
+
+    most: dict[str, float] = field(default_factory=dict)
+    window_s: dict[str, float] = field(default_factory=dict)
+    left: dict[str, float] = field(default_factory=dict)
+
+    def take(self, fields: dict[str, str]) -> None:
+        """A record's keys, or a reply's."""
+        if "budget" in fields:
+            self.declare(fields["budget"])
+        if "left" in fields:
+            self.tell(fields["left"])
+
+    def declare(self, text: str) -> None:
+        """From `cold:5/120,group:1/3600`: all of it is there."""
+        pairs = {rung: value.partition("/") for rung, value in _pairs(text).items()}
+        self.most = {rung: _number(count) for rung, (count, _, _) in pairs.items()}
+        self.window_s = {rung: _number(window) for rung, (_, _, window) in pairs.items()}
+        self.left = dict(self.most)
+
+    def tell(self, text: str) -> None:
+        """From `cold:4.25,group:1`, when the device says so."""
+        if pairs := _pairs(text):
+            self.left = {rung: _number(value) for rung, value in pairs.items()}
+
+    def after(self, seconds: float) -> dict[str, float]:
+        """What is left after so long in service, in which it comes back, and at no other time."""
+        return {rung: self._filled(rung, left, seconds) for rung, left in self.left.items()}
+
+    def _filled(self, rung: str, left: float, seconds: float) -> float:
+        most, window = self.most.get(rung, left), self.window_s.get(rung, 0.0)
+        return min(most, left + max(0.0, seconds) * most / window) if window > 0 else left
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return {
+        rung: value for rung, _, value in (word.partition(":") for word in text.split(",")) if rung and value
+    }
+
+
+def _number(text: str) -> float:
+    """What a broken device says counts as nothing."""
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) else 0.0
