@@ -112,7 +112,8 @@ static void keep_capabilities(uint64_t kept)
 
 		data[i] = (struct __user_cap_data_struct){ part, part, part };
 	}
-	if (syscall(SYS_capset, &header, data) < 0)
+	/* An old kernel, which knows but the first 32, refuses with EINVAL and says what version it takes. */
+	if (syscall(SYS_capset, &header, data) < 0 && (errno != EINVAL || syscall(SYS_capset, &header, data) < 0))
 		run_fail("capset", "");
 	for (int cap = 0; cap <= LAST_CAPABILITY; cap++)
 		if (kept >> cap & 1)
@@ -151,6 +152,7 @@ const char *run_missing(const struct run_config *config)
 {
 	static char text[64];
 
+	*text = '\0';
 	if (config->grant_count && landlock_version() <= 0)
 		strcat(text, "access,");
 	if (config->limit_capabilities && prctl(PR_CAPBSET_READ, 0) < 0)

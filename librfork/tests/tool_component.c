@@ -150,9 +150,10 @@ static void try_open(const char *path, int flags)
 static void may(int capability)
 {
 	struct { uint32_t version; int pid; } header = { 0x20080522, 0 };
-	struct { uint32_t effective, permitted, inheritable; } data[2];
+	struct { uint32_t effective, permitted, inheritable; } data[2] = { 0 };
 
-	CHECK(syscall(SYS_capget, &header, data) == 0);
+	/* An old kernel says which version it knows. */
+	CHECK(syscall(SYS_capget, &header, data) == 0 || syscall(SYS_capget, &header, data) == 0);
 	dprintf(STDOUT_FILENO, "capability %d: %s\n", capability,
 		data[capability / 32].effective >> capability % 32 & 1 ? "yes" : "no");
 }
