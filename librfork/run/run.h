@@ -168,6 +168,7 @@ struct runner {
 	int output;			/* inotify(7) on the component's output, or -1 */
 	uint64_t look_at;		/* when the output's length is looked at; 0: when it has grown */
 	unsigned int late;	/* instances in a row that did not get ready in time */
+	unsigned int held_up;	/* heartbeats in a row that this process looked at too late to judge */
 	bool never_ready;	/* more than restart intensity allows: being stopped for it */
 	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
 	struct run_note pending[RUN_PENDING];	/* from instances not heard of yet */
