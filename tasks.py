@@ -157,14 +157,21 @@ def check(_: Context) -> int:
 @task
 @told
 def conformance(
-    _: Context, line: str = "", json: str = "", only: str = "", short: bool = False, debug: bool = False
+    _: Context,
+    line: str = "",
+    backend: str = "",
+    json: str = "",
+    only: str = "",
+    short: bool = False,
+    debug: bool = False,
 ) -> int:
-    """Every behaviour of rfork, every kernel (--line, --short, --debug)."""
+    """Every behaviour of rfork, every kernel (--line, --backend, --short)."""
     from workbench import conformance, lines
 
     effort = conformance.SHORT if short or debug else conformance.FULL
     name = (line or lines.DEFAULT_LINE) + lines.DEBUG if debug else line
-    return conformance.run(name, Path(json) if json else None, only, effort)
+    tests = conformance.build_tests(only, effort, backend)
+    return conformance.run(name, tests, Path(json) if json else None)
 
 
 @task(positional=["what"])

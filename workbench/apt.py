@@ -46,7 +46,7 @@ def resolve(names: Sequence[str]) -> list[Package]:
     """The packages and all they depend on; asked once a day; the last answer serves where that fails."""
     if shutil.which("apt-get") is None:
         raise NoAptError
-    answer = _folder() / f"resolved-{cache.key(names)}.json"
+    answer = folder() / f"resolved-{cache.key(names)}.json"
     if answer.exists() and time.time() - answer.stat().st_mtime < FRESH_S:
         return _load(answer)
     try:
@@ -65,12 +65,12 @@ def resolve(names: Sequence[str]) -> list[Package]:
 
 def download(names: Sequence[str], packages: Sequence[Package]) -> list[Path]:
     """The packages' files, in apt's order of names; fetched and checked by apt."""
-    archives = _folder() / "cache/archives"
+    archives = folder() / "cache/archives"
     files = [archives / package.file for package in packages]
     if not all(file.exists() for file in files):
         progress.note(f"fetching {len(files)} packages")
         with cache.lock("apt"):
-            output(_command("install", "--download-only", *names))
+            output(command("install", "--download-only", *names))
     return files
 
 
@@ -80,11 +80,11 @@ def _load(answer: Path) -> list[Package]:
 
 def _ask(names: Sequence[str]) -> list[Package]:
     progress.note("asking the package archive")
-    output(_command("update"))
+    output(command("update"))
     with tempfile.TemporaryDirectory() as empty:  # apt does not print what it has in its cache
         (Path(empty) / "partial").mkdir()
         nothing = ["-o", f"Dir::Cache::archives={empty}"]
-        return parse_uris(output(_command("install", "--print-uris", *nothing, *names)))
+        return parse_uris(output(command("install", "--print-uris", *nothing, *names)))
 
 
 def parse_uris(text: str) -> list[Package]:
@@ -97,21 +97,23 @@ def parse_uris(text: str) -> list[Package]:
     return sorted(packages)
 
 
-def _folder() -> Path:
-    folder = cache.root() / "apt"
+def folder() -> Path:
+    """All that apt writes for us."""
+    place = cache.root() / "apt"
     for name in ("state/lists/partial", "cache/archives/partial"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "state/status").touch()
-    return folder
+        (place / name).mkdir(parents=True, exist_ok=True)
+    (place / "state/status").touch()
+    return place
 
 
-def _command(*arguments: str) -> list[str]:
-    folder = _folder()
+def command(*arguments: str, state: str = "state") -> list[str]:
+    """apt-get with these arguments, and with state, cache and log in `folder()`."""
+    place = folder()
     options = {
-        "Dir::State": folder / "state",
-        "Dir::State::status": folder / "state/status",
-        "Dir::Cache": folder / "cache",
-        "Dir::Log": folder,
+        "Dir::State": place / state,
+        "Dir::State::status": place / "state/status",
+        "Dir::Cache": place / "cache",
+        "Dir::Log": place,
         "APT::Architecture": ARCHITECTURE,
         "APT::Architectures": ARCHITECTURE,
         "APT::Install-Recommends": "false",

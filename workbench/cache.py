@@ -25,6 +25,7 @@ KINDS = (
     "linux",
     "download",
     "base",
+    "busybox",
     "objects",
     "layer",
     "image",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench import (
+    busybox,
     cache,
     deadline,
     kmemleak,
@@ -38,9 +39,6 @@ from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"
 BOOT_S = 60.0  # and to clear up after a test
-NO_SHELL = (
-    "needs a shell, and there is none: Debian's is linked with glibc, which does not run on this kernel"
-)
 _END = re.compile(r"conformance: (user|kernel) end (-?\d+)")
 _ERROR = re.compile(r"conformance: error: .*")
 
@@ -70,6 +68,7 @@ class Tests:
     folder: Path
     only: str = ""
     effort: Effort = SHORT
+    backends: tuple[str, ...] = BACKENDS
 
     @property
     def files(self) -> list[Path]:
@@ -98,37 +97,32 @@ class Tests:
         """The tests, programs and scripts."""
         return [path.name for path in self.files if path.name.startswith("t_")]
 
-    @property
-    def programs(self) -> list[Path]:
-        """The tests that need no shell."""
-        return [path for path in self.files if path.name.startswith("t_") and not path.suffix]
-
-    @property
-    def scripts(self) -> list[str]:
-        """The names of those that do."""
-        return [name for name in self.names if name.endswith(".sh")]
+    def columns(self, kernel: str) -> list[Column]:
+        """Of that kernel."""
+        return [Column(backend, kernel) for backend in self.backends]
 
 
-def build_tests(only: str = "", effort: Effort = SHORT) -> Tests:
-    """Built anew where librfork has changed; under a name of this repository's."""
+def build_tests(only: str = "", effort: Effort = SHORT, backend: str = "") -> Tests:
+    """Built anew where librfork has changed, under a name of this repository's; for both backends, or one."""
+    if backend and backend not in BACKENDS:
+        raise WorkbenchError(f"--backend {backend}: no such level; there is {' and '.join(BACKENDS)}")
     build = cache.root() / "objects" / cache.key(["conformance", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
     log = build / "build.log"
     with cache.lock(f"conformance-{build.name}"):
         log.unlink(missing_ok=True)
         logged(["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}", "tests"], log)
-    tests = Tests(build / "tests/static", only, effort)
+    tests = Tests(build / "tests/static", only, effort, (backend,) if backend else BACKENDS)
     if not tests.names:
         raise WorkbenchError(f"--only {only}: no test of librfork has that in its name")
     return tests
 
 
-def run(kernel: str = "", json_file: Path | None = None, only: str = "", effort: Effort = FULL) -> int:
-    """Print the matrix, of all kernels or of one (`host` or a line); 1 if anything failed, or nothing ran."""
+def run(kernel: str, tests: Tests, json_file: Path | None = None) -> int:
+    """Print the matrix, of all kernels or of one (`host` or a line); 1 if anything failed."""
     names = [kernel] if kernel else [HOST, *sorted(lines.LINES, reverse=True)]
     wanted = [lines.find(name) for name in names if name != HOST]
-    tests = build_tests(only, effort)
-    found = on_host(tests) if HOST in names else []
+    found = on_host(tests) if HOST in names and "user" in tests.backends else []
     for line in wanted:
         with deadline.slower(line.slowness):
             found += on_line(line, tests, wanted=bool(kernel))
@@ -157,7 +151,7 @@ def on_host(tests: Tests) -> list[Verdict]:
 def on_line(line: Line, tests: Tests, *, wanted: bool = False) -> list[Verdict]:
     """Both levels in a guest with that line's kernel; without its source only if it is `wanted` by name."""
     if not wanted and (reason := why_not(line)):
-        columns = [Column(backend, line.name) for backend in BACKENDS]
+        columns = tests.columns(line.name)
         return [item for c in columns for item in verdicts.all_the_same(tests.names, c, NOT_RUN, reason)]
     return in_quick_image(line, tests) if line.runs_glibc else in_small_image(line, tests)
 
@@ -178,11 +172,11 @@ def in_quick_image(line: Line, tests: Tests) -> list[Verdict]:
     with Guest(image) as guest:
         try:
             guest.boot()
-            for backend in BACKENDS:
-                found += _by_shell(guest, tests, Column(backend, line.name))
+            for column in tests.columns(line.name):
+                found += _by_shell(guest, tests, column)
         except WorkbenchError as error:
             reason = f"no verdict: {str(error).splitlines()[0]} ({guest.log})"
-    return _both(found, [*tests.names, verdicts.KERNEL_LOG], line.name, reason)
+    return _completed(found, tests, line.name, reason)
 
 
 def _by_shell(guest: Guest, tests: Tests, column: Column) -> list[Verdict]:
@@ -195,12 +189,12 @@ def _by_shell(guest: Guest, tests: Tests, column: Column) -> list[Verdict]:
     return [*verdicts.from_table(text, column), verdicts.of_log(new, column)]
 
 
-def _both(found: Sequence[Verdict], names: Sequence[str], kernel: str, reason: str) -> list[Verdict]:
-    """Completed for both backends, one after the other."""
+def _completed(found: Sequence[Verdict], tests: Tests, kernel: str, reason: str) -> list[Verdict]:
+    """Each column with a verdict for each test, one column after the other."""
     result: list[Verdict] = []
-    for column in (Column(backend, kernel) for backend in BACKENDS):
+    for column in tests.columns(kernel):
         own = [item for item in found if item.backend == column.backend]
-        result += verdicts.completed(own, names, column, reason)
+        result += verdicts.completed(own, [*tests.names, verdicts.KERNEL_LOG], column, reason)
     return result
 
 
@@ -209,6 +203,7 @@ class Listener:
     """Collects what tests/image/init.c says, and what the kernel says meanwhile."""
 
     kernel: str
+    backends: tuple[str, ...] = BACKENDS
     found: list[Verdict] = field(default_factory=list)
     error: str = ""
     ended: set[str] = field(default_factory=set)
@@ -217,7 +212,7 @@ class Listener:
     @property
     def done(self) -> bool:
         """Whether nothing more is to come."""
-        return bool(self.error) or len(self.ended) == len(BACKENDS)
+        return bool(self.error) or self.ended >= set(self.backends)
 
     def take(self, item: Item) -> None:
         """For Console.listen."""
@@ -243,21 +238,25 @@ class Listener:
 
 
 def in_small_image(line: Line, tests: Tests) -> list[Verdict]:
-    """In an image of static programs; what needs a shell is not run there."""
-    image = smallimage.build(line, tests.programs)
-    listener = Listener(line.name)
-    progress.note(f"conformance: both levels on {line.name}")
-    reason = _listen(image, listener, tests.effort)
-    for column in (Column(backend, line.name) for backend in BACKENDS):
-        listener.found += verdicts.all_the_same(tests.scripts, column, NOT_RUN, NO_SHELL)
-    return _both(listener.found, [*tests.names, verdicts.KERNEL_LOG], line.name, reason)
+    """In an image of static programs, all linked with musl, a BusyBox for the scripts among them."""
+    image = smallimage.build(line, tests.files, box=busybox.build())
+    listener = Listener(line.name, tests.backends)
+    progress.note(f"conformance: {' and '.join(tests.backends)} level on {line.name}")
+    reason = _listen(image, listener, tests)
+    return _completed(listener.found, tests, line.name, reason)
 
 
-def _listen(image: Image, listener: Listener, effort: Effort) -> str:
+def _append(tests: Tests) -> str:
+    """What tests/image/init.c reads."""
+    one = f" conformance_backend={tests.backends[0]}" if len(tests.backends) == 1 else ""
+    full = " conformance_full=1" if tests.effort.full else ""
+    return f"conformance_limit={tests.effort.limit}{full}{one}"
+
+
+def _listen(image: Image, listener: Listener, tests: Tests) -> str:
     """Boot, listen until the end; why there may be verdicts missing."""
     log = new_log(image.name)
-    append = f"conformance_limit={effort.limit}{' conformance_full=1' if effort.full else ''}"
-    options = Options(catch_reboot=True, append=append)
+    options = Options(catch_reboot=True, append=_append(tests))
     with Qemu(image, options) as qemu:
         qemu.start(Deadline(BOOT_S, "qemu"))
         header = f"run it by hand:\n{paste_command(image, options)}"
@@ -266,7 +265,7 @@ def _listen(image: Image, listener: Listener, effort: Effort) -> str:
         try:
             qemu.cont()
             while not listener.done:
-                _next(console, listener, BOOT_S + effort.test_s)
+                _next(console, listener, BOOT_S + tests.effort.test_s)
         except ConsoleClosedError:
             return f"no verdict: the guest ended early ({log})"
         except WorkbenchError as error:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import cache, cpio, kernel
+from workbench import busybox, cache, cpio, kernel
 from workbench.command import output
 from workbench.images import Image
 from workbench.lines import KernelLine
@@ -23,7 +23,8 @@ COMPILE = (
 # quiet: the kernel's messages stay in its log, which init prints; only what is grave breaks up its lines.
 # Without no_timer_check: on 2.6.23 that makes the timer's first and best way count as broken.
 APPEND = "console=ttyS0,115200 quiet panic=1"
-FOLDERS = ("dev", "proc", "tmp", "tests")
+FOLDERS = ("bin", "dev", "etc", "proc", "tmp", "tests")
+USERS = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
 NODES = (
     cpio.Node("dev/console", 0o600, 5, 1),
     cpio.Node("dev/null", 0o666, 1, 3),
@@ -32,8 +33,14 @@ NODES = (
 )
 
 
-def build(line: KernelLine, programs: Sequence[Path] = (), init: Path = INIT, name: str = "small") -> Image:
-    """The line's kernel with PID 1 (a C file, or a folder of them) and these programs in /tests."""
+def build(
+    line: KernelLine,
+    programs: Sequence[Path] = (),
+    init: Path = INIT,
+    name: str = "small",
+    box: busybox.BusyBox | None = None,
+) -> Image:
+    """The line's kernel with PID 1 (a C file, or a folder of them), programs in /tests, `box` in /bin."""
     sources = sorted(init.glob("*.c")) if init.is_dir() else [init]
     built = kernel.build(line.name)
 
@@ -42,14 +49,25 @@ def build(line: KernelLine, programs: Sequence[Path] = (), init: Path = INIT, na
         for folder_name in FOLDERS:
             (tree / folder_name).mkdir(parents=True)
         output([*COMPILE, "-o", tree / "init", *sources])
+        (tree / "etc/passwd").write_text(USERS)
         for program in programs:
             shutil.copy(program, tree / "tests" / program.name)
+        if box:
+            _add(box, tree / "bin")
         cpio.write(folder / "initrd", tree, NODES)
         shutil.rmtree(tree)
 
     named: list[str | Path] = [part for path in programs for part in (path.name, path)]
     compiler = output([COMPILE[0], "--version"]).splitlines()[0]
     made_with: list[str | Path] = ["small", compiler, *COMPILE, HEADERS, Path(__file__), Path(cpio.__file__)]
+    if box:
+        named += [box.program, *box.names]
     key = cache.key([*made_with, init, *named])
     initrd = cache.entry("image", key, make) / "initrd"
     return Image(f"{name}-{line.name}", built.image, initrd, APPEND, line.memory_mb)
+
+
+def _add(box: busybox.BusyBox, folder: Path) -> None:
+    shutil.copy(box.program, folder / "busybox")
+    for name in box.names:
+        (folder / name).symlink_to("busybox")

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PID 1 of an image for kernels that no glibc of today runs on, where there is no shell either: runs every
- * /tests/t_* at both levels of rfork and prints what became of it, then restarts the machine. One line each:
+ * PID 1 of an image for kernels that no glibc of today runs on: runs every /tests/t_*, the scripts among
+ * them by /bin/sh, at both levels of rfork and prints what became of it, then restarts the machine. One line each:
  *
  *   conformance: BACKEND PROGRAM passed
  *   conformance: BACKEND PROGRAM skipped|failed: REASON
  *   conformance: BACKEND end TAINT      after the kernel's log of that backend, marked "log: "
  *   conformance: error: what PID 1 itself could not do
  *
- * On the kernel's command line, conformance_limit=SECONDS bounds one program, and conformance_full=1 has
- * them look for races and leaks as often as it takes.
+ * On the kernel's command line, conformance_limit=SECONDS bounds one program, conformance_full=1 has
+ * them look for races and leaks as often as it takes, and conformance_backend=BACKEND leaves the other out.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -93,6 +93,13 @@ static int is_test(const struct dirent *entry)
 	return strncmp(entry->d_name, "t_", 2) == 0;
 }
 
+static int is_script(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length > 3 && strcmp(name + length - 3, ".sh") == 0;
+}
+
 static void become(const char *backend, const char *name)
 {
 	char path[512], folder[512];
@@ -110,7 +117,10 @@ static void become(const char *backend, const char *name)
 		close(fd);
 	setsid();
 	setenv("RFORK_BACKEND", backend, 1);
-	execl(path, path, (char *)NULL);
+	if (is_script(name))
+		execl("/bin/sh", "sh", path, (char *)NULL);
+	else
+		execl(path, path, (char *)NULL);
 	_exit(111);
 }
 
@@ -231,7 +241,7 @@ static void print_kernel_log(void)
 int main(void)
 {
 	static const char *const backends[] = { "user", "kernel" };
-	const char *limit = getenv("conformance_limit");
+	const char *limit = getenv("conformance_limit"), *only = getenv("conformance_backend");
 	struct dirent **tests;
 	int count;
 
@@ -239,7 +249,7 @@ int main(void)
 	mount_on("sysfs", "/sys");
 	mount_on("tmpfs", "/tmp");
 	bring_up_loopback();
-	setenv("PATH", FOLDER, 1);
+	setenv("PATH", FOLDER ":/bin", 1);
 	setenv("RFORK_TESTS_MACHINE", "1", 1);
 	if (getenv("conformance_full"))
 		setenv("RFORK_TESTS_FULL", "1", 1);
@@ -247,6 +257,8 @@ int main(void)
 	if (count <= 0)
 		error(FOLDER);
 	for (int b = 0; b < 2; b++) {
+		if (only && strcmp(only, backends[b]))
+			continue;
 		for (int i = 0; i < count; i++)
 			run(backends[b], tests[i]->d_name, limit ? atoi(limit) : 120);
 		print_kernel_log();

@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-from workbench import apt, cache
+from workbench import apt, apt_source, cache
 from workbench.command import CommandError
+from workbench.errors import WorkbenchError
 
 URIS = """\
 'http://archive.example/debian/pool/main/z/zlib/zlib1g_1.2.13.dfsg-1_amd64.deb' \
@@ -57,7 +58,33 @@ def test_missing_apt_is_told(monkeypatch):
 def test_command_leaves_the_system_alone(tmp_path, monkeypatch):
     """All that apt writes is in the cache."""
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
-    command = [*apt._command(), "indextargets", "--format", "$(FILENAME)"]
+    command = [*apt.command(), "indextargets", "--format", "$(FILENAME)"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     files = done.stdout.split()
     assert all(file.startswith(str(tmp_path)) for file in files)
+
+
+def test_upstream_tarball_of_a_source_package():
+    """Of all its files that one, with the archive's sum; a package without is told."""
+    said = """\
+'http://archive.example/b/busybox_1.35.0-4.dsc' busybox_1.35.0-4.dsc 2321 SHA256:9c01
+'http://archive.example/b/busybox_1.35.0.orig.tar.bz2' busybox_1.35.0.orig.tar.bz2 2480624 SHA256:faee
+"""
+    tarball = apt_source.parse_uris("busybox", said)
+    assert tarball == apt_source.Tarball("busybox_1.35.0.orig.tar.bz2", "SHA256:faee")
+    with pytest.raises(WorkbenchError, match="busybox: the archive has no source package"):
+        apt_source.parse_uris("busybox", "")
+
+
+def test_sources_come_from_where_the_packages_do():
+    """Debian's suites of this machine, each once, as sources; other vendors' archives are not asked."""
+    targets = (
+        "Debian http://archive.example/debian/ bookworm main\n" * 2
+        + "Debian http://archive.example/security/ bookworm-security main\nVendor http://v.example/ x main\n"
+    )
+    lines = apt_source.sources_list(targets).splitlines()
+    assert [line.split()[0] for line in lines] == ["deb-src", "deb-src"]
+    assert [line.split()[-3:] for line in lines] == [
+        ["http://archive.example/debian/", "bookworm", "main"],
+        ["http://archive.example/security/", "bookworm-security", "main"],
+    ]

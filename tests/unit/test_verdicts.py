@@ -9,6 +9,7 @@ import pytest
 
 from workbench import conformance, lines, verdicts
 from workbench.decoder import Decoder
+from workbench.errors import WorkbenchError
 from workbench.findings import Finding
 from workbench.verdicts import Column, Verdict
 
@@ -126,10 +127,9 @@ def test_json() -> None:
 )
 def test_exit_status(monkeypatch, tmp_path, capsys, verdict: str, status: int) -> None:
     """Only a failure makes the command fail; matrix and file are there in any case."""
-    monkeypatch.setattr(conformance, "build_tests", lambda only, effort: conformance.Tests(tmp_path))
     item = Verdict("t_a", "user", "host", verdict, "why")
     monkeypatch.setattr(conformance, "on_host", lambda tests: [item])
-    assert conformance.run("host", tmp_path / "out.json") == status
+    assert conformance.run("host", conformance.Tests(tmp_path), tmp_path / "out.json") == status
     assert "t_a" in capsys.readouterr().out
     assert json.loads((tmp_path / "out.json").read_text())[0]["verdict"] == verdict
 
@@ -153,6 +153,18 @@ def test_selected(tmp_path) -> None:
     assert tests.names == ["t_nested", "t_run_stop.sh", "t_stop"]
     assert tests.files == sorted(tmp_path / name for name in (*tests.names, "run-tests"))
     assert len(conformance.Tests(tmp_path).names) == 4
+
+
+def test_one_level_is_enough(tmp_path) -> None:
+    """With one level asked for its end is the end, and no other column is missed; a wrong name is refused."""
+    one = conformance.Tests(tmp_path, backends=("kernel",))
+    listener = conformance.Listener("linux-2.6.23", one.backends)
+    for item in Decoder().feed(b"conformance: kernel t_a passed\r\nconformance: kernel end 0\r\n"):
+        listener.take(item)
+    assert listener.done
+    assert one.columns("linux-2.6.23") == [KERNEL]
+    with pytest.raises(WorkbenchError, match="--backend kernle"):
+        conformance.build_tests(backend="kernle")
 
 
 def test_effort(tmp_path) -> None:
