@@ -7,6 +7,7 @@ import json
 
 from koboshi.component import TABLE
 from koboshi.line import Line
+from koboshi.rehearsed import Rehearsed
 from koboshi.supervisor import Supervisor
 from koboshi.system import System
 
@@ -32,7 +33,8 @@ class Server:
         self.system = system
         self.supervisor = supervisor
         self.clients: dict[int, _Client] = {}
-        self.line = Line(supervisor.now, lambda command, name: answer(supervisor, command, name))
+        self.rehearsed = Rehearsed(supervisor)
+        self.line = Line(supervisor.now, self._carry_out)
 
     def turn(self, happened: list[tuple[str, int]]) -> None:
         """Serve the clients that `System.wait` has named, and pass on the records since the last turn."""
@@ -85,7 +87,18 @@ class Server:
             return {"ok": True, "events": self.supervisor.journal.recent(count)}
         if command == "line":
             return {"ok": True, "lines": self.line.answer(request.get("text"))}
-        return answer(self.supervisor, command, request.get("component"))
+        if command == "rehearsal":
+            if not self.rehearsed.note(request.get("keys")):
+                return _refusal("these are no keys of a rehearsal's record")
+            self.supervisor.settle()
+            return {"ok": True}
+        return self._carry_out(command, request.get("component"))
+
+    def _carry_out(self, command: object, name: object) -> dict[str, object]:
+        if command == "rehearse":
+            wrong = self.rehearsed.start(name)
+            return _refusal(wrong) if wrong else {"ok": True, "state": "begun"}
+        return answer(self.supervisor, command, name)
 
     def _reply(self, number: int, reply: dict[str, object]) -> None:
         self._write(number, json.dumps(reply).encode() + b"\n")
@@ -122,7 +135,7 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
         supervisor.settle()
         return _held(supervisor) or {"ok": True}
     if not isinstance(command, str) or command not in _WISHES:
-        known = ", ".join(("status", "events", "crashes", "reload", "resume", *_WISHES))
+        known = ", ".join(("status", "events", "crashes", "reload", "resume", "rehearse", *_WISHES))
         return _refusal(f"unknown command {command!r}; one of {known}")
     component = supervisor.components.get(name) if isinstance(name, str) else None
     if component is None:

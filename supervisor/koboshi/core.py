@@ -230,6 +230,13 @@ class Core(Owner):
         component.runner = pid
         component.runner_start = self.system.start_time(pid)
 
+    def start_program(self, words: list[str]) -> int:
+        """koboshictl with these words, as a child; its PID, or -errno."""
+        pid = self.system.spawn(self.system.program(words), self.paths.run + "/program.log")
+        if pid > 0:
+            self.children.add(pid)
+        return pid
+
     def status(self) -> dict[str, object]:
         """The live state (docs/supervisor.md)."""
         return {

@@ -12,6 +12,7 @@ usage: koboshictl [--json] status
        koboshictl [--json] events [-n N] [-f]
        koboshictl [--json] crashes
        koboshictl [--json] reload|resume
+       koboshictl [--json] rehearse [NAME]
        koboshictl check [FILE]
        koboshictl line [REQUEST]
 """
@@ -57,6 +58,8 @@ def _run(argv: list[str]) -> int:
         return _line(rest)
     if command == "events":
         return _events(rest, as_json)
+    if command == "rehearse" and len(rest) <= 1:
+        return _rehearse(rest, as_json)
     return _simple(_request(command, rest), as_json)
 
 
@@ -77,13 +80,41 @@ def _check(rest: list[str]) -> int:
     return manifest.main(rest or [default])
 
 
+def _rehearse(names: list[str], as_json: bool) -> int:
+    from koboshi import rehearse
+
+    def show(result: dict[str, object]) -> None:
+        if as_json:
+            _print_json(result)
+        else:
+            what = result.get("saw") or result.get("why")
+            name = result.get("component", "-")
+            sys.stdout.write(f"{name:16} {result['fault']:12} {result['result']:10} {what}\n")
+        sys.stdout.flush()
+
+    return 1 if rehearse.run(_run_folder(), names, show) else 0
+
+
+def _run_folder() -> str:
+    return os.environ.get("KOBOSHI_RUN", "/run/koboshi")
+
+
+def ask(request: dict[str, object]) -> dict[str, object]:
+    """One request, and its reply; FailedError if there is nobody, or it is refused."""
+    connection = _Connection(request)
+    try:
+        return connection.reply()
+    finally:
+        connection.close()
+
+
 class _Connection:
     def __init__(self, request: dict[str, object]) -> None:
         import json
         import socket
 
         self.loads = json.loads
-        path = os.environ.get("KOBOSHI_RUN", "/run/koboshi") + "/control"
+        path = _run_folder() + "/control"
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.connect(path)
@@ -116,9 +147,7 @@ class _Connection:
 
 
 def _simple(request: dict[str, object], as_json: bool) -> int:
-    connection = _Connection(request)
-    reply = connection.reply()
-    connection.close()
+    reply = ask(request)
     if as_json:
         _print_json(reply)
     elif request["cmd"] == "status":
@@ -149,9 +178,7 @@ def _answer_line(text: str) -> int:
     if request is None:
         return 1
     try:
-        connection = _Connection({"cmd": "line", "text": text})
-        lines = connection.reply().get("lines")
-        connection.close()
+        lines = ask({"cmd": "line", "text": text}).get("lines")
     except FailedError as failed:
         keys: dict[str, object] = {"code": "supervisor", "error": str(failed)}
         lines = [line.reply(request.number, request.master, "error", keys)]

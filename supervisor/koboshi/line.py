@@ -16,7 +16,7 @@ from koboshi import records
 REPLY = "koboshi-reply/1"
 LEASE_S = 60.0
 READING = ("hello", "status")
-CHANGING = ("start", "stop", "restart")
+CHANGING = ("start", "stop", "restart", "rehearse")
 LOCKING = ("lock", "steal", "unlock")
 # As many masters' last replies are kept.
 _KEPT = 8

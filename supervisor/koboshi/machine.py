@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import sys
 
 # linux/watchdog.h
 _WDIOC_GETBOOTSTATUS = 0x80045702
@@ -117,6 +118,13 @@ class Machine:
         root = "/sys/fs/cgroup"
         there = os.path.exists(root + "/cgroup.controllers") and os.access(root, os.W_OK)
         return root + "/koboshi" if there and os.getppid() == 1 else ""
+
+    def program(self, words: list[str]) -> list[str]:
+        """The command line of koboshictl with these words: the same Python, the same package."""
+        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        path = f"import sys; sys.path.insert(0, {here!r})"
+        start = f"{path}; from koboshi.ctl import main; sys.exit(main({words!r}))"
+        return [sys.executable, "-ISEB", "-c", start]
 
     # The kernel's log
 

@@ -12,12 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = sorted((ROOT / "supervisor" / "koboshi").glob("*.py"))
 HOST = [*sorted((ROOT / "workbench").rglob("*.py")), ROOT / "tasks.py"]
-# What makes system calls; koboshictl is a program of its own, __main__ reads the environment.
+# What makes system calls; koboshictl and its rehearsal are programs, __main__ reads the environment.
 SYSTEM = {"os", "signal", "socket", "select", "selectors", "subprocess", "time", "fcntl", "ctypes"}
 OWNERS = {
     "system.py": SYSTEM,
     "machine.py": {"os", "fcntl"},
     "ctl.py": {"os", "socket"},
+    "rehearse.py": {"fcntl", "os", "signal", "time"},
+    "inject.py": {"os", "signal"},
     "__main__.py": {"os"},
     "component.py": {"signal"},
     "known.py": {"signal"},
