@@ -21,7 +21,8 @@ from workbench.view import Look, ascii_text, device_table, event_text, header
 
 HELP = "q quit · ↑↓ select · s stop · a start · r restart · i info · f only it · / search · l log · + - time"
 HELP_ASCII = HELP.replace("↑↓", "j k").replace("·", "|")
-LOG_LEAST = 4  # lines of log that stay, however many components there are
+LOG_LEAST = 4  # lines of log that stay, however many components there are, if the terminal has some
+HEAD = 3  # lines of a device without its components
 
 
 @dataclass
@@ -152,21 +153,34 @@ class Desk:
 
     def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
         """What rich asks for."""
+        room = (options.height or 40) - 2  # the log's title, and the keys
+        devices = self._shown_devices(max(1, room // (HEAD + 1)))
+        room -= HEAD * len(devices)
+        rows = shares([len(device.model.components) for device in devices], room - min(LOG_LEAST, room // 3))
         parts: list[RenderableType] = []
-        for device in self.devices:
-            parts += self._device(device, options)
-        used = sum(2 + len(device.model.components) + 1 for device in self.devices) + len(self.devices)
-        rows = max(LOG_LEAST, (options.height or 40) - used - 2)
+        for device, count in zip(devices, rows, strict=True):
+            parts += self._device(device, options, count)
         parts.append(Rule(self._log_title(), align="left", style="cyan"))
-        parts += self._log(rows)
+        parts += self._log(max(0, room - sum(rows)))
         parts.append(self._footer(options.ascii_only))
         yield Group(*parts)
 
-    def _device(self, device: Device, options: ConsoleOptions) -> list[RenderableType]:
+    def _shown_devices(self, most: int) -> list[Device]:
+        """As many as fit, the selected one among them."""
+        chosen = self.selected()
+        at = self.devices.index(chosen[0]) if chosen else 0
+        first = first_shown(at, len(self.devices), most)
+        return self.devices[first : first + most]
+
+    def _device(self, device: Device, options: ConsoleOptions, rows: int) -> list[RenderableType]:
         chosen = self.selected()
         mark = chosen[1] if chosen and chosen[0] is device else ""
-        look = Look(device.clock.now(), self._seconds, mark)
+        names = list(device.model.components)
+        first = first_shown(names.index(mark) if mark else 0, len(names), rows)
+        look = Look(device.clock.now(), self._seconds, mark, names[first : first + rows])
         title = Text.assemble((" koboshi ", "bold reverse"), f" {device.name}")
+        if rows < len(names):
+            title.append(f"  {first + 1} to {first + rows} of {len(names)}", "dim")
         if device.note:
             title.append(f"  {device.note}", "bold yellow")
         table = device_table(device.model, options.max_width, look, ascii_only=options.ascii_only)
@@ -192,7 +206,7 @@ class Desk:
         for device in devices:
             lines += self._lines(device, chosen[1] if chosen else "", kinds, rows)
         lines.sort(key=lambda line: line[0])
-        return [text for _, text in lines[-rows:]]
+        return [text for _, text in lines[max(0, len(lines) - rows) :]]
 
     def _lines(
         self, device: Device, component: str, kinds: tuple[type, ...], rows: int
@@ -215,6 +229,22 @@ class Desk:
         text = Text(self.note, "bold") if self.note else Text(keys if self.interactive else "", "dim")
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
+
+
+def first_shown(at: int, count: int, rows: int) -> int:
+    """The first of `rows` lines, so that the line `at` is among them, in the middle if it can be."""
+    return max(0, min(at - rows // 2, count - rows))
+
+
+def shares(wanted: list[int], room: int) -> list[int]:
+    """Of `room` lines as many as each wants, or where that is too many, as evenly as can be; 1 at least."""
+    given = [min(1, want) for want in wanted]
+    while sum(given) < room and given != wanted:
+        least = min(
+            (at for at, want in enumerate(wanted) if given[at] < want), key=lambda at: (given[at], at)
+        )
+        given[least] += 1
+    return given
 
 
 def item_text(item: Item) -> Text:

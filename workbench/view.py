@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console as Terminal
@@ -139,6 +139,7 @@ class Look:
     now: float | None = None
     seconds: float | None = None
     selected: str = ""
+    names: Sequence[str] | None = None  # of the components that are shown; None: all
 
 
 def device_table(model: Model, width: int, look: Look, *, ascii_only: bool = False) -> Table:
@@ -151,7 +152,7 @@ def device_table(model: Model, width: int, look: Look, *, ascii_only: bool = Fal
     seconds = look.seconds or span_for(now - model.timeline.begin)
     if room:
         table.add_column(f"last {_span(seconds)}", no_wrap=True, width=room)
-    for component in model.components.values():
+    for component in [c for c in model.components.values() if look.names is None or c.name in look.names]:
         cells = [_cell(model, column, component, now) for column in chosen]
         cells = [ascii_text(cell) for cell in cells] if ascii_only else cells
         line = model.timeline.lines.get(component.name)

@@ -8,11 +8,13 @@ import os
 import pty
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from koboshi import records
 from rich.console import Console as Terminal
 
 from tests.unit.test_model import BACK, BOOT, READY, RESTART
-from workbench.desk import Desk
+from workbench.desk import Desk, shares
 from workbench.device import Clock, Device
 from workbench.keys import Keys, names
 
@@ -57,6 +59,48 @@ def test_every_size_fits(width: int, height: int) -> None:
     assert max(map(len, lines)) <= width
     assert len(lines) <= height
     assert any("gps" in line for line in lines)
+
+
+def many(count: int, name: str = "x") -> Device:
+    """A device with so many components."""
+    made = Device(name, live=False)
+    keys = [{"component": f"c{at:02}", "pid": at + 1} for at in range(count)]
+    lines = [records.encode(seq, seq / 10, "ready", dict(key)) for seq, key in enumerate(keys, 1)]
+    made.take("\n".join([*lines, ""]).encode())
+    return made
+
+
+@pytest.mark.parametrize("height", [10, 14, 24])
+@pytest.mark.parametrize("devices", [1, 3, 9])
+def test_what_is_selected_stays_in_sight(height: int, devices: int) -> None:
+    """However many components and devices there are, the marked row, its device and the keys are shown."""
+    desk = Desk([many(15, f"device{at}") for at in range(devices)])
+    for at in range(15 * devices):
+        desk.key("down")
+        text = shown(desk, 80, height)
+        assert len(text.splitlines()) <= height
+        assert f"c{at % 15:02}  " in text
+        assert f"device{at // 15}" in text
+        assert "q quit" in text.splitlines()[-1]
+
+
+def test_confirmation_is_seen_on_a_small_terminal() -> None:
+    """On 40 by 10 a question is not below the terminal's end."""
+    made = many(15)
+    made.live = True
+    desk = Desk([made])
+    desk.key("down")
+    desk.key("s")
+    assert "y or n" in shown(desk, 40, 10).splitlines()[-1]
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=9), st.integers(0, 60))
+def test_shares(wanted: list[int], room: int) -> None:
+    """Nobody gets more than is wanted, or nothing, and no room is left unused."""
+    given_out = shares(wanted, room)
+    assert all(min(1, want) <= got <= want for got, want in zip(given_out, wanted, strict=True))
+    least = sum(min(1, want) for want in wanted)
+    assert sum(given_out) == max(least, min(sum(wanted), room))
 
 
 def test_filter_shows_only_the_selected() -> None:
