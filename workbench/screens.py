@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from workbench import browser, progress, report, report_html, watch
@@ -13,6 +16,8 @@ from workbench.repository import REPOSITORY
 DOCS = REPOSITORY / "docs"
 LOGS = REPOSITORY / "tests/data/console"
 REPORT_SIZE = (1060, 640)
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MADE_FROM = b"koboshi-page"  # the picture's own word on what it shows: browsers differ in its pixels
 
 
 def make() -> None:
@@ -29,10 +34,45 @@ def watch_picture(to: Path) -> Path:
     return to
 
 
+def report_page() -> str:
+    """The demo's report."""
+    return report_html.page([report.read(LOGS / "quick-6.12-kernel.log")], "A demo's report")
+
+
 def report_picture(to: Path) -> Path:
-    """The top of a demo's report."""
-    with tempfile.TemporaryDirectory(prefix="koboshi-screens-") as folder:
+    """Its top, in a browser."""
+    text = report_page()
+    with tempfile.TemporaryDirectory(prefix="koboshi-screens-") as folder, browser.Browser() as window:
         page = Path(folder) / "report.html"
-        page.write_text(report_html.page([report.read(LOGS / "quick-6.12-kernel.log")], "A demo's report"))
-        browser.screenshot(page, to, width=REPORT_SIZE[0], height=REPORT_SIZE[1])
+        page.write_text(text)
+        window.look(*REPORT_SIZE)
+        window.open(page)
+        to.write_bytes(_labelled(window.screenshot(), digest(text)))
     return to
+
+
+def digest(page: str) -> str:
+    """What stands in the picture of a page."""
+    return hashlib.sha256(page.encode()).hexdigest()
+
+
+def made_from(png: bytes) -> str:
+    """The digest of the page that a picture was made from; "" if it does not say."""
+    texts = (data.partition(b"\0") for kind, data in _chunks(png) if kind == b"tEXt")
+    return next((text.decode() for key, _, text in texts if key == MADE_FROM), "")
+
+
+def _labelled(png: bytes, text: str) -> bytes:
+    """With a tEXt chunk before the last one (ISO/IEC 15948, 11.3.4.3)."""
+    body = b"tEXt" + MADE_FROM + b"\0" + text.encode()
+    chunk = (len(body) - 4).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
+    end = png.rindex(b"IEND") - 4
+    return png[:end] + chunk + png[end:]
+
+
+def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(SIGNATURE)
+    while at + 12 <= len(png):
+        size = int.from_bytes(png[at : at + 4])
+        yield png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        at += size + 12

@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from koboshi import records
 
 from tests.unit.test_model import BACK, BOOT, READY, RESTART
-from workbench import browser, cli, report_html, report_markdown
+from workbench import cli, report_html, report_markdown
 from workbench.histogram import bucket_of, buckets
 from workbench.report import NO_WARNING, Report, read
 from workbench.repository import REPOSITORY
 from workbench.symbols import Symbols, fault_in
 
 LOGS = REPOSITORY / "tests/data/console"
-needs_browser = pytest.mark.skipif(browser.find() is None, reason="no Chromium is installed")
 BANNER = ["[    0.000000] Linux version 6.12.1 (x)", "[    0.000000] Command line: quiet"]
 
 
@@ -244,30 +243,3 @@ def test_log_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert cli.main(["report", str(tmp_path / "none"), "--html", str(tmp_path / "r.html")]) == 1
     assert "none" in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()
-
-
-PROBE = (
-    "<script>document.title = [document.documentElement.scrollWidth <= innerWidth,"
-    " getComputedStyle(document.body).backgroundColor, innerWidth].join('|')</script></body>"
-)
-
-
-@needs_browser
-@pytest.mark.parametrize("width", [1200, 500])
-@pytest.mark.parametrize(
-    ("scheme", "paper"), [(browser.LIGHT, "rgb(255, 255, 255)"), (browser.DARK, "rgb(20, 23, 27)")]
-)
-def test_page_in_a_browser(tmp_path: Path, width: int, scheme: int, paper: str) -> None:
-    """In Chromium the page has the colours asked for, is no wider than the window, and is a picture."""
-    page = tmp_path / "report.html"
-    reports = [read(LOGS / "quick-6.12-user.log"), read(LOGS / "handmade-oops.log")]
-    page.write_text(report_html.page(reports, "x").replace("</body>", PROBE))
-    title = re.search("<title>(.*?)</title>", browser.document(page, width=width, height=800, scheme=scheme))
-    assert title is not None
-    assert title[1].split("|") == ["true", paper, str(width)]
-    picture = tmp_path / "report.png"
-    browser.screenshot(page, picture, width=width, height=800, scheme=scheme)
-    data = picture.read_bytes()
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    assert int.from_bytes(data[16:20]) == width
-    assert len(data) > 10_000  # an empty page compresses to next to nothing
