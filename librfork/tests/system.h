@@ -84,6 +84,13 @@ __attribute__((unused)) static void become_user(uid_t user)
 	CHECK(setresuid(user, user, user) == 0);
 }
 
+__attribute__((unused)) static void limit_tasks(rlim_t tasks)
+{
+	struct rlimit limit = { tasks, tasks };
+
+	CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
+}
+
 __attribute__((unused)) static void need_root(const char *what)
 {
 	if (geteuid() != 0) {

@@ -6,6 +6,8 @@
 
 #define RESTARTS 30
 
+static aio_context_t before;
+
 static long contexts_in_use(void)
 {
 	return strtol(read_text("/proc/sys/fs/aio-nr"), NULL, 10);
@@ -19,7 +21,7 @@ static long get_events(aio_context_t context)
 	return syscall(SYS_io_getevents, context, 0, 1, &event, &none) < 0 ? -errno : 0;
 }
 
-static _Noreturn void instance(aio_context_t before)
+static _Noreturn void instance(void)
 {
 	aio_context_t own = 0;
 
@@ -33,23 +35,13 @@ static _Noreturn void instance(aio_context_t before)
 
 int main(void)
 {
-	struct rfork_options options = options_for_many();
-	aio_context_t context = 0;
 	long used;
-	int rfd;
-	pid_t pid;
 
-	if (syscall(SYS_io_setup, 8, &context) < 0 && errno == ENOSYS)
+	if (syscall(SYS_io_setup, 8, &before) < 0 && errno == ENOSYS)
 		SKIP("this kernel has no asynchronous I/O");
 	used = contexts_in_use();
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		instance(context);
-	for (int i = 0; i < RESTARTS; i++)
-		next_event(rfd, RFORK_EV_RESTART);
-	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
-	EQUAL(get_events(context), 0);
+	run_to_exit(instance, RESTARTS);
+	EQUAL(get_events(before), 0);
 	EVENTUALLY(contexts_in_use() <= used);
 	return 0;
 }

@@ -35,8 +35,7 @@ static void accounted(void)
 		next_event(rfd, RFORK_EV_RESTART);
 	EVENTUALLY(*quiet);
 	EQUAL(cgroup_number("pids.current"), 3);
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 	EVENTUALLY(cgroup_number("pids.current") == 1);
 }
 

@@ -108,24 +108,13 @@ static void released(void)
 	path = open("fifo", O_RDONLY);
 	EQUAL(read(path, &byte, 1), 0);
 	next_event(rfd, RFORK_EV_RESTART);
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 }
 
 int main(void)
 {
-	struct rfork_options options = options_for_many();
-	int rfd;
-	pid_t pid;
-
 	open_all();
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		instance();
-	for (int i = 0; i < RESTARTS; i++)
-		next_event(rfd, RFORK_EV_RESTART);
-	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	run_to_exit(instance, RESTARTS);
 	released();
 	return 0;
 }

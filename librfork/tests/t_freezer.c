@@ -57,8 +57,7 @@ static void run(void)
 		freeze_and_fail(rfd);
 	}
 	expect_beats();
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 }
 
 int main(void)

@@ -62,21 +62,12 @@ static _Noreturn void instance(void)
 
 int main(void)
 {
-	struct rfork_options options = options_for_many();
 	long left;
-	int rfd;
-	pid_t pid;
 
 	prepare();
 	map();
 	left = free_pages();
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		instance();
-	for (int i = 0; i < RESTARTS; i++)
-		next_event(rfd, RFORK_EV_RESTART);
-	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	run_to_exit(instance, RESTARTS);
 	EQUAL(private_page[SIZE - 1], 7);
 	EVENTUALLY(free_pages() >= left);
 	CHECK(write_text(POOL, "0") == 0);

@@ -15,7 +15,6 @@ int main(void)
 	int descriptors = count_descriptors(), rfd;
 	struct rfork_info info;
 	struct rfork_event event;
-	pid_t pid;
 
 	errno = 12345;
 	refuse((struct rfork_options){ .flags = 16 });
@@ -33,11 +32,7 @@ int main(void)
 	EQUAL(errno, 12345);
 	EQUAL(count_descriptors(), descriptors);
 	EQUAL(waitpid(-1, NULL, __WALL), -1);
-	pid = rfork_create(NULL, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		for (;;)
-			pause();
+	create_waiting(NULL, &rfd);
 	EQUAL(rfork_kick(rfd, 0, RFORK_CAUSE_ERROR), -EINVAL);
 	EQUAL(rfork_kick(rfd, 65, RFORK_CAUSE_OPERATOR), -EINVAL);
 	EQUAL(rfork_stop(rfd, -1), -EINVAL);

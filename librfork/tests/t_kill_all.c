@@ -48,8 +48,7 @@ static void restarted_by_others(void)
 		EVENTUALLY(*ready == template);
 		last = template;
 	}
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 }
 
 static void ended_by_sigkill(void)

@@ -64,18 +64,8 @@ static _Noreturn void instance(void)
 
 int main(void)
 {
-	struct rfork_options options = options_for_many();
-	int rfd;
-	pid_t pid;
-
 	make_mappings();
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		instance();
-	for (int i = 0; i < RESTARTS; i++)
-		next_event(rfd, RFORK_EV_RESTART);
-	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	run_to_exit(instance, RESTARTS);
 	EQUAL(shared_memory[0], RESTARTS + 1);
 	EQUAL(segment[0], RESTARTS + 1);
 	EQUAL(private_memory[SIZE - 1], 7);

@@ -5,13 +5,6 @@
 
 static volatile int *checkpoint;
 
-static void limit_to(rlim_t tasks)
-{
-	struct rlimit limit = { tasks, tasks };
-
-	CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
-}
-
 static _Noreturn void instance(void)
 {
 	if (rfork_generation() == 0)
@@ -23,13 +16,6 @@ static _Noreturn void instance(void)
 	*checkpoint = 2;
 	for (;;)
 		pause();
-}
-
-static void wait_for_event(int rfd)
-{
-	struct pollfd waiting = { .fd = rfd, .events = POLLIN };
-
-	EQUAL(poll(&waiting, 1, 60000), 1);
 }
 
 /* Nobody reaps the old instance, so that it counts until the event is there. */
@@ -44,7 +30,6 @@ static void without_template(int recovers)
 	CHECK(pid >= 0);
 	if (pid == 0)
 		instance();
-	wait_for_event(rfd);
 	event = next_event(rfd, RFORK_EV_RESTART);
 	EQUAL(event.flags & (RFORK_WARM | RFORK_NO_IMAGE), RFORK_NO_IMAGE);
 	if (recovers) {
@@ -57,10 +42,8 @@ static void without_template(int recovers)
 	}
 	CHECK(kill(event.new_pid, SIGSEGV) == 0);
 	if (recovers) {
-		wait_for_event(rfd);
 		EQUAL(next_event(rfd, RFORK_EV_RESTART).flags & RFORK_WARM, RFORK_WARM);
-		EQUAL(rfork_stop(rfd, SIGKILL), 0);
-		expect_end(rfd, RFORK_END_STOP);
+		stop_group(rfd);
 	} else {
 		expect_end(rfd, RFORK_END_NO_IMAGE);
 	}
@@ -70,7 +53,7 @@ static void without_template(int recovers)
 static void at_kernel_level(void)
 {
 	become_user(own_user());
-	limit_to(3);
+	limit_tasks(3);
 	for (int recovers = 0; recovers < 2; recovers++)
 		without_template(recovers);
 }
@@ -84,11 +67,7 @@ static void at_user_level(void)
 	pid_t pid;
 
 	become_user(own_user());
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		for (;;)
-			pause();
+	pid = create_waiting(&options, &rfd);
 	if (syscall(SYS_prlimit64, pid, RLIMIT_NPROC, &none, NULL) < 0 && errno == ENOSYS)
 		SKIP("no prlimit(2), with which to keep the monitor from forking");
 	EQUAL(rfork_query(rfd, &info), 0);

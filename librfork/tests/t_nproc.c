@@ -5,13 +5,6 @@
 
 #define GROUPS 100
 
-static void limit_to(rlim_t tasks)
-{
-	struct rlimit limit = { tasks, tasks };
-
-	CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
-}
-
 /* 0 or -errno. */
 static int try_fork(void)
 {
@@ -48,10 +41,10 @@ static void one_group(uint64_t restarts)
 static void given_back(void)
 {
 	become_user(own_user());
-	limit_to(4);	/* us, a group, and the old instance until it is reaped */
+	limit_tasks(4);	/* us, a group, and the old instance until it is reaped */
 	for (int i = 0; i < GROUPS; i++)
 		one_group(2);
-	limit_to(2);
+	limit_tasks(2);
 	EVENTUALLY(try_fork() == 0);
 }
 
@@ -59,18 +52,12 @@ static void counted(void)
 {
 	struct rfork_options options = { .flags = NO_SPARE };
 	int rfd;
-	pid_t pid;
 
 	become_user(own_user());
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		for (;;)
-			pause();
-	limit_to(3);
+	create_waiting(&options, &rfd);
+	limit_tasks(3);
 	EQUAL(try_fork(), -EAGAIN);
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 	EVENTUALLY(try_fork() == 0);
 }
 
@@ -79,7 +66,7 @@ static void refused(void)
 	int rfd = -7, descriptors = count_descriptors();
 
 	become_user(own_user());
-	limit_to(2);
+	limit_tasks(2);
 	for (int i = 0; i < GROUPS; i++)
 		EQUAL(rfork_create(NULL, &rfd), -EAGAIN);
 	EVENTUALLY(try_fork() == 0);

@@ -35,8 +35,7 @@ static void follow_and_stop(void)
 		EQUAL(event.old_pid, info.pid);
 		EQUAL(event.cause, RFORK_CAUSE_ERROR);
 	}
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 	EQUAL(waitpid(-1, NULL, __WALL), -1);
 	close(rfd);
 }

@@ -25,21 +25,14 @@ static void same_user(void)
 
 static void owner(void)
 {
-	pid_t pid;
-
 	CHECK(setgroups(0, NULL) == 0);
 	CHECK(setresuid(user, user, 0) == 0);
-	pid = rfork_create(NULL, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		for (;;)
-			pause();
+	create_waiting(NULL, &rfd);
 	CHECK(setresuid(0, 0, 0) == 0);
 	apart(stranger);
 	apart(same_user);
 	EQUAL(next_event(rfd, RFORK_EV_RESTART).cause, RFORK_CAUSE_OPERATOR);
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 }
 
 int main(void)

@@ -94,7 +94,6 @@ int main(void)
 		EQUAL(event.old_pid, last);
 		EQUAL(WTERMSIG(event.status), SIGABRT);
 	}
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 	return 0;
 }

@@ -37,7 +37,6 @@ int main(void)
 	EQUAL(event.fail_ns, info.fail_ns);
 	EQUAL(own->start_ns, info.start_ns);
 	EQUAL(event.start_ns, info.start_ns);
-	EQUAL(rfork_stop(rfd, SIGKILL), 0);
-	expect_end(rfd, RFORK_END_STOP);
+	stop_group(rfd);
 	return 0;
 }

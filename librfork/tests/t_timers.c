@@ -71,10 +71,7 @@ static _Noreturn void instance(void)
 int main(void)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
-	struct rfork_options options = options_for_many();
 	sigset_t set;
-	int rfd;
-	pid_t pid;
 
 	sigaction(SIGALRM, &action, NULL);
 	sigemptyset(&set);
@@ -82,12 +79,6 @@ int main(void)
 	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
 	raise(SIGUSR2);
 	set_timers();
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0)
-		instance();
-	for (int i = 0; i < RESTARTS; i++)
-		next_event(rfd, RFORK_EV_RESTART);
-	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+	run_to_exit(instance, RESTARTS);
 	return 0;
 }

@@ -78,10 +78,21 @@ __attribute__((unused)) static struct rfork_options options_for_many(void)
 	return (struct rfork_options){ .burst = RFORK_BURST_UNLIMITED };
 }
 
+/* So long a thing that must come may take on a busy machine: half of what run-tests gives a whole test, whose end would not
+ * tell what it was that did not come. */
+__attribute__((unused)) static long patience_ms(void)
+{
+	const char *limit = getenv("RFORK_TESTS_LIMIT");
+
+	return limit ? atol(limit) * 500 : 60000;
+}
+
 __attribute__((unused)) static struct rfork_event next_event(int rfd, unsigned int type)
 {
+	struct pollfd waiting = { .fd = rfd, .events = POLLIN };
 	struct rfork_event event = { 0 };
 
+	EQUAL(poll(&waiting, 1, (int)patience_ms()), 1);
 	EQUAL(rfork_next_event(rfd, &event), 1);
 	EQUAL(event.type, type);
 	return event;
@@ -93,6 +104,44 @@ __attribute__((unused)) static struct rfork_event expect_end(int rfd, unsigned i
 
 	EQUAL(event.reason, reason);
 	return event;
+}
+
+/* A group whose instances do this, to its exit with 0 after so many restarts, each of which is told. */
+__attribute__((unused)) static void run_to_exit(void (*instance)(void), int restarts)
+{
+	struct rfork_options options = options_for_many();
+	struct rfork_event end;
+	int rfd;
+	pid_t pid = rfork_create(&options, &rfd);
+
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		instance();
+		_exit(1);
+	}
+	for (int i = 0; i < restarts; i++)
+		next_event(rfd, RFORK_EV_RESTART);
+	end = expect_end(rfd, RFORK_END_EXIT);
+	EQUAL(end.status, 0);
+	EQUAL(end.generation, restarts);
+	close(rfd);
+}
+
+/* A group whose instances do nothing but wait. */
+__attribute__((unused)) static pid_t create_waiting(const struct rfork_options *options, int *rfd)
+{
+	pid_t pid = rfork_create(options, rfd);
+
+	CHECK(pid >= 0);
+	while (pid == 0)
+		pause();
+	return pid;
+}
+
+__attribute__((unused)) static void stop_group(int rfd)
+{
+	EQUAL(rfork_stop(rfd, SIGKILL), 0);
+	expect_end(rfd, RFORK_END_STOP);
 }
 
 /* To the end of a group that exits with 0 after so many restarts. Nobody waits for us: on a busy machine events are lost, and
@@ -127,12 +176,21 @@ __attribute__((unused)) static void pause_ms(long ms)
 	nanosleep(&time, NULL);
 }
 
-/* Polls with a bound: the condition holds within a minute (an emulated machine with every kernel check on
+__attribute__((unused)) static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Polls with a bound: the condition holds within that time (an emulated machine with every kernel check on
  * is slow) or the test fails. */
 #define EVENTUALLY(condition) \
 	do { \
-		int left_ = 12000, holds_; \
-		while (!(holds_ = !!(condition)) && left_--) \
+		long end_ = now_ms() + patience_ms(); \
+		int holds_; \
+		while (!(holds_ = !!(condition)) && now_ms() < end_) \
 			pause_ms(5); \
 		if (!holds_) { \
 			fprintf(stderr, "%s:%d: never: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno); \

@@ -241,7 +241,7 @@ static void print_kernel_log(void)
 int main(void)
 {
 	static const char *const backends[] = { "user", "kernel" };
-	const char *limit = getenv("conformance_limit"), *only = getenv("conformance_backend");
+	const char *limit = getenv("conformance_limit") ? getenv("conformance_limit") : "120", *only = getenv("conformance_backend");
 	struct dirent **tests;
 	int count;
 
@@ -251,6 +251,7 @@ int main(void)
 	bring_up_loopback();
 	setenv("PATH", FOLDER ":/bin", 1);
 	setenv("RFORK_TESTS_MACHINE", "1", 1);
+	setenv("RFORK_TESTS_LIMIT", limit, 1);
 	if (getenv("conformance_full"))
 		setenv("RFORK_TESTS_FULL", "1", 1);
 	count = scandir(FOLDER, &tests, is_test, alphasort);
@@ -260,7 +261,7 @@ int main(void)
 		if (only && strcmp(only, backends[b]))
 			continue;
 		for (int i = 0; i < count; i++)
-			run(backends[b], tests[i]->d_name, limit ? atoi(limit) : 120);
+			run(backends[b], tests[i]->d_name, atoi(limit));
 		print_kernel_log();
 		printf("conformance: %s end %d\n", backends[b], tainted());
 		fflush(stdout);
