@@ -126,6 +126,32 @@ def test_watch_replays_a_log(installed: Path, tmp_path: Path) -> None:
     assert [event["event"] for event in events].count("restart") == 7
 
 
+def test_report_of_a_log(installed: Path, tmp_path: Path) -> None:
+    """`koboshi report` makes its page, with its looks, and its summary."""
+    done = run([installed, "report", DEMO, "--html", "r.html", "--budget-ms", "20"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "7 restarts" in done.stdout
+    page = (tmp_path / "r.html").read_text()
+    assert "prefers-color-scheme: dark" in page
+    assert page.count('class="row"') > 5
+    assert run([installed, "report", DEMO, "--markdown", "r.md"], tmp_path).returncode == 0
+    assert (tmp_path / "r.md").read_text() != ""
+    assert (tmp_path / "koboshi-report.html").exists()
+
+
+def test_picture_of_the_view(installed: Path, tmp_path: Path) -> None:
+    """`koboshi watch --svg` draws without a terminal."""
+    assert run([installed, "watch", "--replay", DEMO, "--svg", "w.svg"], tmp_path).returncode == 0
+    assert "heartbeat" in (tmp_path / "w.svg").read_text()
+
+
+def test_extra_that_is_not_installed(installed: Path, tmp_path: Path) -> None:
+    """Where the bridge's libraries are not installed it says how they are."""
+    done = run([installed, "bridge", "--replay", DEMO, "--metrics", "0"], tmp_path)
+    assert done.returncode == 1
+    assert "pip install 'koboshi[fleet]'" in done.stderr
+
+
 def test_manifest_check(installed: Path, tmp_path: Path) -> None:
     """`koboshi manifest check` judges a manifest as the device does."""
     right = run([installed, "manifest", "check", REPOSITORY / "components/koboshi.toml"], tmp_path)
