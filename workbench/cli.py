@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from koboshi import line
+
 from workbench import ending
 from workbench.errors import WorkbenchError
 
@@ -142,7 +144,7 @@ def _control(command: argparse.ArgumentParser) -> None:
     add("--port", required=True, metavar="PORT", help="as of watch")
     _baud(command)
     add("--seconds", type=_positive, default=20.0, help="how long to wait for a reply; %(default)s")
-    add("verb", choices=["hello", "status", "start", "stop", "restart", "lock", "steal", "unlock"])
+    add("verb", choices=[*line.READING, *line.CHANGING, *line.LOCKING])
     add("component", nargs="?", default="")
     command.set_defaults(handler=_run_control)
 

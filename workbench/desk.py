@@ -19,7 +19,10 @@ from workbench.findings import judge
 from workbench.strip import LONGEST, SPANS
 from workbench.view import Look, ascii_text, device_table, event_text, header
 
-HELP = "q quit · ↑↓ select · s stop · a start · r restart · i info · f only it · / search · l log · + - time"
+HELP = (
+    "q quit · ↑↓ select · s stop · a start · r restart · e rehearse · i info · f only it"
+    " · / search · l log · + - time"
+)
 HELP_ASCII = HELP.replace("↑↓", "j k").replace("·", "|")
 LOG_LEAST = 4  # lines of log that stay, however many components there are, if the terminal has some
 HEAD = 3  # lines of a device without its components
@@ -66,6 +69,7 @@ class Desk:
             "s": lambda: self._wish("stop"),
             "a": lambda: self._wish("start"),
             "r": lambda: self._wish("restart"),
+            "e": lambda: self._wish("rehearse"),
             "i": lambda: self._wish("status"),
         }
         if action := actions.get(name):
@@ -86,7 +90,7 @@ class Desk:
             self.note = f"{verb}: select a component first (↑↓)"
         elif not chosen[0].live:
             self.note = f"{verb}: {chosen[0].name} is recorded, and takes no requests"
-        elif verb in ("stop", "restart"):
+        elif verb in ("stop", "restart", "rehearse"):
             self._confirm = (*chosen, verb)
             self.note = f"{verb} {chosen[1]}? y or n"
         else:

@@ -42,10 +42,12 @@ class Boot:
     records: int = 0
     findings: list[Finding] = field(default_factory=list)
     crashes: list[Crash] = field(default_factory=list)
+    rehearsals: list[Record] = field(default_factory=list)  # with their results
     faults: dict[int, Fault] = field(default_factory=dict)  # by PID: what the kernel said of it
     orderly: bool = False
     farewell: str = ""  # what the kernel or the supervisor said of the coming reboot
     reset: str = ""  # what the supervisor found of how the boot before this one had ended
+    rehearsing: bool = False  # what crashes now was told to
     ended: str = ""  # how it ended; "" for the last one of a log
 
     @property
@@ -70,7 +72,15 @@ class Boot:
             self.farewell = f"the ladder's reboot: {item.fields.get('why', '?')}"
         if item.event == "reset" and item.fields.get("reason") not in ("first", "same", "unknown"):
             self.reset = " ".join(v for k, v in item.fields.items() if k in ("reason", "component", "why"))
+        if item.event == "rehearsal":
+            self._rehearsal(item)
         self._crash(item)
+
+    def _rehearsal(self, item: Record) -> None:
+        result = item.fields.get("result")
+        self.rehearsing = result == "begun"
+        if result not in ("begun", "done"):
+            self.rehearsals.append(item)
 
     def _kernel(self, item: KernelLine) -> None:
         if fault := fault_in(item.text):
@@ -90,6 +100,7 @@ class Boot:
             answer = item.fields.get("decision", "")
         else:
             return
+        answer += " (rehearsed)" if self.rehearsing else ""
         time = (item.number("fail_us") or round(item.time * 1e6)) / 1e6
         self.crashes.append(Crash(time, item.component, cause_of(item), answer, dict(item.fields)))
 

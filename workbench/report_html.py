@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from workbench.decoder import Record
 from workbench.histogram import bucket_of, buckets
 from workbench.model import spread
 from workbench.report import Boot, Crash, Figures, Report, latencies
@@ -94,6 +95,8 @@ def _boot(report: Report, boot: Boot) -> str:
         ]
     if boot.crashes:
         parts += ["<h3>Crashes</h3>", _crashes(boot.crashes)]
+    if boot.rehearsals:
+        parts += ["<h3>Rehearsal</h3>", _rehearsals(boot.rehearsals)]
     if boot.findings:
         items = "".join(f"<li><code>{escape(str(finding))}</code></li>" for finding in boot.findings)
         parts += ['<h3 class="bad">What the kernel should not have said</h3>', f"<ul>{items}</ul>"]
@@ -187,6 +190,18 @@ def _crashes(crashes: Sequence[Crash]) -> str:
     more = len(crashes) - LONGEST
     note = f'<p class="soft">and {more} more</p>' if more > 0 else ""
     return _table(["n time", "component", "answer", "w what"], rows) + note
+
+
+def _rehearsals(results: Sequence[Record]) -> str:
+    rows = []
+    for one in results:
+        fields, result = one.fields, escape(one.fields.get("result", ""))
+        cells = [f"{one.time:.3f} s", escape(one.component or "supervisor"), escape(fields.get("fault", ""))]
+        cells.append(f'<span class="bad">{result}</span>' if result == "failed" else result)
+        rows.append(
+            [*cells, escape(fields.get("expected", "")), escape(fields.get("saw") or fields.get("why", ""))]
+        )
+    return _table(["n time", "component", "fault", "result", "w what had to follow", "w what followed"], rows)
 
 
 def _distributions(found: dict[str, list[int]]) -> str:

@@ -50,6 +50,7 @@ def _boot(report: Report, boot: Boot) -> list[str]:
         head = ["component", "state", "restarts", "cold starts", "median", "worst", "down", "ready"]
         parts += _table(head + (["over budget"] if report.budget_s is not None else []), rows)
     parts += _crashes(boot)
+    parts += _rehearsals(boot)
     parts += [f"- kernel: `{finding}`" for finding in boot.findings] + ([""] if boot.findings else [])
     return [*parts, f"Ended: {boot.ended}.", ""] if boot.ended else parts
 
@@ -62,6 +63,17 @@ def _crashes(boot: Boot) -> list[str]:
     more = len(boot.crashes) - LONGEST
     table = _table(["crash at", "component", "what", "where", "answer"], rows) if rows else []
     return [*table, f"and {more} more crashes.", ""] if more > 0 else table
+
+
+def _rehearsals(boot: Boot) -> list[str]:
+    rows = [
+        [
+            one.component or "supervisor",
+            *(one.fields.get(key, "") for key in ("fault", "result", "expected", "saw")),
+        ]
+        for one in boot.rehearsals
+    ]
+    return _table(["rehearsed", "fault", "result", "had to follow", "followed"], rows) if rows else []
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -39,6 +39,7 @@ EVENT_STYLE = {
     "end": "red",
     "ladder": "bold magenta",
     "safe-state": "bold red",
+    "rehearsal": "bold blue",
 }
 RECENT = 1000  # restarts that a median is made of
 

@@ -134,6 +134,8 @@ def test_keys_ask_after_a_confirmation() -> None:
     press(desk, "r", "y")
     assert b" restart gps =" in control.step()
     assert "asked" in press(desk, "a")
+    assert "rehearse gps? y or n" in press(desk, "e")
+    assert "asked" in press(desk, "y")
 
 
 def test_outcome_is_shown() -> None:

@@ -67,6 +67,25 @@ def test_how_a_boot_ended(tmp_path: Path, lines: list[str], why: str) -> None:
     assert [one.ended for one in found.boots] == [why, ""]
 
 
+def test_rehearsal_is_told(tmp_path: Path) -> None:
+    """A rehearsal's results have a table, and the crashes it made are told from others."""
+    keys = {"component": "gps", "fault": "segv"}
+    events = [
+        *BOOT, READY, ("rehearsal", keys | {"result": "begun"}), RESTART, BACK,
+        ("rehearsal", keys | {"result": "failed", "expected": "a restart by error", "saw": "<nothing>"}),
+        ("rehearsal", {"result": "done", "failed": 1}), RESTART, BACK,
+    ]  # fmt: skip
+    found = read(written(tmp_path / "log", boot(events=events)))
+    assert [crash.answer for crash in found.boots[0].crashes] == [
+        "restarted warm (rehearsed)",
+        "restarted warm",
+    ]
+    page = page_of(found)
+    assert "&lt;nothing&gt;" in page
+    assert '<span class="bad">failed</span>' in page
+    assert "| gps | segv | failed | a restart by error | <nothing> |" in report_markdown.summary([found], "x")
+
+
 def test_reset_reason_is_told_by_the_next_boot(tmp_path: Path) -> None:
     """Where the console was silent, what the next boot found of the hardware counts."""
     after = boot(records.encode(9, 1, "reset", {"reason": "watchdog", "reboots": 1, "of": 3}))
