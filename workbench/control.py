@@ -21,6 +21,7 @@ from workbench.decoder import Item, Reply
 
 AGAIN_S = 3.0  # a line at 9600 baud that is busy with a storm takes its time
 TRIES = 4
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # of a component, as the manifest has it
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 
 
@@ -74,7 +75,11 @@ class Control:
         return self._current is not None or bool(self._wanted)
 
     def ask(self, verb: str, component: str = "") -> None:
-        """Have a request sent after those before it."""
+        """Have a request sent after those before it. A shell may read it: only a name is let through."""
+        if component and not NAME.fullmatch(component):
+            expected = "small letters, digits and dashes, at most 32"
+            self.done.append(Outcome(verb, component, "error", {"error": f"no name: {expected}"}, []))
+            return
         self._wanted.append((verb, component))
 
     def step(self) -> bytes:
@@ -101,6 +106,7 @@ class Control:
             return
         if item.result == "part":
             self._parts.append(item.fields)
+            self._at = self.now() + AGAIN_S  # a long reply takes its time: more of it comes
         elif item.result == "error" or int(item.fields.get("parts", "0")) == len(self._parts):
             self._finish(item.result, item.fields)
         else:

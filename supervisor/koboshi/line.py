@@ -15,11 +15,13 @@ from koboshi import records
 
 REPLY = "koboshi-reply/1"
 LEASE_S = 60.0
-READING = ("hello", "status")
+READING = ("hello", "status", "crashes")
 CHANGING = ("start", "stop", "restart", "rehearse")
 LOCKING = ("lock", "steal", "unlock")
 # As many masters' last replies are kept.
 _KEPT = 8
+# Of a crash record's values, which are longer than others: so all of it is below records.MAX_LINE.
+_CRASH_VALUE = 1000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 _SHOWN = ("state", "generation", "level", "cause", "status", "latency_us", "downtime_us", "left", "error")
 
@@ -55,9 +57,11 @@ def parse(text: str) -> Request | None:
     return Request(number, master, verb, words[4] if len(words) == 5 else "")
 
 
-def reply(number: str, master: str, result: str, keys: dict[str, object]) -> str:
-    """One line of a reply; `result` is part, ok or error."""
-    pairs = [f"{key}={records.quote(str(value))[: records.MAX_VALUE]}" for key, value in keys.items()]
+def reply(
+    number: str, master: str, result: str, keys: dict[str, object], most: int = records.MAX_VALUE
+) -> str:
+    """One line of a reply; `result` is part, ok or error. Values are cut to `most` characters."""
+    pairs = [f"{key}={records.cut(str(value), most)}" for key, value in keys.items()]
     text = " ".join([REPLY, number, master, result, *pairs])
     return f"{text} *{records.check(text)}"
 
@@ -80,6 +84,8 @@ class Line:
         request = parse(text) if isinstance(text, str) else None
         if request is None:
             return []
+        if request.verb in READING:
+            return self._read(request)
         key = f"{request.number} {request.verb} {request.component}"
         before = self._last.pop(request.master, None)
         if before is None or before[0] != key:
@@ -90,8 +96,6 @@ class Line:
         return before[1]
 
     def _carry_out(self, request: Request) -> list[str]:
-        if request.verb in READING:
-            return self._read(request)
         if request.verb not in CHANGING + LOCKING:
             known = ",".join(READING + CHANGING + LOCKING)
             return [self._error(request, "verb", f"unknown verb; one of {known}")]
@@ -110,6 +114,8 @@ class Line:
         return [self._ok(request, {"state": answer.get("state", "")})]
 
     def _read(self, request: Request) -> list[str]:
+        if request.verb == "crashes":
+            return self._crashes(request)
         status = self._asked("status", None)
         supervisor, components = status.get("supervisor"), status.get("components")
         assert isinstance(supervisor, dict)
@@ -120,6 +126,15 @@ class Line:
             return [self._ok(request, {**about, "components": len(components), "locked": holder or "-"})]
         parts = [self._part(request, name, values) for name, values in components.items()]
         return [*parts, self._ok(request, {**about, "parts": len(parts), "locked": holder or "-"})]
+
+    def _crashes(self, request: Request) -> list[str]:
+        crashes = self._asked("crashes", None).get("crashes")
+        assert isinstance(crashes, list)
+        parts = []
+        for crash in crashes:
+            shown = {key: _flat(value) for key, value in crash.items() if value not in (None, "", {}, [])}
+            parts.append(reply(request.number, request.master, "part", shown, _CRASH_VALUE))
+        return [*parts, self._ok(request, {"parts": len(parts)})]
 
     def _part(self, request: Request, name: str, values: dict[str, object]) -> str:
         shown = {key: _flat(values[key]) for key in _SHOWN if values.get(key) not in (None, "")}
@@ -145,4 +160,6 @@ class Line:
 def _flat(value: object) -> object:
     if isinstance(value, dict):
         return ",".join(f"{key}:{item}" for key, item in value.items())
+    if isinstance(value, list):
+        return ",".join(str(item) for item in value)
     return value

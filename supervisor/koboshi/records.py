@@ -92,16 +92,17 @@ def encode(seq: int, time: float, event: str, keys: dict[str, object]) -> str:
     begin = [VERSION, str(seq), f"{time:.6f}", event]
     text = " ".join(begin + [f"{key}={quote(str(value))}" for key, value in keys.items()])
     if len(text) > MAX_LINE - len(" *01234567"):
-        text = " ".join(begin + [f"{key}={_cut(str(value))}" for key, value in keys.items()])
+        text = " ".join(begin + [f"{key}={cut(str(value))}" for key, value in keys.items()])
     return f"{text} *{check(text)}"
 
 
-def _cut(value: str) -> str:
+def cut(value: str, most: int = MAX_VALUE) -> str:
+    """`value` as `quote` has it, in at most so many characters; one that is cut ends in the mark."""
     quoted = quote(value)
-    if len(quoted) <= MAX_VALUE:
+    if len(quoted) <= most:
         return quoted
-    kept = value[: MAX_VALUE - len(CUT)]
-    while len(quote(kept)) > MAX_VALUE - len(CUT):
+    kept = value[: most - len(CUT)]
+    while len(quote(kept)) > most - len(CUT):
         kept = kept[:-1]
     return quote(kept) + CUT
 

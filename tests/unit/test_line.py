@@ -7,9 +7,10 @@ import shlex
 import subprocess
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import line
+from koboshi import line, records
 
 from workbench.control import AGAIN_S, TRIES, Control
 from workbench.decoder import Decoder, Reply
@@ -21,6 +22,7 @@ class Supervisor:
     def __init__(self) -> None:
         self.asked: list[tuple[str, object]] = []
         self.time = 100.0
+        self.crash: dict[str, object] = {"number": 1, "component": "gps", "memory_kb": {"MemFree": 9}}
         self.line = line.Line(lambda: self.time, self.ask)
 
     def ask(self, command: str, name: object) -> dict[str, Any]:
@@ -30,6 +32,8 @@ class Supervisor:
             values = {"state": "ready", "generation": 3, "left": {"cold": 5, "group": 1}, "error": "a b*"}
             status = {"boot_id": "1a2b3c4d", "time": 5.0, "supervisor": {"start": 2}}
             return {"ok": True, **status, "components": {"gps": values, "tide": {"state": "stopped"}}}
+        if command == "crashes":
+            return {"ok": True, "crashes": [self.crash, {"number": 2, "component": "tide", "fault": None}]}
         if name == "gps":
             return {"ok": True, "state": "stopping" if command == "stop" else "starting"}
         return {"ok": False, "error": f"no component {name!r}"}
@@ -97,6 +101,31 @@ def test_status_needs_no_lock_and_has_parts() -> None:
     assert parts[0].fields["error"] == "a b*"
     assert (end.result, end.fields["parts"], end.fields["locked"]) == ("ok", "2", "one")
     assert device.say(line.encode(2, "two", "hello"))[0].fields["boot"] == "1a2b3c4d"
+
+
+def test_crash_records() -> None:
+    """Anybody may read the crash records, a part each; what is too long is cut, and can still be read."""
+    device = Supervisor()
+    device.crash |= {"output": "é \n" * 5000, "stack": ["gps+0x1a2f", "libc.so.6+0x27305"], "kernel": ""}
+    lines = device.line.answer(line.encode(1, "one", "crashes").removeprefix("koboshictl line "))
+    assert max(len(text) for text in lines) < records.MAX_LINE
+    first, second, end = device.say(line.encode(1, "one", "crashes"))
+    assert first.fields["stack"] == "gps+0x1a2f,libc.so.6+0x27305"
+    assert first.fields["memory_kb"] == "MemFree:9"
+    assert first.fields["output"].endswith("...")
+    assert "kernel" not in first.fields
+    assert second.fields == {"number": "2", "component": "tide"}
+    assert (end.result, end.fields["parts"]) == ("ok", "2")
+
+
+@given(st.text(max_size=600))
+def test_any_text_survives_a_reply(text: str) -> None:
+    """Whatever an error says, the reply that carries it is whole, and as long as it may be."""
+    data = line.reply("1", "one", "error", {"error": text})
+    (item,) = Decoder().feed(data.encode() + b"\n")
+    assert isinstance(item, Reply)
+    kept = item.fields["error"]
+    assert kept == text or (kept.endswith("...") and text.startswith(kept.removesuffix("...")))
 
 
 def test_refusals_say_why() -> None:
@@ -194,6 +223,30 @@ def test_lost_part_is_asked_for_again() -> None:
     assert not wire.control.done
     wire.run()
     assert len(wire.control.done[0].parts) == 2
+
+
+def test_long_reply_has_its_time() -> None:
+    """On a slow line a reply may take minutes: it is not asked for again while parts of it come."""
+    wire = Wire(lose=[])
+    wire.control.ask("status")
+    *parts, end = wire.device.say(wire.control.step().decode().strip())
+    for part in parts:
+        wire.time += AGAIN_S - 1
+        assert wire.control.step() == b""
+        wire.control.take(part)
+    wire.time += AGAIN_S - 1
+    assert wire.control.step() == b""
+    wire.control.take(end)
+    assert [len(outcome.parts) for outcome in wire.control.done] == [2]
+
+
+@pytest.mark.parametrize("name", ["$(reboot)", "a b", "a\nreboot", "a;b", "-", "A", "x" * 33])
+def test_only_names_go_to_the_shell(name: str) -> None:
+    """A shell may read the request: what is no component's name is refused here."""
+    control = Control("desk")
+    control.ask("stop", name)
+    assert control.step() == b""
+    assert control.done[0].result == "error"
 
 
 def test_replies_to_others_are_not_ours() -> None:
