@@ -7,6 +7,8 @@ there is no reboot either: the safe state comes at once, for a device must not r
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from koboshi.component import Component, Outbox
 from koboshi.lasting import Lasting
 from koboshi.manifest import Manifest
@@ -28,13 +30,13 @@ class Owner(Outbox):
     all_ready: bool
     shutting_down: bool
 
+    @abstractmethod
     def later(self, action: str) -> None:
         """Have `act` called after the next commit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def at_rest(self) -> bool:
         """Whether nothing runs any more."""
-        raise NotImplementedError
 
 
 class Device:

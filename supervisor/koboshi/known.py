@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 
 from koboshi.events import Event
 from koboshi.manifest import Component as Spec
@@ -63,52 +64,52 @@ RUNGS = ("cold", "dependents", "group")
 FAULTS = ("error", "signal", "status", "heartbeat")
 
 
-class Outbox:
+class Outbox(ABC):
     """What components want: records written, and then things done; and what they ask."""
 
+    @abstractmethod
     def now(self) -> float:
         """CLOCK_MONOTONIC, seconds."""
-        raise NotImplementedError
 
+    @abstractmethod
     def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
         """A record, in the order in which they are given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def spawn(self, component: Known) -> None:
         """Start the component's runner, once this state is committed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def signal(self, pid: int, start: int, number: int) -> None:
         """Signal the process with this PID and start time, once this state is committed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_before(self, pid: int, moment: float) -> int:
         """The start time of a process that is there and started before `moment`; 0 for none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fault_site(self, pid: int) -> str:
         """Where in its program this process crashed, if the kernel has told; else nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def crashed(self, component: Known, event: Event, decision: str) -> None:
         """A fault, which is to be kept as evidence; what follows is `decision`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def others(self, component: Known, rung: str) -> list[str]:
         """Who else is restarted on this rung of the component's ladder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restart_others(self, names: list[str]) -> None:
         """Stop these, and start them once what they need is ready."""
-        raise NotImplementedError
 
+    @abstractmethod
     def came_back(self, component: Known) -> None:
         """A component is ready again: those that need it may want to know."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last_resort(self, component: Known) -> None:
         """A component that the device is no use without is given up."""
-        raise NotImplementedError
 
 
 class Known:

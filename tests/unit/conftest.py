@@ -3,8 +3,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+from tests.unit.fake_system import World
 
 # A test times nothing: on a machine with other work a quick example may take any time.
 settings.register_profile("koboshi", deadline=None)
 settings.load_profile("koboshi")
+
+
+@pytest.fixture
+def world() -> World:
+    """A made-up Linux."""
+    return World()

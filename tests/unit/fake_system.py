@@ -13,6 +13,21 @@ from koboshi.supervisor import Supervisor
 from koboshi.system import System
 
 RUN, ETC = "/run/koboshi", "/etc/koboshi"
+CHAIN = """\
+version = 1
+[component.c]
+command = ["/c"]
+needs = ["b"]
+[component.b]
+command = ["/b"]
+needs = ["a"]
+[component.a]
+command = ["/a"]
+"""
+ONE = (
+    'version = 1\n[component.a]\ncommand = ["/a"]\n'
+    + "cold = { attempts = 3, window_s = 60, delay_s = 1, delay_max_s = 2 }\n"
+)
 LOCK_WAIT_S = 5.0
 
 
@@ -367,3 +382,8 @@ def sleep(supervisor: Supervisor, seconds: float) -> None:
         step = 1.0 if timeout is None else max(timeout, 0.001)
         system.world.now += min(step, 1.0, max(end - system.world.now, 0.001))
         pump(supervisor)
+
+
+def states(supervisor: Supervisor) -> dict[str, str]:
+    """Every component's state."""
+    return {name: component.state for name, component in supervisor.components.items()}
