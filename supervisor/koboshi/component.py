@@ -82,6 +82,7 @@ class Component(Known):
 
     def wait(self) -> None:
         """Start as if it had never failed, once what it needs is ready."""
+        self.downtime.cancel()
         self.used = dict.fromkeys(RUNGS, 0.0)
         self.served_s = 0.0
         self.streak = self.same = 0
@@ -104,12 +105,14 @@ class Component(Known):
         """At rest after a normal end; else one step on the ladder."""
         self.forget_runner()
         if self.ended_well:
+            self.downtime.cancel()
             self.enter("ended")
         else:
             self.climb()
 
     def climb(self) -> None:
         """Start anew after a delay that grows, on the lowest rung that has budget left; or give up."""
+        self.out_of_service()
         self.refill()
         others: list[str] = []
         for rung in RUNGS:
@@ -127,6 +130,11 @@ class Component(Known):
             self.record("ladder", {"rung": rung, "with": ",".join(others)})
             self.out.restart_others(others)
         self.delay()
+
+    def out_of_service(self) -> None:
+        """From now on, by no wish of an operator's."""
+        if self.been_ready:
+            self.downtime.begin(self.out.now())
 
     def refill(self) -> None:
         """The buckets leak while it is in service, and at no other time: waiting is no improvement."""
@@ -172,6 +180,8 @@ class Component(Known):
         """Stop the runner, which stops the component."""
         limit = self.spec.number("stop_timeout_s") if self.spec is not None else 5.0
         self.enter("stopping", self.out.now() + limit + STOP_GRACE_S)
+        if self.by == "ladder":
+            self.out_of_service()
         self.record("stopping", {"by": self.by})
         self.out.signal(self.runner, self.runner_start, signal.SIGTERM)
 
@@ -216,6 +226,8 @@ class Component(Known):
         self.record("stopped", {"by": self.by})
         after, by = self.after, self.by
         self.enter("stopped")
+        if by != "ladder":
+            self.downtime.cancel()
         if after == "start" and by == "ladder":
             self.wait_again()
         elif after == "start":

@@ -70,6 +70,7 @@ class Evidence:
                 "status": event.keys.get("status"),
                 "decision": decision,
                 "skipped": self.skipped,
+                "downtime": component.downtime_shown(),
                 "memory_kb": self._memory(),
                 "kernel": line[:_LINE_BYTES],
                 "output": output[-_OUTPUT_BYTES:],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 from abc import ABC, abstractmethod
 
+from koboshi.downtime import Downtime
 from koboshi.events import Event
 from koboshi.manifest import Component as Spec
 
@@ -154,6 +155,7 @@ class Known:
         self.been_ready = bool(values["been_ready"])
         self.served = bool(values["served"])
         self.blocked = str(values["blocked"])
+        self.downtime = Downtime(values.get("downtime"))
         used = values.get("used")
         used = used if isinstance(used, dict) else {}
         # How full the leaky bucket of each rung is.
@@ -161,7 +163,8 @@ class Known:
 
     def kept(self) -> dict[str, object]:
         """What the next supervisor needs."""
-        return {**{key: getattr(self, key) for key in KEPT}, "used": dict(self.used)}
+        mine = {key: getattr(self, key) for key in KEPT}
+        return {**mine, "used": dict(self.used), "downtime": self.downtime.kept()}
 
     def shown(self) -> dict[str, object]:
         """What people and web pages see (docs/supervisor.md)."""
@@ -173,7 +176,44 @@ class Known:
             "needs": needs,
             "cold_attempts": -int(-self.used["cold"] // 1),
             "left": left,
+            "out_ms": round(self.downtime.total * 1000),
+            "downtime": self.downtime_shown(),
         }
+
+    def downtime_budget(self) -> tuple[float, float] | None:
+        """Seconds out of service in so many seconds; None where the manifest declares nothing."""
+        if self.spec is None or self.spec.values["downtime.budget_s"] is None:
+            return None
+        return self.spec.number("downtime.budget_s"), self.spec.number("downtime.window_s")
+
+    def downtime_shown(self) -> dict[str, object] | None:
+        """What is used of the budget, as in records; None where there is none."""
+        declared = self.downtime_budget()
+        if declared is None:
+            return None
+        used = self.downtime.used(self.out.now(), *declared)
+        budget, window = declared
+        return {
+            "used_ms": round(used * 1000),
+            "budget_ms": round(budget * 1000),
+            "window_s": round(window),
+            "exceeded": self.downtime.told_at is not None,
+        }
+
+    def judge_downtime(self) -> None:
+        """A record once the budget is exceeded."""
+        declared, since = self.downtime_budget(), self.downtime.since
+        now = self.out.now()
+        if declared is not None and self.downtime.newly_exceeded(now, *declared):
+            out = 0 if since is None else round((now - since) * 1000)
+            shown = self.downtime_shown() or {}
+            told = {key: shown[key] for key in ("used_ms", "budget_ms", "window_s")}
+            self.record("downtime", {"out_ms": out, **told})
+
+    def downtime_deadline(self) -> float | None:
+        """When the budget will be exceeded, if nothing changes."""
+        declared = self.downtime_budget()
+        return None if declared is None else self.downtime.deadline(*declared)
 
     def budget(self, rung: str) -> tuple[float, float]:
         """How many steps on a rung there may be, and in how many seconds of service they come back."""
@@ -257,6 +297,7 @@ class Known:
         """Ready, after this long without service."""
         if self.been_ready:
             self.out.came_back(self)
+        self.downtime.end(event.time, *(self.downtime_budget() or (0.0, 1.0)))
         self.been_ready = self.served = True
         if self.generation:
             self.downtime_us = event.integer("downtime_us")
@@ -274,6 +315,8 @@ class Known:
             self.cold += 1
         if self.cause in FAULTS:
             self.note_fault(event)
+        if self.cause != "operator" and self.been_ready:
+            self.downtime.begin(event.integer("fail_us") / 1e6)
         self.note_pid(event)
 
     def note_fault(self, event: Event) -> None:

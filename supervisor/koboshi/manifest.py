@@ -227,6 +227,7 @@ class _Checker:
         if len(self.errors) == before:
             self.cold_limit((*path, "cold"), values)
             self.ladder_limit((*path, "ladder"), values)
+            self.downtime_limit((*path, "downtime"), values, table.get("downtime"))
         values["needs"] = values["needs"] or ()
         return Component(name, values)
 
@@ -297,6 +298,15 @@ class _Checker:
             problem = f"the limit never trips: {good:g} s count as a good run"
             expected = f"more than 2 * heartbeat_s ({beat * 2:g} s), in which a hang is noticed"
             self.wrong((*path, "good_run_s"), problem, expected)
+
+    def downtime_limit(self, path: Path, values: dict[str, object], table: object) -> None:
+        budget, window = values["downtime.budget_s"], values["downtime.window_s"]
+        assert isinstance(window, float)
+        if isinstance(budget, float) and budget >= window:
+            problem = f"the limit never trips: no {window:g} s have more than {window:g} s out of service"
+            self.wrong((*path, "budget_s"), problem, f"less than window_s ({window:g})")
+        elif budget is None and isinstance(table, dict) and "window_s" in table:
+            self.wrong((*path, "window_s"), "has no effect", "a budget_s, or no window")
 
     def watchdog_limit(self, table: object) -> None:
         if isinstance(table, dict) and "watchdog_s" in table and "watchdog" not in table:

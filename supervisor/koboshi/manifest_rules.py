@@ -357,6 +357,10 @@ LADDER = {
     "group": (integer(0, 1000), 1),
     "window_s": (number(0, above=True), 3600.0),
 }
+DOWNTIME = {
+    "budget_s": (number(0, above=True), None),
+    "window_s": (number(0, above=True), 86400.0),
+}
 DEVICE: dict[str, object] = {
     "record": (path, None),
     "reboots": (integer(0, 1000), 3),
@@ -396,6 +400,7 @@ COMPONENT: dict[str, object] = {
     "restart": RESTART,
     "cold": COLD,
     "ladder": LADDER,
+    "downtime": DOWNTIME,
 }
 
 

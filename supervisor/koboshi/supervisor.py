@@ -170,6 +170,7 @@ class Supervisor(Following):
         deadlines = [
             c.deadline for c in self.components.values() if c.deadline is not None and not self._held(c)
         ]
+        deadlines += [when for c in self.components.values() if (when := c.downtime_deadline()) is not None]
         deadlines += [
             when for when in (self.next_look, self.retry_at, self.device.deadline()) if when is not None
         ]
@@ -208,6 +209,7 @@ class Supervisor(Following):
             if component.deadline is not None and component.deadline <= now and not self._held(component):
                 component.deadline = None
                 component.handle("timer")
+            component.judge_downtime()
 
     def _launch(self) -> None:
         """Everything whose needs are ready, at once."""

@@ -77,7 +77,8 @@ class Runner:
         self.world.processes.pop(old)
         self.generation += 1
         keys = f"gen={self.generation} level=warm backend=kernel cause=error status=signal:SIGSEGV old={old}"
-        self.event("restart", f"{keys} pid={self.instance} fail_us=1 start_us=2 latency_us=143")
+        moments = f"fail_us={round(self.world.now * 1e6)} start_us={round(self.world.now * 1e6) + 143}"
+        self.event("restart", f"{keys} pid={self.instance} {moments} latency_us=143")
         self.ready()
 
     def finish(self, reason: str, status: str = "exit:0") -> None:
