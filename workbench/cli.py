@@ -163,6 +163,14 @@ def _report(command: argparse.ArgumentParser) -> None:
     add("--markdown", type=Path, metavar="FILE", help="default: standard output")
     add("--elf", action="append", default=[], type=Path, metavar="FILE", help="a program's symbols; repeats")
     add(
+        "--crashes",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="crash records: what koboshictl --json crashes printed; repeats",
+    )
+    add(
         "--budget-ms",
         type=_positive,
         metavar="MS",
@@ -173,11 +181,12 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 
 def _run_report(chosen: argparse.Namespace) -> int:
-    from workbench import outfile, report_html, report_markdown
+    from workbench import crashes, outfile, report_html, report_markdown
     from workbench.report import read
 
     budget = chosen.budget_ms / 1000 if chosen.budget_ms is not None else None
-    reports = [read(log, chosen.elf, budget) for log in chosen.logs]
+    kept = [record for path in chosen.crashes for record in crashes.from_file(path)]
+    reports = [read(log, chosen.elf, budget, kept if log is chosen.logs[0] else ()) for log in chosen.logs]
     text = report_markdown.summary(reports, chosen.title)
     outfile.write(chosen.html, report_html.page(reports, chosen.title), "--html")
     if chosen.markdown:

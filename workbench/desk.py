@@ -20,7 +20,7 @@ from workbench.strip import LONGEST, SPANS
 from workbench.view import Look, ascii_text, device_table, event_text, header
 
 HELP = (
-    "q quit · ↑↓ select · s stop · a start · r restart · e rehearse · i info · f only it"
+    "q quit · ↑↓ select · s stop · a start · r restart · e rehearse · i info · c crashes · f only it"
     " · / search · l log · + - time"
 )
 HELP_ASCII = HELP.replace("↑↓", "j k").replace("·", "|")
@@ -71,6 +71,7 @@ class Desk:
             "r": lambda: self._wish("restart"),
             "e": lambda: self._wish("rehearse"),
             "i": lambda: self._wish("status"),
+            "c": lambda: self._wish("crashes"),
         }
         if action := actions.get(name):
             self.note = ""
@@ -103,7 +104,7 @@ class Desk:
             self._send(*confirmed)
 
     def _send(self, device: Device, component: str, verb: str) -> None:
-        device.control.ask(verb, "" if verb == "status" else component)
+        device.control.ask(verb, "" if verb in ("status", "crashes") else component)
         self.note = f"{verb} {component}: asked"
 
     def news(self) -> None:
@@ -114,6 +115,10 @@ class Desk:
 
     def _told(self, outcome: Outcome) -> str:
         chosen = self.selected()
+        if outcome.verb == "crashes" and outcome.result == "ok":
+            return (
+                f"{len(outcome.parts)} crash records: a recording has them now, and koboshi report shows them"
+            )
         if outcome.verb != "status" or outcome.result != "ok" or chosen is None:
             return str(outcome)
         part = next((part for part in outcome.parts if part.get("component") == chosen[1]), {})

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workbench.console import Console
-from workbench.decoder import BANNER, Counts, Item, KernelLine, Record
+from workbench.crashes import CrashRecord, from_reply
+from workbench.decoder import BANNER, Counts, Item, KernelLine, Record, Reply
 from workbench.findings import Finding, judge
 from workbench.model import Component, Model, Spread, spread
 from workbench.symbols import Fault, Symbols, fault_in
@@ -30,6 +31,13 @@ class Crash:
     answer: str
     details: dict[str, str]
     where: str = ""
+    record: Sequence[str] = ()  # lines of the device's crash record
+
+    @property
+    def pid(self) -> int:
+        """Of the process that ended; 0 if the console did not say."""
+        text = self.details.get("old") or self.details.get("pid", "")
+        return int(text) if text.isdecimal() else 0
 
 
 @dataclass
@@ -96,26 +104,34 @@ class Boot:
             if item.fields.get("status") == "exit:0":
                 return
             answer = f"runner ended ({item.fields.get('reason', '?')})"
-        elif event == "crash":
-            answer = item.fields.get("decision", "")
         else:
             return
         answer += " (rehearsed)" if self.rehearsing else ""
         time = (item.number("fail_us") or round(item.time * 1e6)) / 1e6
         self.crashes.append(Crash(time, item.component, cause_of(item), answer, dict(item.fields)))
 
-    def close(self, symbols: Symbols, after: Boot | None) -> None:
-        """Nothing more comes of this boot, but what the one after it found."""
+    def close(self, symbols: Symbols, kept: Sequence[CrashRecord], after: Boot | None) -> None:
+        """Nothing more comes of this boot, but what the one after it found, and what the device has kept."""
         self.timeline.finish()
-        self.crashes = [self._placed(crash, symbols) for crash in self.crashes]
+        mine = {(one.component, one.pid): one for one in kept if one.boot == self.model.boot_id}
+        self.crashes = [
+            self._placed(crash, symbols, mine.pop((crash.component, crash.pid), None))
+            for crash in self.crashes
+        ]
+        # The console had nothing of these: it was not read then, or the line lost it.
+        unseen = (
+            Crash(m.time, m.component, m.fault, m.decision, {}, "", [*m.lines(symbols)])
+            for m in mine.values()
+        )
+        self.crashes = sorted([*self.crashes, *unseen], key=lambda crash: crash.time)
         if after:
             self.ended = self._ending(after)
 
-    def _placed(self, crash: Crash, symbols: Symbols) -> Crash:
-        """With the place that the kernel named for the process that crashed."""
-        fault = self.faults.get(int(crash.details.get("old", crash.details.get("pid", "0")) or 0))
-        where = symbols.place(fault) if fault else ""
-        return Crash(crash.time, crash.component, crash.what, crash.answer, crash.details, where)
+    def _placed(self, crash: Crash, symbols: Symbols, record: CrashRecord | None) -> Crash:
+        """With the place that the kernel named for the process that crashed, and the device's record."""
+        fault = self.faults.get(crash.pid)
+        lines = [*record.lines(symbols)] if record else ()
+        return replace(crash, where=symbols.place(fault) if fault else "", record=lines)
 
     def _ending(self, after: Boot) -> str:
         panic = next((finding.text for finding in self.findings if finding.kind == "panic"), "")
@@ -148,6 +164,7 @@ class Report:
     counts: Counts
     boots: list[Boot]
     budget_s: float | None = None
+    elsewhere: list[tuple[CrashRecord, list[str]]] = field(default_factory=list)  # crashes of other boots
 
     def figures(self, boot: Boot) -> list[Figures]:
         """Of each component, in the order of the records."""
@@ -184,11 +201,18 @@ class Report:
         return [finding for boot in self.boots for finding in boot.findings]
 
 
-def read(log: Path, elves: Sequence[Path] = (), budget_s: float | None = None) -> Report:
-    """One recorded console, from its first byte to its last. PortError if it cannot be read."""
-    console, boots = Console(LogFile(log)), [Boot(0)]
+def read(
+    log: Path, elves: Sequence[Path] = (), budget_s: float | None = None, kept: Sequence[CrashRecord] = ()
+) -> Report:
+    """One recorded console, from its first byte to its last, with crash records from elsewhere.
+
+    PortError if it cannot be read.
+    """
+    console, boots, records = Console(LogFile(log)), [Boot(0)], {one.key: one for one in kept}
 
     def take(item: Item) -> None:
+        if isinstance(item, Reply) and (found := from_reply(item)):
+            records[found.key] = found
         if _begins_boot(item, boots[-1]):
             boots.append(Boot(boots[-1].number + 1))
         if isinstance(item, Record):
@@ -199,7 +223,8 @@ def read(log: Path, elves: Sequence[Path] = (), budget_s: float | None = None) -
     while not console.closed:
         console.drain()
     console.close()
-    return _closed(Report(log.name, console.decoder.counts, boots, budget_s), Symbols(elves))
+    report = Report(log.name, console.decoder.counts, boots, budget_s)
+    return _closed(report, Symbols(elves), list(records.values()))
 
 
 def _begins_boot(item: Item, current: Boot) -> bool:
@@ -209,11 +234,13 @@ def _begins_boot(item: Item, current: Boot) -> bool:
     return isinstance(item, KernelLine) and current.records > 0 and bool(BANNER.match(item.text))
 
 
-def _closed(report: Report, symbols: Symbols) -> Report:
+def _closed(report: Report, symbols: Symbols, kept: Sequence[CrashRecord]) -> Report:
     if len(report.boots) > 1 and not report.boots[0].records and not report.boots[0].findings:
         del report.boots[0]  # only what a loader said before the first kernel
     for boot, after in zip(report.boots, [*report.boots[1:], None], strict=True):
-        boot.close(symbols, after)
+        boot.close(symbols, kept, after)
+    known = {boot.model.boot_id for boot in report.boots}
+    report.elsewhere = [(one, [*one.lines(symbols)]) for one in kept if one.boot not in known]
     return report
 
 

@@ -77,6 +77,8 @@ def _report(report: Report, *, many: bool) -> str:
     if ended:
         rows = [[str(boot.number), seconds(boot.timeline.now), escape(boot.ended)] for boot in ended]
         parts.append("<h2>Reboots</h2>" + _table(["boot", "n after", "w how it ended"], rows))
+    if report.elsewhere:
+        parts.append(_elsewhere(report))
     return "\n".join(parts)
 
 
@@ -184,12 +186,27 @@ def _crashes(crashes: Sequence[Crash]) -> str:
     rows = []
     for crash in crashes[:LONGEST]:
         where = f"<br><code>{escape(crash.where)}</code>" if crash.where else ""
+        where += _kept(crash.record) if crash.record else ""
         rows.append(
             [f"{crash.time:.3f} s", escape(crash.component), escape(crash.answer), escape(crash.what) + where]
         )
     more = len(crashes) - LONGEST
     note = f'<p class="soft">and {more} more</p>' if more > 0 else ""
     return _table(["n time", "component", "answer", "w what"], rows) + note
+
+
+def _kept(lines: Sequence[str]) -> str:
+    text = "\n".join(escape(line) for line in lines)
+    return f"<details><summary>the device's record</summary><pre>{text}</pre></details>"
+
+
+def _elsewhere(report: Report) -> str:
+    """Crash records of boots that this console has not seen."""
+    rows = [
+        [escape(one.boot), f"{one.time:.3f} s", escape(one.component), escape(one.fault) + _kept(lines)]
+        for one, lines in report.elsewhere
+    ]
+    return "<h2>Crash records of other boots</h2>" + _table(["boot", "n time", "component", "w what"], rows)
 
 
 def _rehearsals(results: Sequence[Record]) -> str:

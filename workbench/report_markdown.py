@@ -31,6 +31,8 @@ def _report(report: Report) -> list[str]:
     ]
     for boot in report.boots:
         parts += _boot(report, boot)
+    for one, lines in report.elsewhere:
+        parts += [f"Boot {one.boot}, which is not in this log:", "", *_kept(one.time, lines)]
     return parts
 
 
@@ -62,7 +64,17 @@ def _crashes(boot: Boot) -> list[str]:
     ]
     more = len(boot.crashes) - LONGEST
     table = _table(["crash at", "component", "what", "where", "answer"], rows) if rows else []
-    return [*table, f"and {more} more crashes.", ""] if more > 0 else table
+    table += [f"and {more} more crashes.", ""] if more > 0 else []
+    return table + [line for crash in boot.crashes[:LONGEST] for line in _kept(crash.time, crash.record)]
+
+
+def _kept(time: float, lines: Sequence[str]) -> list[str]:
+    """The device's own record, as it is."""
+    return (
+        [f"The device's record of the crash at {time:.3f} s:", "", *(f"    {line}" for line in lines), ""]
+        if lines
+        else []
+    )
 
 
 def _rehearsals(boot: Boot) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from workbench.errors import WorkbenchError
@@ -19,13 +21,18 @@ SEGFAULT = re.compile(
     r"(?P<base>[0-9a-f]+)\+[0-9a-f]+\])?$"
 )
 TRAP = re.compile(r"^traps: ")
+PLACE = re.compile(r"\b([\w.+-]+)\+0x([0-9a-f]+)\b")  # of crash records: a file, and an offset in it
 LOOK_S = 20.0
 MAGIC = b"\x7fELF"
+PT_LOAD, PF_X = 1, 1
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A process that the kernel stopped; `ip` is its address, `offset` the file's (0: not known)."""
+    """A process that the kernel stopped; `ip` is its address, `offset` the file's (0: not known).
+
+    `mapped`: the offset is that in the mapping of the code, which older kernels name instead.
+    """
 
     name: str
     pid: int
@@ -33,6 +40,7 @@ class Fault:
     ip: int
     file: str
     offset: int
+    mapped: bool = False
 
 
 def fault_in(text: str) -> Fault | None:
@@ -42,41 +50,88 @@ def fault_in(text: str) -> Fault | None:
         return None
     ip, base = int(match["ip"], 16), int(match["base"] or "0", 16)
     offset = int(match["offset"], 16) if match["offset"] else (ip - base if base else 0)
-    return Fault(match["name"], int(match["pid"]), match["address"] or "", ip, match["file"] or "", offset)
+    names = match["name"], int(match["pid"]), match["address"] or ""
+    return Fault(*names, ip, match["file"] or "", offset, mapped=not match["offset"])
 
 
-def _checked(path: Path) -> Path:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(len(MAGIC))
-    except OSError as error:
-        raise WorkbenchError(f"{path}: {error.strerror}; --elf names a program") from error
-    if magic != MAGIC:
-        raise WorkbenchError(
-            f"{path}: not an ELF file; --elf names a program, as it is on the device or unstripped"
-        )
-    return path
+class Elf:
+    """A program or library of 64 bits; WorkbenchError if it is none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise WorkbenchError(f"{path}: {error.strerror}; --elf names a program") from error
+        try:
+            self.fixed, self._loads = _loads(data)
+        except (struct.error, ValueError, OverflowError) as error:
+            expected = "--elf names a program of 64 bits, as it is on the device or unstripped"
+            raise WorkbenchError(f"{path}: not an ELF file; {expected}") from error
+
+    def address(self, offset: int, mapped: bool = False) -> int | None:
+        """The address that the file itself gives to what is at an offset in it, or in its code's mapping."""
+        for flags, begin, address, size in self._loads:
+            if mapped and flags & PF_X:
+                return (address & ~0xFFF) + offset
+            if not mapped and flags & PF_X and begin <= offset < begin + size:
+                return address + offset - begin
+        return None
+
+    @cached_property
+    def _addr2line(self) -> str | None:
+        return shutil.which("addr2line")
+
+    def place(self, address: int) -> str:
+        """`track_next at track.c:88`, as much of it as the file has; "" for nothing."""
+        if self._addr2line is None:
+            return ""
+        command = [self._addr2line, "-f", "-C", "-s", "-e", str(self.path), f"{address:#x}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LOOK_S)
+        function, _, line = done.stdout.strip().partition("\n")
+        if done.returncode or function in ("", "??"):
+            return ""
+        return f"{function} at {line.split(' (')[0]}" if not line.startswith("??") else function
+
+
+def _loads(data: bytes) -> tuple[bool, list[tuple[int, int, int, int]]]:
+    """Whether its addresses are fixed, and flags, offset, address and size of what is mapped (elf(5))."""
+    if data[:5] != MAGIC + b"\x02":
+        raise ValueError
+    (kind,) = struct.unpack_from("<H", data, 16)
+    (table,) = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    found = []
+    for at in range(table, table + size * count, size or 1):
+        what, flags, begin, address, _, length = struct.unpack_from("<IIQQQQ", data, at)
+        if what == PT_LOAD:
+            found.append((flags, begin, address, length))
+    return kind == 2, found  # ET_EXEC
 
 
 class Symbols:
     """Finds places in ELF files, by the files' names."""
 
     def __init__(self, elves: Sequence[Path]) -> None:
-        self._elves = {elf.name: _checked(elf) for elf in elves}
+        self._elves = {path.name: Elf(path) for path in elves}
 
     def place(self, fault: Fault) -> str:
         """`track_next at track.c:88`, or what the kernel said where the file is not known."""
         plain = f"{fault.file or fault.name}+{fault.offset:#x}" if fault.offset else f"ip {fault.ip:#x}"
         elf = self._elves.get(fault.file) or self._elves.get(fault.name)
-        if elf is None or shutil.which("addr2line") is None:
+        if elf is None:
             return plain
-        found = {self._ask(elf, address) for address in (fault.ip, fault.offset)} - {""}
-        return f"{min(found)} ({plain})" if found else plain
+        address = elf.address(fault.offset, fault.mapped) if fault.offset else None
+        address = fault.ip if address is None and elf.fixed else address
+        found = elf.place(address) if address is not None else ""
+        return f"{found} ({plain})" if found else plain
 
-    def _ask(self, elf: Path, address: int) -> str:
-        command = ["addr2line", "-f", "-s", "-e", str(elf), f"{address:#x}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LOOK_S)
-        function, _, line = done.stdout.strip().partition("\n")
-        if done.returncode or function in ("", "??"):
-            return ""
-        return f"{function} at {line}" if not line.startswith("??") else function
+    def named(self, text: str) -> str:
+        """A text with its `FILE+0xOFFSET`s as functions and lines, where the file is known."""
+        return PLACE.sub(self._named, text)
+
+    def _named(self, match: re.Match[str]) -> str:
+        elf = self._elves.get(match[1])
+        address = elf.address(int(match[2], 16)) if elf else None
+        found = elf.place(address) if elf and address is not None else ""
+        return f"{found} ({match[0]})" if found else match[0]

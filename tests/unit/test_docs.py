@@ -90,6 +90,7 @@ def test_desk_commands_are_run(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     shutil.copy(REPOSITORY / "tests/data/console/demo.log", tmp_path / "logs/ttyUSB0-1.log")
     shutil.copy("/bin/true", tmp_path / "gps")
+    (tmp_path / "crashes.json").write_text('{"ok": true, "crashes": []}')
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'supervisor'}"}
     ran = 0
     for _, command in commands():

@@ -150,6 +150,17 @@ def test_outcome_is_shown() -> None:
     assert "left cold:5" in shown(desk)
 
 
+def test_crash_records_are_asked_for() -> None:
+    """c asks for the records, without a confirmation, and says how many there were."""
+    desk = live_desk()
+    control = desk.devices[0].control
+    press(desk, "c")
+    assert b" crashes =" in control.step()
+    control.done.append(Outcome("crashes", "", "ok", {"parts": "2"}, [{"number": "1"}, {"number": "2"}]))
+    desk.news()
+    assert "2 crash records" in shown(desk)
+
+
 def test_recorded_console_takes_no_requests() -> None:
     """Of a log nothing can be asked, and without a selection nothing either."""
     assert "select a component" in press(Desk([device()]), "s")

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from workbench import cli, report_html, report_markdown
 from workbench.histogram import bucket_of, buckets
 from workbench.report import NO_WARNING, Report, read
 from workbench.repository import REPOSITORY
-from workbench.symbols import Symbols, fault_in
 
 LOGS = REPOSITORY / "tests/data/console"
 BANNER = ["[    0.000000] Linux version 6.12.1 (x)", "[    0.000000] Command line: quiet"]
@@ -104,57 +101,6 @@ def test_budget_counts_longer_outages(tmp_path: Path) -> None:
     for budget, over in ((0.5, 1), (1.0, 0)):
         found = read(log, budget_s=budget)
         assert [one.over_budget for one in found.figures(found.boots[0])] == [over]
-
-
-FAULTS = {
-    "gps[71]: segfault at 10 ip 000055d0c0de1a2b sp 00007ffd error 4 "
-    "in koboshi-gps[1a2b,55d0c0de1000+2000] likely on CPU 0 (core 0, socket 0)": (
-        "koboshi-gps", 0x1A2B,
-    ),
-    "gps[71]: segfault at 10 ip 000055d0c0de1a2b sp 00007ffd error 4 in koboshi-gps[55d0c0de0000+2000]": (
-        "koboshi-gps", 0x1A2B,
-    ),
-    "traps: gps[71] general protection fault ip:401a2b sp:7ffd error:0 in koboshi-gps[1a2b,401000+2000]": (
-        "koboshi-gps", 0x1A2B,
-    ),
-    "gps[71]: segfault at 0000000000000000 rip 0000000000401a2b rsp 00007fff error 6": ("", 0),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("text", FAULTS)
-def test_fault_of_the_kernels(text: str) -> None:
-    """The kernel's word on a crashed process is read in the forms of both kernels."""
-    fault = fault_in(text)
-    assert fault is not None
-    assert (fault.pid, fault.file, fault.offset) == (71, *FAULTS[text])
-
-
-@pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("addr2line")), reason="no gcc or no addr2line")
-def test_crash_has_its_function(tmp_path: Path) -> None:
-    """With the program's ELF file a crash is shown with function and line."""
-    source = tmp_path / "gps.c"
-    source.write_text(
-        "int track_next(int *p)\n{\n\treturn *p;\n}\nint main(void) { return track_next(0); }\n"
-    )
-    elf = tmp_path / "koboshi-gps"
-    subprocess.run(["gcc", "-g", "-O0", "-no-pie", "-o", elf, source], check=True)
-    symbols = subprocess.run(["nm", elf], capture_output=True, text=True, check=True).stdout
-    address = next(int(line.split()[0], 16) for line in symbols.splitlines() if line.endswith(" track_next"))
-    where = f"ip {address + 8:x} sp 7ffd error 4 in koboshi-gps[401000+1000]"
-    log = written(tmp_path / "log", boot(f"[    0.650000] gps[71]: segfault at 0 {where}"))
-    (crash,) = read(log, [elf]).boots[0].crashes
-    assert crash.where.startswith("track_next at gps.c:")
-    assert (
-        "ip 0x" in read(log).boots[0].crashes[0].where
-        or "koboshi-gps+" in read(log).boots[0].crashes[0].where
-    )
-
-
-def test_symbols_of_nothing() -> None:
-    """Without an ELF file the kernel's own words are shown."""
-    fault = fault_in(next(iter(FAULTS)))
-    assert fault is not None
-    assert Symbols([]).place(fault) == "koboshi-gps+0x1a2b"
 
 
 @given(st.lists(st.integers(0, 10**10), min_size=1, max_size=50))
