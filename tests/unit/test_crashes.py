@@ -150,7 +150,7 @@ def replied() -> list[str]:
 
 
 def test_record_over_the_line(tmp_path: Path) -> None:
-    """A record that was asked for over the console stands beside its crash; one without such is a crash too."""
+    """A record that was asked for over the console stands beside its crash; one without is a crash too."""
     (found,) = read(written(tmp_path / "log", boot(*replied(), *replied()))).boots
     assert [crash.pid for crash in found.crashes if crash.details] == [71]
     mine = next(crash for crash in found.crashes if crash.details)
