@@ -236,17 +236,18 @@ def _drop_unusable_modules(tree: Path, library: Path) -> None:
     """Modules whose libraries were left out: an ImportError that says so is better than the loader's."""
     there = {path.name for path in (tree / LIBRARIES).iterdir()} | {"ld-linux-x86-64.so.2"}
     for path in sorted((library / "lib-dynload").glob("*.so")):
-        if not set(_needed(path)) <= there:
+        if not set(needed(path)) <= there:
             path.unlink()
     for path in _programs(tree):
-        missing = set(_needed(path)) - there
+        missing = set(needed(path)) - there
         if missing:
             raise BaseError(
                 f"{path.relative_to(tree)} needs {sorted(missing)}: add their package to KEEP_PACKAGES"
             )
 
 
-def _needed(path: Path) -> list[str]:
+def needed(path: Path) -> list[str]:
+    """The shared libraries that a program or library names."""
     return _NEEDED.findall(output(["readelf", "-d", path]))
 
 

@@ -26,6 +26,7 @@ KINDS = (
     "download",
     "base",
     "busybox",
+    "programs",
     "objects",
     "layer",
     "image",

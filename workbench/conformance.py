@@ -17,6 +17,7 @@ from workbench import (
     kmemleak,
     layer,
     lines,
+    programs,
     progress,
     quickimage,
     smallimage,
@@ -166,7 +167,10 @@ def why_not(line: Line) -> str:
 
 def in_quick_image(line: Line, tests: Tests) -> list[Verdict]:
     """In the image that is shipped, by the runner and shell in it."""
-    image = quickimage.build(extra={f"{FOLDER}/{path.name}": path for path in tests.files}, line=line.name)
+    extra = {f"{FOLDER}/{path.name}": path for path in tests.files}
+    if "t_gdb.sh" in tests.names:
+        extra |= programs.find("gdb-minimal", "gdb")
+    image = quickimage.build(extra=extra, line=line.name)
     found: list[Verdict] = []
     reason = "no verdict"
     with Guest(image) as guest:
