@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A group in a PID and mount namespace of its own: PIDs are that namespace's, mounts made before the restart point are
+/* A group in a PID and mount namespace made at once: PIDs are that namespace's, mounts made before the restart point are
  * there after it, and the group goes with the namespace. */
 #define _GNU_SOURCE
 #include <sched.h>

@@ -58,21 +58,50 @@ static void at_kernel_level(void)
 		without_template(recovers);
 }
 
+/* Another process of the user's, under no limit, which makes one more when it is told to, until the test is over. */
+static pid_t start_other(int *tell)
+{
+	int ends[2];
+	pid_t other, more;
+	char byte;
+
+	CHECK(pipe(ends) == 0);
+	other = fork();
+	CHECK(other >= 0);
+	*tell = ends[1];
+	if (other)
+		return other;
+	close(ends[1]);
+	CHECK(read(ends[0], &byte, 1) == 1);
+	more = fork();
+	CHECK(more >= 0);
+	while (more == 0)
+		pause();
+	*checkpoint = 1;
+	CHECK(read(ends[0], &byte, 1) == 0);
+	kill(more, SIGKILL);
+	CHECK(waitpid(more, NULL, 0) == more);
+	_exit(0);
+}
+
 static void at_user_level(void)
 {
 	struct rfork_options options = options_for_many();
-	struct rlimit none = { 0, 0 };
 	struct rfork_info info;
-	int rfd;
-	pid_t pid;
+	pid_t other;
+	int rfd, tell;
 
 	become_user(own_user());
-	pid = create_waiting(&options, &rfd);
-	if (syscall(SYS_prlimit64, pid, RLIMIT_NPROC, &none, NULL) < 0 && errno == ENOSYS)
-		SKIP("no prlimit(2), with which to keep the monitor from forking");
+	other = start_other(&tell);
+	limit_tasks(4);	/* us, the other, the monitor, and the instance, until it has been reaped */
+	create_waiting(&options, &rfd);
+	CHECK(write(tell, "", 1) == 1);
+	EVENTUALLY(*checkpoint);
 	EQUAL(rfork_query(rfd, &info), 0);
 	CHECK(kill(info.pid, SIGSEGV) == 0);
 	expect_end(rfd, RFORK_END_NO_IMAGE);
+	close(tell);
+	CHECK(waitpid(other, NULL, 0) == other);
 	EQUAL(waitpid(-1, NULL, __WALL), -1);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* System call filters of the restart point are there in every instance, and hold for its checkpoints too; those that an
- * instance adds are its own. */
+/* System call filters of the restart point are there in every instance, and hold for its checkpoints too; what an instance
+ * does to itself, by filters or in strict mode, which older kernels have too, is its own. */
 #include "testing.h"
 #include <stddef.h>
 #include <linux/filter.h>
@@ -19,8 +19,19 @@ static void forbid(unsigned int call)
 	};
 	struct sock_fprog program = { 4, code };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) < 0)
-		SKIP("this kernel has no system call filters");
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
+}
+
+/* In strict mode there is no exit_group(2), with which _exit() ends a process, nor what abort() needs. */
+static _Noreturn void strict_instance(void)
+{
+	if (rfork_generation() == RESTARTS)
+		_exit(0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0) == 0);
+	syscall(SYS_exit, RFORK_RESTART_STATUS);
+	for (;;)
+		;
 }
 
 static int is_forbidden(long call)
@@ -41,7 +52,7 @@ static _Noreturn void instance(void)
 	_exit(0);
 }
 
-int main(void)
+static void filters(void)
 {
 	struct rfork_options options = options_for_many();
 	int rfd;
@@ -58,5 +69,14 @@ int main(void)
 		EQUAL(next_event(rfd, RFORK_EV_RESTART).flags & RFORK_WARM, i < RESTARTS ? 0 : RFORK_WARM);
 	}
 	EQUAL(expect_end(rfd, RFORK_END_EXIT).status, 0);
+}
+
+int main(void)
+{
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0)
+		SKIP("this kernel has no seccomp");
+	run_to_exit(strict_instance, RESTARTS);
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) >= 0)	/* older than that, it has no filters */
+		filters();
 	return 0;
 }
