@@ -210,11 +210,12 @@ def harden(
     json: str = "",
     inject: bool = True,
     debug: bool = True,
+    smp: int = 2,
 ) -> int:
-    """Fuzz rfork, inject faults (--minutes, --seed, --calls, --no-inject)."""
+    """Fuzz rfork, inject faults (--minutes, --seed, --calls, --smp)."""
     from workbench import harden
 
-    wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug)
+    wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug, smp=smp)
     return harden.run(wanted, Path(json) if json else None)
 
 

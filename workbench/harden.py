@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from workbench import kernel, lines, progress, smallimage
@@ -28,8 +28,8 @@ from workbench.repository import REPOSITORY
 PROGRAM = REPOSITORY / "tests/harden"
 # Without a word from the guest, which tells its progress each five seconds, but not while it looks for leaks.
 STALL_S = 600.0
-# All of the kernel's messages on the console; a busy host makes a guest's CPU look locked up.
-APPEND = "loglevel=7 watchdog_thresh=60 nokaslr"
+# All messages on the console; a busy host makes a guest's CPU look locked up, and its timer dead.
+APPEND = "loglevel=7 watchdog_thresh=60 no_timer_check nokaslr"
 _COUNTS = re.compile(r"(\w+)=(\d+)")
 _LINE = re.compile(r"harden: (progress \w+|finding:|error:|end|injected) ?(.*)")
 
@@ -43,6 +43,7 @@ class Wanted:
     calls: int
     inject: bool
     debug: bool
+    smp: int = 2
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Report:
 def run(wanted: Wanted, json_file: Path | None = None) -> int:
     """Do it and print what came of it; 1 with any finding."""
     line = lines.find(lines.DEFAULT_LINE + (lines.DEBUG if wanted.debug else ""))
-    image = smallimage.build(line, init=PROGRAM, name="harden")
+    image = replace(smallimage.build(line, init=PROGRAM, name="harden"), smp=wanted.smp)
     seed = wanted.seed or secrets.randbelow(1 << 31) + 1
     report = Report(f"{line.name} ({kernel.build(line.name).release})", seed)
     progress.note(f"harden: {line.name}, seed {seed}")
