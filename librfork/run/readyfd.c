@@ -60,20 +60,21 @@ static void take(struct runner *r, char c)
 	}
 }
 
-/* Whether the instance that runs now has said it; an earlier one's word is dropped, a later one's kept. */
+/* Whether the instance that runs now has said it; an earlier one's word is dropped. With a later one's nothing more is read
+ * until that one's restart has been: there may be several in the pipe. */
 bool run_ready_fd_said(struct runner *r)
 {
-	char text[64];
-	ssize_t got;
+	char c;
 
 	if (r->config->ready != READY_FD)
 		return false;
-	while ((got = read(r->config->ready_pipe[0], text, sizeof text)) > 0)
-		for (ssize_t i = 0; i < got; i++)
-			take(r, text[i]);
-	if (r->ready_said && r->ready_mark <= r->cold_generation) {
+	for (;;) {
+		while (!r->ready_said && read(r->config->ready_pipe[0], &c, 1) == 1)
+			take(r, c);
+		if (!r->ready_said || r->ready_mark > r->cold_generation)
+			return false;
 		r->ready_said = false;
-		return r->ready_mark == r->cold_generation;
+		if (r->ready_mark == r->cold_generation)
+			return true;
 	}
-	return false;
 }

@@ -13,3 +13,20 @@ rm -rf s
 start --ready fd:5 --ready-ms 50 --burst 2 -- wait
 finish 1
 equal "$(count ' ready ')" 0
+rm -rf s
+# Two instances were ready before rfork-run heard of the first.
+start --ready fd:5 --burst 9 -- below:1 wait-file:go below:1 crash below:2 ready-fd:5 below:2 crash ready-fd:5 touch:over wait
+wait_for ' started '
+kill -STOP "$runner_pid"
+: >go
+tries=200
+until [ -e over ]; do
+	tries=$((tries - 1))
+	[ $tries -gt 0 ] || fail "no second restart"
+	sleep 0.05
+done
+kill -CONT "$runner_pid"
+wait_for ' ready .*gen=2'
+equal "$(count ' ready .*gen=1')" 1 "the first of two that were ready at once"
+kill "$runner_pid"
+finish 0
