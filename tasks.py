@@ -221,6 +221,24 @@ def harden(
 
 @task
 @told
+def selftests(_: Context, line: str = "linux-6.12", only: str = "", json: str = "") -> int:
+    """The kernel's own tests, patched and stock (--only, --json)."""
+    from workbench import selftests
+
+    return selftests.run(line, only, Path(json) if json else None)
+
+
+@task
+@told
+def stress(_: Context, minutes: float = 10.0, line: str = "linux-6.12") -> int:
+    """rfork groups beside stress-ng (--minutes, --line)."""
+    from workbench import stress
+
+    return stress.run(minutes, line)
+
+
+@task
+@told
 def soak(_: Context, minutes: float = 30.0, seed: int = 1, json: str = "") -> int:
     """Random faults on 20 components (--minutes, --seed, --json)."""
     from workbench import soak
@@ -270,6 +288,8 @@ namespace = Collection(
     conformance,
     bench,
     harden,
+    selftests,
+    stress,
     soak,
     docs,
     screens,

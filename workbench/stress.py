@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Process stressors of stress-ng beside rfork groups, in a guest: restarts go on, the kernel says nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from workbench import conformance, lines, programs, progress, quickimage, verdicts
+from workbench.deadline import slow_factor
+from workbench.errors import WorkbenchError
+from workbench.findings import Finding
+from workbench.guest import Guest
+from workbench.verdicts import Column, Verdict
+
+# What makes, ends, traces and signals processes, one or two of each kind.
+STRESSORS = (
+    "--fork 2 --vfork 1 --clone 1 --exec 1 --daemon 1 --zombie 1 --kill 1 --pthread 1 "
+    "--wait 1 --ptrace 1 --sigsegv 1 --sigfpe 1 --forkheavy 1 --spawn 1 --session 1 --pidfd 1"
+)
+# Groups of all kinds; without those that want a machine of their own: all its memory, its PIDs in a row.
+BEHAVIOURS = (
+    "t_request,t_real_errors,t_pristine,t_state,t_attributes,t_thread_crash,t_nested,t_kick,"
+    "t_stop,t_exec,t_wait_order,t_exit_signal,t_checkpoint,t_owner,t_descriptions,t_registers"
+)
+LOG = "/tmp/stress-ng.log"
+
+
+@dataclass
+class Report:
+    """What came of it."""
+
+    rounds: int = 0
+    passed: int = 0
+    failed: list[Verdict] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    stress: str = ""
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        failures = [f"  failed: {item.behaviour}: {item.reason}" for item in self.failed]
+        findings = [f"  the kernel said: {finding}" for finding in self.findings]
+        head = f"stress: {self.rounds} rounds of behaviours beside stress-ng, {self.passed} passed"
+        return "\n".join([head, *failures, *findings, self.stress])
+
+
+def run(minutes: float, line: str = lines.DEFAULT_LINE) -> int:
+    """Both for so many minutes; 1 if a behaviour failed or the kernel said anything."""
+    tests = conformance.build_tests(only=BEHAVIOURS, backend="kernel")
+    extra = {f"{conformance.FOLDER}/{path.name}": path for path in tests.files}
+    extra |= programs.find("stress-ng", "stress-ng")
+    report = Report()
+    with Guest(quickimage.build(extra=extra, line=line)) as guest:
+        guest.boot()
+        _beside(guest, tests, minutes * 60, report)
+        report.findings = guest.verdict()
+    print(report.text)
+    return 1 if report.failed or report.findings else 0
+
+
+def _beside(guest: Guest, tests: conformance.Tests, seconds: float, report: Report) -> None:
+    """Rounds of behaviours until stress-ng has ended by itself."""
+    options = f"{STRESSORS} --timeout {seconds:.0f} --metrics-brief --oom-avoid"
+    command = f"mkdir -p /tmp/s && cd /tmp/s && stress-ng {options}"
+    guest.shell.run(f"({command}; echo ended) >{LOG} 2>&1 &")
+    while not guest.shell.run(f"tail -n 1 {LOG}", 120.0).output.startswith("ended"):
+        _one_round(guest, tests, report)
+        progress.note(f"stress: {report.passed} passed, {len(report.failed)} failed")
+    report.stress = guest.shell.run(f"cat {LOG}", 60.0).output
+    if "successful run completed" not in report.stress:
+        raise WorkbenchError(f"stress-ng did not do its work:\n{report.stress}")
+
+
+def _one_round(guest: Guest, tests: conformance.Tests, report: Report) -> None:
+    limit = int(600 * slow_factor())
+    command = f"sh {conformance.FOLDER}/run-tests --backend kernel --limit {limit} --programs"
+    said = guest.shell.run(command, 3600.0, check=False).output
+    found = verdicts.from_table(said, Column("kernel", "stress"))
+    report.rounds += 1
+    report.passed += sum(item.verdict == verdicts.PASSED for item in found)
+    report.failed += [item for item in found if item.verdict == verdicts.FAILED]
+    if len(found) != len(tests.names):
+        raise WorkbenchError(f"stress: {len(found)} verdicts of {len(tests.names)} tests:\n{said}")
