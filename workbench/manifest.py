@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from koboshi import manifest
+from koboshi import files, manifest
 
 from workbench import manifest_explain, manifest_graph, outfile
 from workbench.errors import WorkbenchError
@@ -28,7 +28,7 @@ def refuse_wrong(path: Path) -> None:
 def load(path: Path) -> manifest.Manifest:
     """The manifest; WrongManifestError if the device would refuse it."""
     try:
-        return manifest.load(str(path))
+        return files.load(str(path))
     except manifest.ManifestRefusedError as refused:
         raise WrongManifestError(refused) from None
 
@@ -61,7 +61,7 @@ def graph(path: Path, to: Path | None) -> int:
 def check(path: Path) -> int:
     """Tell each mistake as FILE:LINE: KEY: what is wrong; what would be right. 0: none, 1: some."""
     try:
-        found = manifest.load(str(path))
+        found = files.load(str(path))
     except manifest.ManifestRefusedError as refused:
         print(refused, file=sys.stderr)
         return 1

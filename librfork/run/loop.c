@@ -33,7 +33,7 @@ static void take_signals(sigset_t *original)
 static uint64_t earliest(const struct runner *r)
 {
 	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
-					r->look_at, r->status_at };
+					r->look_at, r->status_at, r->log.retry_at };
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
@@ -114,6 +114,7 @@ void run_loop(struct runner *r)
 		run_check_deadlines(r);
 		run_output_check(r);
 		run_status_check(r);
+		run_log_check(&r->log);
 	}
 	run_cgroup_close(r);
 }

@@ -16,6 +16,8 @@
 #define PREFIX "rfork-run/1 "
 #define ROTATE_AT 65536
 #define LINE_MAX_BYTES 512
+/* How often what a full disk did not take is tried again. */
+#define RETRY_NS (1000 * RFORK_NSEC_PER_MSEC)
 
 static uint64_t number_of(const char *line)
 {
@@ -74,7 +76,10 @@ void run_log_open(struct run_log *log, const struct run_config *config)
 		return;
 	log->path = run_state_path(config, "events");
 	log->old_path = run_state_path(config, "events.1");
-	log->number = last_number(log->path, &log->torn);
+	log->number = last_number(log->path, &torn);
+	/* Half a line that somebody's crash has left is ended first. */
+	log->held_length = torn;
+	log->held[0] = '\n';
 	if (!log->number)
 		log->number = last_number(log->old_path, &torn);
 	open_file(log);
@@ -105,26 +110,53 @@ static void poke(const struct run_log *log)
 	       (struct sockaddr *)&address, sizeof address);
 }
 
-static void put(struct run_log *log, const char *line, size_t length)
+/* One write(2) of what is held: whole lines, and the rest of one that a full disk has cut. */
+static bool flush_once(struct run_log *log)
 {
 	ssize_t written;
 
-	if (log->path && log->size && log->size + (off_t)length > ROTATE_AT)
+	if (log->path && !log->torn && log->size && log->size + (off_t)log->held_length > ROTATE_AT)
 		rotate(log);
 	if (log->path && log->fd < 0)
 		open_file(log);
-	/* Half a line that somebody's crash or a full disk left is ended first. */
-	if (!log->torn) {
-		line++;
-		length--;
+	written = write(log->fd, log->held, log->held_length);
+	if (written <= 0) {
+		if (!log->retry_at)
+			run_complain("write", log->path ? log->path : "standard error", errno);
+		return false;
 	}
-	written = write(log->fd, line, length);
-	if (written < 0)
-		run_complain("write", log->path ? log->path : "standard error", errno);
-	else
-		log->size += written;
-	if (written >= 0)
-		log->torn = log->path && (size_t)written < length && (written > 0 || log->torn);
+	log->size += written;
+	log->torn = log->path && log->held[written - 1] != '\n';
+	log->held_length -= (size_t)written;
+	memmove(log->held, log->held + written, log->held_length);
+	return true;
+}
+
+/* What cannot be written now, on a full disk, is tried again: no event is lost by it. */
+static void flush(struct run_log *log)
+{
+	while (log->held_length && flush_once(log))
+		;
+	if (log->held_length && !log->path)
+		log->held_length = 0;	/* nobody reads our standard error any more */
+	log->retry_at = log->held_length ? rfork_now() + RETRY_NS : 0;
+}
+
+static void put(struct run_log *log, const char *line, size_t length)
+{
+	if (log->held_length + length > sizeof log->held)
+		return;	/* its number will be missing, and the reader counts it as lost */
+	memcpy(log->held + log->held_length, line, length);
+	log->held_length += length;
+	flush(log);
+}
+
+void run_log_check(struct run_log *log)
+{
+	if (!log->retry_at || rfork_now() < log->retry_at)
+		return;
+	flush(log);
+	poke(log);
 }
 
 /* Every value that rfork-run writes is a number or one of its own words, so that none
@@ -136,7 +168,7 @@ void run_record(struct run_log *log, const char *event, const char *format, ...)
 	va_list list;
 	int length;
 
-	length = snprintf(line, sizeof line, "\n" PREFIX "%llu %llu.%06llu %s ", (unsigned long long)++log->number,
+	length = snprintf(line, sizeof line, PREFIX "%llu %llu.%06llu %s ", (unsigned long long)++log->number,
 			  (unsigned long long)(now / 1000000), (unsigned long long)(now % 1000000), event);
 	va_start(list, format);
 	length += vsnprintf(line + length, sizeof line - (size_t)length - 1, format, list);

@@ -99,11 +99,15 @@ struct run_log {
 	uint64_t number;
 	off_t size;
 	bool torn;		/* the file ends within a line */
+	char held[8192];	/* what a full disk did not take */
+	size_t held_length;
+	uint64_t retry_at;	/* 0: nothing is held */
 	const char *name, *poke;
 	int poke_socket;
 };
 void run_log_open(struct run_log *log, const struct run_config *config);
 __attribute__((format(printf, 3, 4))) void run_record(struct run_log *log, const char *event, const char *format, ...);
+void run_log_check(struct run_log *log);
 const char *run_status_text(int status, char text[32]);
 const char *run_boot_id(void);
 

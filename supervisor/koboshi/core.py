@@ -52,6 +52,8 @@ class Core(Owner):
         self.next_look: float | None = None
         # When a commit that failed is tried again; None: all that was decided has been committed.
         self.retry_at: float | None = None
+        # When the log is tried again, which has not taken all.
+        self.log_at: float | None = None
 
     # Outbox
 
@@ -163,8 +165,9 @@ class Core(Owner):
             "starts": self.starts,
             "all_ready": self.all_ready,
             "device": self.device.kept(),
-            "pending": self.journal.pending,
+            "pending": self.journal.unlogged + self.journal.pending,
             "manifest": self.manifest.text,
+            "components_d": self.manifest.more,
             "components": {name: c.kept() for name, c in self.components.items()},
         }
         text = json.dumps(state)
@@ -176,6 +179,7 @@ class Core(Owner):
             return False
         self.retry_at = None
         lines = self.journal.write()
+        self.log_at = self.now() + COMMIT_RETRY_S if self.journal.unlogged else None
         self.published += lines
         self.count_lost()
         self.system.replace(self.paths.status, json.dumps(self.status()).encode(), durable=False)

@@ -72,12 +72,12 @@ def _request(command: str, rest: list[str]) -> dict[str, object]:
 
 
 def _check(rest: list[str]) -> int:
-    from koboshi import manifest
+    from koboshi import files
 
     if len(rest) > 1:
         raise UsageError
     default = os.environ.get("KOBOSHI_ETC", "/etc/koboshi") + "/koboshi.toml"
-    return manifest.main(rest or [default])
+    return files.main(rest or [default])
 
 
 def _rehearse(names: list[str], as_json: bool) -> int:

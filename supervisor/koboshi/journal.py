@@ -68,6 +68,9 @@ class Journal:
         self.console = console
         self.next = 1
         self.pending: list[str] = []
+        # Committed, and not in the log yet, for the disk was full; of the first one so much is there already.
+        self.unlogged: list[str] = []
+        self.cut = 0
         self.size = system.size(path)
 
     def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
@@ -125,13 +128,21 @@ class Journal:
         return [line for line in lines if _seq(line)]
 
     def _append(self, lines: list[str]) -> None:
-        if not lines:
+        self.unlogged = (self.unlogged + lines)[-_HELD:]
+        if not self.unlogged:
             return
-        data = "".join(line + "\n" for line in lines).encode("ascii", "replace")
-        if self.size and self.size + len(data) > LOG_BYTES:
+        data = "".join(line + "\n" for line in self.unlogged).encode("ascii", "replace")[self.cut :]
+        if self.size and not self.cut and self.size + len(data) > LOG_BYTES:
             self._rotate()
-        if self.system.append(self.path, data):
-            self.size += len(data)
+        written = self.system.append(self.path, data)
+        self.size += written
+        self.cut += written
+        while self.unlogged and self.cut > len(self.unlogged[0]):
+            self.cut -= len(self.unlogged.pop(0)) + 1
+
+    def catch_up(self) -> None:
+        """What the log did not take before."""
+        self._append([])
 
     def _rotate(self) -> None:
         self.system.rename(self.path, self.path + ".1")

@@ -11,6 +11,8 @@ import os
 import struct
 import sys
 
+from koboshi import files
+
 # linux/watchdog.h
 _WDIOC_GETBOOTSTATUS = 0x80045702
 _WDIOC_KEEPALIVE = 0x80045705
@@ -64,6 +66,12 @@ class Machine:
         except OSError:
             pass
         self.watchdog_fd = -1
+
+    # The manifest
+
+    def listed(self, folder: str) -> list[str]:
+        """The files of a components.d."""
+        return files.listed(folder)
 
     # Reboot
 

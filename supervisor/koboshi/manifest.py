@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-import sys
-
 from koboshi import manifest_rules as rules
 from koboshi.toml_lines import Path, line_of, locate
 
 PYTHON = "/usr/bin/python3"
+# Beside the manifest: more files with components, one or several in each.
+FOLDER = "components.d"
+SUFFIX = ".toml"
+Texts = tuple[tuple[str, str], ...]  # file and contents
 _KEY_MOST = 64
 
 
@@ -95,26 +97,23 @@ class Component:
 class Manifest:
     """All components, each after those it needs."""
 
-    __slots__ = ("components", "device", "file", "text")
+    __slots__ = ("components", "device", "file", "more", "text")
 
     def __init__(
-        self, file: str, text: str, components: dict[str, Component], device: dict[str, object] | None = None
+        self,
+        file: str,
+        text: str,
+        components: dict[str, Component],
+        device: dict[str, object] | None = None,
+        more: Texts = (),
     ) -> None:
         self.file = file
         self.text = text
+        # The files of components.d, and what is in them.
+        self.more = more
         self.components = components
         # [device], every default filled in.
         self.device = device if device is not None else rules.defaults(rules.DEVICE)
-
-
-def load(path: str) -> Manifest:
-    """The manifest in a file; ManifestRefusedError with every mistake in it (an unreadable file is one)."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise unreadable(path, str(error.strerror)) from None
-    return decode(data, path)
 
 
 def unreadable(file: str, reason: str) -> ManifestRefusedError:
@@ -122,40 +121,39 @@ def unreadable(file: str, reason: str) -> ManifestRefusedError:
     return _one(file, 1, "(file)", f"cannot be read: {reason}", "a readable TOML file")
 
 
-def decode(data: bytes, file: str) -> Manifest:
-    """As `load`, for the contents of `file`."""
+def decode(data: bytes, file: str, more: tuple[tuple[str, bytes], ...] = ()) -> Manifest:
+    """The manifest of these contents, `more` being those of components.d; ManifestRefusedError."""
+    return parse(_text(data, file), file, tuple((name, _text(part, name)) for name, part in more))
+
+
+def _text(data: bytes, file: str) -> str:
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise _one(file, line, "(file)", "is not UTF-8", "TOML is UTF-8 text") from None
-    return parse(text, file)
 
 
-def parse(text: str, file: str) -> Manifest:
-    """As `load`, for a text that came from `file`."""
+def parse(text: str, file: str, more: Texts = ()) -> Manifest:
+    """As `decode`, for texts; every mistake in them is in the error."""
+    texts = ((file, text), *more)
+    tables = [_toml(name, part) for name, part in texts]
+    checker = _Checker(texts)
+    components = checker.check(tables[0], tables[1:])
+    if checker.errors:
+        raise ManifestRefusedError(sorted(checker.errors, key=lambda error: (error.file != file, error.line)))
+    return Manifest(file, text, components, checker.device, more)
+
+
+def _toml(file: str, text: str) -> dict[str, object]:
     import tomllib
 
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(text)
     except ValueError as error:
         raise _syntax(file, text, str(error)) from None
     except RecursionError:
         raise _one(file, 1, "(syntax)", "is nested too deep", "a few levels at most") from None
-    checker = _Checker(file, text)
-    components = checker.check(data)
-    if checker.errors:
-        raise ManifestRefusedError(sorted(checker.errors, key=lambda error: error.line))
-    return Manifest(file, text, components, checker.device)
-
-
-def check(path: str) -> list[str]:
-    """Every mistake as `FILE:LINE: KEY: what is wrong; what would be right`; none: the manifest is right."""
-    try:
-        load(path)
-    except ManifestRefusedError as refused:
-        return [str(error) for error in refused.errors]
-    return []
 
 
 def _one(file: str, line: int, key: str, problem: str, expected: str) -> ManifestRefusedError:
@@ -172,23 +170,53 @@ def _syntax(file: str, text: str, message: str) -> ManifestRefusedError:
 
 
 class _Checker:
-    """Collects the mistakes of one text; gives the components in the order in which they can start."""
+    """Collects the mistakes of all texts; gives the components in the order in which they can start."""
 
-    def __init__(self, file: str, text: str) -> None:
-        self.file = file
-        self.text = text
-        self.lines: dict[Path, int] | None = None
+    def __init__(self, texts: Texts) -> None:
+        self.texts = texts
+        self.lines: dict[int, dict[Path, int]] = {}
+        # The text that is being looked at, and the one that each component is from.
+        self.here = 0
+        self.owner: dict[str, int] = {}
         self.errors: list[ManifestError] = []
         self.device: dict[str, object] = {}
 
     def wrong(self, path: Path, problem: str, expected: str, *inside: str | int) -> None:
-        if self.lines is None:
-            self.lines = locate(self.text)
+        which = (
+            self.owner.get(str(path[1]), self.here) if path[:1] == ("component",) and path[1:] else self.here
+        )
+        file, text = self.texts[which]
+        if which not in self.lines:
+            self.lines[which] = locate(text)
         key = ".".join(_key(part) for part in path if not isinstance(part, int)) or "(file)"
-        line = line_of(self.lines, path + inside)
-        self.errors.append(ManifestError(self.file, line, key, problem, expected))
+        line = line_of(self.lines[which], path + inside)
+        self.errors.append(ManifestError(file, line, key, problem, expected))
 
-    def check(self, data: dict[str, object]) -> dict[str, Component]:
+    def check(self, data: dict[str, object], more: list[dict[str, object]]) -> dict[str, Component]:
+        components = self.first(data)
+        for self.here, table in enumerate(more, 1):
+            self.unknown((), table, ("version", "component"))
+            if table.get("version", 1) != 1:
+                self.wrong(("version",), f"{rules.shown(table['version'])} is unknown", "version = 1")
+            components.update(self.tables(table.get("component", {})))
+        return self.order(components)
+
+    def tables(self, tables: object) -> dict[str, Component]:
+        """The components of one text."""
+        if not isinstance(tables, dict):
+            self.wrong(("component",), f"is {rules.kind_of(tables)}", "tables [component.NAME]")
+            return {}
+        found = {}
+        for name, table in tables.items():
+            if name in self.owner:
+                first = self.texts[self.owner.pop(name)][0]
+                self.wrong(("component", name), f"is in {first} already", "each component in one file")
+            self.owner[name] = self.here
+            found[name] = self.component(name, table)
+        return found
+
+    def first(self, data: dict[str, object]) -> dict[str, Component]:
+        """The manifest itself."""
         self.unknown((), data, ("version", "device", "component"))
         version = data.get("version")
         if type(version) is not int or version != 1:
@@ -196,12 +224,7 @@ class _Checker:
             self.wrong(("version",), problem, "version = 1")
         self.device = self.inner(("device",), data.get("device", {}), rules.DEVICE)
         self.watchdog_limit(data.get("device"))
-        tables = data.get("component", {})
-        if not isinstance(tables, dict):
-            self.wrong(("component",), f"is {rules.kind_of(tables)}", "tables [component.NAME]")
-            return {}
-        components = {name: self.component(name, table) for name, table in tables.items()}
-        return self.order(components)
+        return self.tables(data.get("component", {}))
 
     def unknown(self, path: Path, table: dict[str, object], known: tuple[str, ...]) -> None:
         for key in table:
@@ -359,18 +382,3 @@ def _key(part: str | int) -> str:
     plain = word.isascii() and word.replace("-", "").replace("_", "").isalnum()
     word = word[:_KEY_MOST]
     return (word if plain else ascii(word)) + cut
-
-
-def main(argv: list[str]) -> int:
-    """Checks the named files; status 0 if all are right, 1 if not, 100 for wrong use."""
-    if not argv:
-        print("usage: python3 -m koboshi.manifest FILE...", file=sys.stderr)
-        return 100
-    mistakes = [line for path in argv for line in check(path)]
-    for line in mistakes:
-        print(line, file=sys.stderr)
-    return 1 if mistakes else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

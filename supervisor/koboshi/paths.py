@@ -12,6 +12,7 @@ class Paths:
     ) -> None:
         self.run = run
         self.manifest = etc + "/koboshi.toml"
+        self.components_d = etc + "/components.d"
         self.rfork_run = rfork_run
         self.sysrq = sysrq
         self.cgroups = cgroups

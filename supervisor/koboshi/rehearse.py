@@ -48,7 +48,9 @@ class Rehearsal:
         got = self.system.read(self.run + "/state.json", 0)
         if got is None:
             raise FailedError(f"{self.run}/state.json: there is no supervisor")
-        return parse(str(json.loads(got[1])["manifest"]), "manifest")
+        state = json.loads(got[1])
+        more = tuple((str(file), str(text)) for file, text in state["components_d"])
+        return parse(str(state["manifest"]), "koboshi.toml", more)
 
     def all(self, names: list[str]) -> int:
         """These components, or all and the supervisor; how many claims failed."""

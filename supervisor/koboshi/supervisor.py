@@ -12,6 +12,7 @@ import json
 
 from koboshi import reload, users
 from koboshi.component import LIVE, Component
+from koboshi.core import COMMIT_RETRY_S
 from koboshi.following import Following
 from koboshi.manifest import Manifest, ManifestRefusedError, decode, parse, unreadable
 
@@ -69,7 +70,9 @@ class Supervisor(Following):
         self.starts = _int(state.get("starts"), 0)
         self.all_ready = bool(state.get("all_ready"))
         try:
-            self.manifest = parse(str(state.get("manifest")), self.paths.manifest)
+            more = state.get("components_d")
+            texts = tuple((str(f), str(t)) for f, t in more) if isinstance(more, list) else ()
+            self.manifest = parse(str(state.get("manifest")), self.paths.manifest, texts)
         except ManifestRefusedError:
             # An update of the supervisor may have become stricter; what runs is adopted all the same.
             pass
@@ -94,7 +97,12 @@ class Supervisor(Following):
         try:
             if got is None:
                 raise unreadable(self.paths.manifest, "no such file, or not allowed")
-            manifest = decode(got[1], self.paths.manifest)
+            more = [(name, self.system.read(name, 0)) for name in self.system.listed(self.paths.components_d)]
+            for name, part in more:
+                if part is None:
+                    raise unreadable(name, "it has gone, or is not allowed")
+            texts = tuple((name, part[1]) for name, part in more if part is not None)
+            manifest = decode(got[1], self.paths.manifest, texts)
             passwd = self.system.read("/etc/passwd", 0)
             if passwd is not None:
                 users.check(manifest, passwd[1])
@@ -172,7 +180,9 @@ class Supervisor(Following):
         ]
         deadlines += [when for c in self.components.values() if (when := c.downtime_deadline()) is not None]
         deadlines += [
-            when for when in (self.next_look, self.retry_at, self.device.deadline()) if when is not None
+            when
+            for when in (self.next_look, self.retry_at, self.log_at, self.device.deadline())
+            if when is not None
         ]
         return max(0.0, min(deadlines) - self.now()) if deadlines else None
 
@@ -198,6 +208,9 @@ class Supervisor(Following):
                 self.act()
 
     def _look(self) -> None:
+        if self.log_at is not None and self.now() >= self.log_at:
+            self.journal.catch_up()
+            self.log_at = self.now() + COMMIT_RETRY_S if self.journal.unlogged else None
         if self.next_look is None or self.now() < self.next_look:
             return
         self.next_look = None

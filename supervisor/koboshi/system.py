@@ -129,15 +129,18 @@ class System(Machine):
         except OSError:
             pass
 
-    def append(self, path: str, data: bytes) -> bool:
-        """One write(2) at the end."""
+    def append(self, path: str, data: bytes) -> int:
+        """One write(2) at the end; how many bytes were taken, which on a full disk are not all."""
         try:
             with open(path, "ab", buffering=0) as file:
-                file.write(data)
+                written = file.write(data) or 0
         except OSError as error:
-            self.complain(f"{path}: {error.strerror}")
-            return False
-        return True
+            if path not in self.failed:
+                self.failed.add(path)
+                self.complain(f"{path}: {error.strerror}")
+            return 0
+        self.failed.discard(path)
+        return written
 
     def rename(self, old: str, new: str) -> None:
         """Rename, over what is there."""

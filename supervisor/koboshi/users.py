@@ -16,11 +16,13 @@ def check(manifest: Manifest, passwd: bytes) -> None:
     wrong = [name for name, component in manifest.components.items() if component.get("user") not in known]
     if not wrong:
         return
-    lines = locate(manifest.text)
+    texts = ((manifest.file, manifest.text), *manifest.more)
+    places = [(file, locate(text)) for file, text in texts]
     errors: list[ManifestError] = []
     for name in wrong:
         path: Path = ("component", name, "user")
         problem = f"{manifest.components[name].get('user')} is no user of this device"
         key = ".".join(str(part) for part in path)
-        errors.append(ManifestError(manifest.file, line_of(lines, path), key, problem, "one in /etc/passwd"))
+        file, lines = next((p for p in places if ("component", name) in p[1]), places[0])
+        errors.append(ManifestError(file, line_of(lines, path), key, problem, "one in /etc/passwd"))
     raise ManifestRefusedError(sorted(errors, key=lambda error: error.line))

@@ -118,6 +118,7 @@ class World:
         self.listening = False
         self.console = b""
         self.console_takes = 1 << 30
+        self.log_takes = 1 << 30
         self.no_rfork_run = False
         self.full = False
         self.sigkilled: list[int] = []
@@ -226,6 +227,9 @@ class FakeSystem(System):
         got = self.world.files.get(path)
         return None if got is None else (got[0], got[1][offset:])
 
+    def listed(self, folder: str) -> list[str]:
+        return sorted(path for path in self.world.files if path.startswith(folder + "/"))
+
     def size(self, path: str) -> int:
         return len(self.world.files.get(path, (0, b""))[1])
 
@@ -235,13 +239,15 @@ class FakeSystem(System):
             self.world.write(path, data)
         return not self.world.full
 
-    def append(self, path: str, data: bytes) -> bool:
+    def append(self, path: str, data: bytes) -> int:
         self.changes()
         if path not in self.world.files:
             self.world.write(path, b"")
         inode, old = self.world.files[path]
-        self.world.files[path] = (inode, old + data)
-        return True
+        taken = min(len(data), self.world.log_takes)
+        self.world.files[path] = (inode, old + data[:taken])
+        self.world.log_takes -= taken
+        return taken
 
     def rename(self, old: str, new: str) -> None:
         self.changes()

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from koboshi import manifest
+from koboshi import files
 
 from workbench import boards, buildroot, buildroot_tree, image_task, kconfig, lines, sbom
 from workbench.errors import WorkbenchError
@@ -70,7 +70,7 @@ def test_the_boards_manifest_is_right(board: boards.Board, tmp_path: Path) -> No
     for _ in range(2):
         subprocess.run([board.folder / "post-build.sh", tmp_path], check=True)
     assert placed.read_text() == demo + board.manifest.read_text()
-    assert manifest.load(str(placed)).device["record"] == "/data/koboshi"
+    assert files.load(str(placed)).device["record"] == "/data/koboshi"
 
 
 def test_steps_are_counted() -> None:

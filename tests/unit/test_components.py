@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from koboshi import manifest
+from koboshi import files
 
 from tests.unit import programs
 from workbench.nmea import NmeaPlayer
@@ -37,7 +37,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_manifest_is_right_and_its_programs_are_installed(installed: Path) -> None:
     """The demo's manifest passes the check, and what it names from this repo is where it says."""
-    manifest.load(str(programs.ROOT / "components/koboshi.toml"))
+    files.load(str(programs.ROOT / "components/koboshi.toml"))
     text = (installed / "etc/koboshi/koboshi.toml").read_text()
     assert '"/usr/bin/koboshi-gps"' in text
     assert (installed / "usr/bin/koboshi-gps").is_file()

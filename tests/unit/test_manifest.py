@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from koboshi.manifest import Manifest, ManifestError, ManifestRefusedError, check, load, main, parse
+from koboshi.files import check, load, main
+from koboshi.manifest import Manifest, ManifestError, ManifestRefusedError, parse
 
 GOOD = """\
 version = 1

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from koboshi import manifest
+from koboshi import files, manifest
 
 from workbench import cli, manifest_explain, manifest_graph, manifest_new
 from workbench.errors import WorkbenchError
@@ -98,7 +98,7 @@ def test_wrong_manifest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_graph_puts_needs_to_the_left() -> None:
     """Every component is right of all that it needs, and no two are in the same place."""
-    found = manifest.load(str(DEMO))
+    found = files.load(str(DEMO))
     places = manifest_graph.places(found)
     assert len(set(places.values())) == len(found.components)
     for c in found.components.values():
@@ -141,7 +141,7 @@ def test_new_manifest(tmp_path: Path) -> None:
     to = tmp_path / "koboshi.toml"
     gps = ["gps", "/usr/bin/gps --port /dev/ttyS1", "notify", "1.5", "y", "y"]
     made(to, *gps, "tide", "tide_table:main 2026", "gps", "port:80", "0", "n", "n", "/data/koboshi")
-    found = manifest.load(str(to))
+    found = files.load(str(to))
     gps_made, tide = found.components["gps"], found.components["tide"]
     assert gps_made.argv() == ["/usr/bin/gps", "--port", "/dev/ttyS1"]
     assert (gps_made.number("heartbeat_s"), gps_made.values["vital"]) == (1.5, True)
@@ -157,7 +157,7 @@ def test_wrong_answers_are_asked_again(tmp_path: Path) -> None:
     asked = made(tmp_path / "x.toml", *answers)
     for hint in ("small letters", "an absolute path", "one of none, notify", "from 0.1", "y or n"):
         assert hint in asked
-    assert manifest.load(str(tmp_path / "x.toml")).components["gps"].get("ready") == "none"
+    assert files.load(str(tmp_path / "x.toml")).components["gps"].get("ready") == "none"
 
 
 def test_answers_that_end_too_early(tmp_path: Path) -> None:

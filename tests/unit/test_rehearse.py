@@ -17,16 +17,17 @@ MANIFEST = """\
 version = 1
 [component.base]
 command = ["PYTHON", "-S", "-c", "import signal; signal.pause()", "MARK", "base"]
-restart = { burst = 2, window_s = 0.2, probation_s = 0 }
+restart = { burst = 50, window_s = 1, probation_s = 0 }
 cold = { delay_s = 0.01, delay_max_s = 0.02 }
+ladder = { same_fault = 3 }
 [component.steady]
 command = ["PYTHON", "-S", "-c", "LOOP", "MARK", "steady"]
 needs = ["base"]
 on_restart = { base = "restart" }
 ready = "notify"
-heartbeat_s = 1.0
+heartbeat_s = 2.0
 limits = { files = 64, memory_mb = 2000 }
-restart = { burst = 4, window_s = 0.4, probation_s = 0 }
+restart = { burst = 50, window_s = 1, probation_s = 0 }
 cold = { delay_s = 0.01, delay_max_s = 0.02 }
 ladder = { same_fault = 3 }
 """

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import signal
 
+import pytest
 from koboshi.control import answer
 
 from tests.unit.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
@@ -119,3 +120,22 @@ def test_status_file(world: World) -> None:
     assert status["components"] == supervisor.status()["components"]
     assert status["components"]["a"]["state"] == "ready"
     assert status["supervisor"]["start"] == 1
+
+
+@pytest.mark.parametrize("room", [0, 1, 70, 71, 500])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_log_that_takes_not_all(world: World, room: int, *, killed: bool) -> None:
+    """What does not fit on a full disk is in the log once there is room, once, also after a kill."""
+    supervisor = boot(world, ONE)
+    world.log_takes = room
+    for _ in range(3):
+        world.runner("a").crash()
+        pump(supervisor)
+    world.log_takes = 1 << 30
+    if killed:
+        supervisor = boot(world)
+    sleep(supervisor, 2)
+    told = [record.seq for record in world.records()]
+    assert told == list(range(1, len(told) + 1))
+    assert world.names("a").count("restart") == 3
+    assert supervisor.log_at is None

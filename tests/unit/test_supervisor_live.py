@@ -18,7 +18,7 @@ import pytest
 from koboshi.records import Record, find
 
 ROOT = Path(__file__).resolve().parents[2]
-BOUND_S = 60.0
+BOUND_S = 120.0
 OF_RUNNERS = ("started", "ready", "checkpoint", "restart", "poisoned", "end")
 
 MANIFEST = """\

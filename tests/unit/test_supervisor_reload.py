@@ -75,3 +75,29 @@ def test_reload(world: World) -> None:
     assert world.runner("b").argv[-2:] == ["/b", "-x"]
     assert world.holder("c") is None
     assert world.names("c")[-3:] == ["stopping", "end", "stopped"]
+
+
+def test_components_d(world: World) -> None:
+    """Files in components.d add components, a reload takes what has changed, a mistake names its file."""
+    world.write(f"{ETC}/components.d/b.toml", b'[component.b]\ncommand = ["/b"]\nneeds = ["a"]\n')
+    supervisor = boot(world, ONE)
+    assert states(supervisor) == {"a": "ready", "b": "ready"}
+    before = world.runner("a").pid
+    supervisor = boot(world)
+    assert world.runner("a").pid == before
+    world.write(f"{ETC}/components.d/c.toml", b'\n[component.c]\ncommand = ["/c"]\nneeds = ["x"]\n')
+    world.write(f"{ETC}/components.d/d.toml", b'[component.a]\ncommand = ["/c"]\n[device]\nreboots = 1\n')
+    errors = answer(supervisor, "reload", None)["errors"]
+    assert isinstance(errors, list)
+    assert [error.partition(": ")[0] for error in errors] == [
+        f"{ETC}/components.d/d.toml:1",
+        f"{ETC}/components.d/d.toml:3",
+        f"{ETC}/components.d/c.toml:4",
+    ]
+    assert states(supervisor) == {"a": "ready", "b": "ready"}
+    for name in ("b", "c", "d"):
+        del world.files[f"{ETC}/components.d/{name}.toml"]
+    assert answer(supervisor, "reload", None)["ok"] is True
+    pump(supervisor)
+    assert states(supervisor) == {"a": "ready"}
+    assert world.runner("a").pid == before
