@@ -239,11 +239,19 @@ def stress(_: Context, minutes: float = 10.0, line: str = "linux-6.12") -> int:
 
 @task
 @told
-def soak(_: Context, minutes: float = 30.0, seed: int = 1, json: str = "") -> int:
-    """Random faults on 20 components (--minutes, --seed, --json)."""
-    from workbench import soak
+def soak(
+    _: Context,
+    minutes: float = 30.0,
+    seed: int = 1,
+    json: str = "",
+    line: str = "linux-6.12",
+    host: bool = False,
+) -> int:
+    """Random faults on 20 components (--minutes, --seed, --json, --host)."""
+    from workbench import soak, soak_guest
 
-    return soak.run(minutes, seed, Path(json) if json else None)
+    to = Path(json) if json else None
+    return soak.run(minutes, seed, to) if host else soak_guest.run(minutes, seed, to, line)
 
 
 @task

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""`./dev soak`: random faults and wishes on twenty components, the supervisor killed again and again.
+"""`./dev soak --host`: random faults and wishes on twenty components, the supervisor killed again and again.
 
-On this host, at user level: what needs a machine of its own, as reboots do, is in tests/image.
+On this host, at user level, and without what troubles a machine as a whole: soak_guest.py is the other one.
 After each round an observer that reads /proc alone must find one process of each component, and none of those
 that an operator has stopped. The same seed gives the same faults.
 """
