@@ -14,7 +14,7 @@ from workbench.repository import REPOSITORY
 
 OVERLAY = REPOSITORY / "overlay"
 SUPERVISOR = REPOSITORY / "supervisor"
-PROGRAMS = ("koboshi-supervisor", "koboshictl")
+PROGRAMS = ("koboshi-supervisor", "koboshictl", "koboshi-publish")
 LIBRFORK = REPOSITORY / "librfork"
 COMPONENTS = REPOSITORY / "components"
 MANIFEST = COMPONENTS / "koboshi.toml"

@@ -26,7 +26,7 @@ define KOBOSHI_INSTALL_TARGET_CMDS
 	$(INSTALL) -m 0644 $(@D)/koboshi/*.py $(@D)/koboshi/*.json \
 		$(TARGET_DIR)/usr/lib/koboshi/koboshi/
 	$(INSTALL) -m 0755 $(@D)/koboshi-supervisor $(@D)/koboshictl \
-		$(TARGET_DIR)/usr/bin/
+		$(@D)/koboshi-publish $(TARGET_DIR)/usr/bin/
 endef
 
 # A read-only root takes no compiled modules later. The source stays, so that a

@@ -197,7 +197,7 @@ def test_wrong_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize("installed", [False, True])
 def test_the_commands_find_the_package(tmp_path: Path, installed: bool) -> None:
     """The commands run isolated, in the source tree and through a link, and refuse wrong use."""
-    for name in ("koboshictl", "koboshi-supervisor"):
+    for name in ("koboshictl", "koboshi-supervisor", "koboshi-publish"):
         script = Path(__file__).resolve().parents[2] / "supervisor" / name
         if installed:
             (tmp_path / name).symlink_to(script)

@@ -8,7 +8,6 @@ import io
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,32 +80,6 @@ def parsed(words: list[str]) -> bool:
         return bool(Parser(contexts=contexts, initial=Program().initial_context).parse_argv(words))
     except (ParseError, Exit):
         return False
-
-
-def test_desk_commands_are_run(tmp_path: Path) -> None:
-    """What the guides say of recorded consoles and manifests is done, as it is written there."""
-    (tmp_path / "tests").symlink_to(REPOSITORY / "tests")
-    shutil.copy(REPOSITORY / "components/koboshi.toml", tmp_path / "my.toml")
-    (tmp_path / "logs").mkdir()
-    shutil.copy(REPOSITORY / "tests/data/console/demo.log", tmp_path / "logs/ttyUSB0-1.log")
-    shutil.copy("/bin/true", tmp_path / "gps")
-    (tmp_path / "crashes.json").write_text('{"ok": true, "crashes": []}')
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'supervisor'}"}
-    ran = 0
-    for _, command in commands():
-        program, *words = command.split()
-        if (
-            program != "koboshi"
-            or words[0] in ("control", "bridge")
-            or "--port" in words
-            or words[1:2] == ["new"]
-        ):
-            continue
-        line = shlex.join([sys.executable, "-m", "workbench.cli"]) + " " + " ".join(words)
-        done = subprocess.run(line, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
-        ran += 1
-    assert ran >= 7
 
 
 def test_site_has_no_broken_link(tmp_path: Path) -> None:

@@ -179,18 +179,6 @@ def test_full_queue_is_counted(broker: Broker, monkeypatch: pytest.MonkeyPatch) 
         publisher.close()
 
 
-@needs_broker
-@pytest.mark.skipif(shutil.which("mosquitto_pub") is None, reason="mosquitto-clients are not installed")
-def test_device_may_publish_by_itself(broker: Broker) -> None:
-    """On a device with a network koboshictl's events go to mosquitto_pub, as docs/fleet.md says."""
-    with Listener(broker) as listener:
-        lines = b'{"seq": 1, "event": "boot"}\n{"seq": 2, "event": "ready"}\n'
-        topic = ["-h", "127.0.0.1", "-p", str(broker.port), "-t", "koboshi/board/events", "-q", "1", "-l"]
-        subprocess.run(["mosquitto_pub", *topic], input=lines, check=True)
-        poll(lambda: len(listener.got) == 2, "two events")
-    assert [json.loads(text)["seq"] for _, text, _ in listener.got] == [1, 2]
-
-
 def test_broker_that_is_not_there() -> None:
     """A wrong address is an error at the start."""
     with socket.create_server(("127.0.0.1", 0)) as free:

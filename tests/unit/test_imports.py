@@ -19,6 +19,8 @@ OWNERS = {
     "machine.py": {"os", "fcntl"},
     "files.py": {"os"},
     "ctl.py": {"os", "socket"},
+    "mqtt.py": {"os", "socket"},
+    "publish.py": {"os", "select", "socket", "time"},
     "rehearse.py": {"fcntl", "os", "signal", "time"},
     "inject.py": {"os", "signal"},
     "__main__.py": {"os"},

@@ -28,12 +28,14 @@ pytestmark = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is 
 class Terminal:
     """A terminal of 100 by 30 with `koboshi watch` in it."""
 
+    PROGRAM: tuple[str, ...] = (sys.executable, "-m", "workbench.cli", "watch")
+
     def __init__(self, *words: str, **environment: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         tree = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'supervisor'}", "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "workbench.cli", "watch", *words],
+            [*self.PROGRAM, *words],
             stdin=slave,
             stdout=slave,
             stderr=slave,

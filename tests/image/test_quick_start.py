@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""docs/quick-start.md as it is written: its commands on terminals, with a guest that nobody else watches."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_serial import poll
+from tests.unit.test_watch_live import Terminal
+from workbench import cache
+from workbench.guest import Guest
+from workbench.images import Image
+from workbench.repository import REPOSITORY
+
+LIMIT_S = 300.0
+PAGE = (REPOSITORY / "docs/quick-start.md").read_text()
+IN_THE_GUEST = re.findall(r"^ {4}(koboshi(?:ctl|-fault) .*)$", PAGE, re.M)
+
+
+class Dev(Terminal):
+    """A terminal with ./dev in it."""
+
+    PROGRAM: tuple[str, ...] = (str(REPOSITORY / "dev"),)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> dict[str, str]:
+    """A cache with all that was built, and no running guest in it."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    for entry in cache.root().iterdir():
+        if entry.name not in ("running", "logs"):
+            (folder / entry.name).symlink_to(entry)
+    return {"KOBOSHI_CACHE": str(folder)}
+
+
+def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> None:
+    """A guest with a manifest of one's own, watched from a second terminal as it is broken in the first."""
+    shutil.copy(REPOSITORY / "components/koboshi.toml", tmp_path / "my.toml")
+    seen = tmp_path / "seen"
+    with Dev("boot", "--manifest", str(tmp_path / "my.toml"), **alone) as console:
+        console.shows("Ctrl-] ends it")
+        console.shows("all-ready")
+        console.press("\n")
+        with seen.open("wb") as out:
+            watch = subprocess.Popen([REPOSITORY / "dev", "watch"], stdout=out, env=os.environ | alone)
+        try:
+            poll(lambda: b"all-ready" in seen.read_bytes(), "components in watch")
+            assert len(IN_THE_GUEST) == 4
+            for command in IN_THE_GUEST:
+                console.press(f"{command} && echo do''ne {command.split()[-1]}\n")
+                console.shows(f"done {command.split()[-1]}")
+            poll(lambda: re.search(rb" restart component=gps .*cause=error", seen.read_bytes()), "the fault")
+            poll(
+                lambda: re.search(
+                    rb" restart component=gps .*cause=operator|cold component=gps|stopping component=gps",
+                    seen.read_bytes(),
+                ),
+                "the operator's restart",
+            )
+            console.press("\x1d")
+            assert console.ends() == 0
+            assert watch.wait(LIMIT_S) == 0  # the guest's console has ended, and so has its log
+        finally:
+            watch.kill()
+            watch.wait()
+
+
+def test_board(image: Image) -> None:
+    """The tests of a board pass on a guest that is found running, by a socket as of a console server."""
+    with Guest(image) as guest:
+        guest.boot()
+        guest.console.transport.close()
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(REPOSITORY / "tests/board"),
+        ]
+        port = ["--port", f"unix:{guest.qemu.folder / 'console'}"]
+        # One fault of many: test_device.py has them all, by the same code.
+        chosen = ["-k", "wild or supervisor or line or healthy"]
+        done = subprocess.run([*command, *port, *chosen], cwd=REPOSITORY, capture_output=True, text=True)
+        guest.console.reopen(guest.qemu.connect("console"))
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout
+
+
+def test_demo(image: Image, tmp_path: Path) -> None:
+    """Each component broken in another way, the supervisor killed, a reboot: `./dev demo` finds all well."""
+    file = tmp_path / "demo.json"
+    command = [str(REPOSITORY / "dev"), "demo", "--plain", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed: everything came back" in done.stdout
+    assert json.loads(file.read_text())["passed"] is True
+
+
+def test_board_that_is_not_there() -> None:
+    """Without --port and --lg-env each test of a board is skipped, and says why."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        "-p",
+        "no:cacheprovider",
+        str(REPOSITORY / "tests/board"),
+    ]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "no board: --port or --lg-env names one" in done.stdout
+    assert "passed" not in done.stdout
