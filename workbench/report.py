@@ -77,7 +77,8 @@ class Boot:
         if item.event == "stopping" and item.fields.get("by") == "shutdown":
             self.orderly = True
         if item.event == "ladder" and item.fields.get("rung") == "reboot":
-            self.farewell = f"the ladder's reboot: {item.fields.get('why', '?')}"
+            why = f"{item.component} {item.fields.get('why', '?')}".strip()
+            self.farewell = f"the ladder's reboot: {why}"
         if item.event == "reset" and item.fields.get("reason") not in ("first", "same", "unknown"):
             self.reset = " ".join(v for k, v in item.fields.items() if k in ("reason", "component", "why"))
         if item.event == "rehearsal":

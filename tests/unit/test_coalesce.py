@@ -7,11 +7,13 @@ import random
 from collections import deque
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from koboshi import coalesce, records
 from koboshi.journal import Console
 
+from tests.unit.test_serial import corrupted
 from workbench.decoder import Decoder, Record
 from workbench.device import Device
 
@@ -84,6 +86,36 @@ def test_storm_on_a_slow_line() -> None:
         assert last[name].restart_count == component.restart_count
         assert (last[name].generation, last[name].pid) == (component.generation, component.pid)
         assert last[name].state == component.state == "ready"
+
+
+BAUD_9600 = 960  # bytes a second: ten bits a byte
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1])
+def test_storm_at_9600_baud(share: float) -> None:
+    """Half a minute of a hundred restarts a second, wrong bytes among them: each record is accounted for."""
+    rng = random.Random(9600)
+    system: Any = SlowSystem()
+    console, lines = Console(system), storm(rng, 30 * 200)
+    for seq, text in enumerate(lines):
+        console.put(text)
+        if seq % 20 == 0:  # ten times a second
+            system.room += BAUD_9600 // 10
+            console.flush()
+    system.room = 10**9
+    console.flush()
+    guard = (records.encode(len(lines) + 1, 30.0, "all-ready", {"components": 3}) + "\n").encode()
+    first = system.out.index(b"\n") + 1
+    device = Device("x", live=False)
+    device.take(system.out[:first] + corrupted(system.out[first:], share, rng) + b"\n" + guard)
+    counts = device.decoder.counts
+    assert counts.records + counts.coalesced + counts.lost == len(lines) + 1
+    sent = {line.strip() for line in system.out.decode().splitlines()} | {guard.decode().strip()}
+    found = [item for _, item in device.log if isinstance(item, Record)]
+    assert {records.encode(i.seq, i.time, i.event, dict(i.fields)) for i in found} <= sent
+    if not share:
+        assert counts.lost == console.lost
+        assert len(system.out) < 30 * BAUD_9600 + 64 * 1024 + 4096  # what the line took, and what waited
 
 
 def test_line_that_keeps_up_has_every_record() -> None:

@@ -33,6 +33,12 @@ WANTED: dict[str, tuple[Counts, dict[str, int], list[str]]] = {
         {"syslogd": 2, "httpd": 1, "gps": 2, "tide": 1, "pilot": 1},
         [],
     ),
+    # Three boots up the ladder, to the safe state and out of it again, at kernel level.
+    "ladder-6.12": (
+        Counts(records=172, record_boots=3, kernel_boots=3),
+        {"crashing": 6, "leaving": 4},
+        [],
+    ),
     # One record broken up and whole again, one cut off by an oops, one with a wrong check.
     "handmade-oops": (
         Counts(records=6, garbled=2, lost=3, spliced=1, record_boots=1, kernel_boots=1),

@@ -83,6 +83,20 @@ def test_rehearsal_is_told(tmp_path: Path) -> None:
     assert "| gps | segv | failed | a restart by error | <nothing> |" in report_markdown.summary([found], "x")
 
 
+def test_reboots_of_a_recorded_ladder() -> None:
+    """A device that climbed its ladder to the safe state: why each boot ended, and who was given up."""
+    found = read(LOGS / "ladder-6.12.log")
+    assert [one.ended for one in found.boots] == [
+        "orderly shutdown: the ladder's reboot: crashing given-up",
+        "orderly shutdown: the ladder's reboot: leaving given-up",
+        "",
+    ]
+    assert [one.model.given_up for one in found.boots] == [1, 2, 0]
+    assert not found.findings
+    text = report_markdown.summary([found], "x")
+    assert "Ended: orderly shutdown: the ladder's reboot: crashing given-up." in text
+
+
 def test_reset_reason_is_told_by_the_next_boot(tmp_path: Path) -> None:
     """Where the console was silent, what the next boot found of the hardware counts."""
     after = boot(records.encode(9, 1, "reset", {"reason": "watchdog", "reboots": 1, "of": 3}))
