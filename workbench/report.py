@@ -51,6 +51,7 @@ class Boot:
     findings: list[Finding] = field(default_factory=list)
     crashes: list[Crash] = field(default_factory=list)
     rehearsals: list[Record] = field(default_factory=list)  # with their results
+    exceeded: list[Record] = field(default_factory=list)  # downtime beyond what the manifest allows
     faults: dict[int, Fault] = field(default_factory=dict)  # by PID: what the kernel said of it
     orderly: bool = False
     farewell: str = ""  # what the kernel or the supervisor said of the coming reboot
@@ -83,6 +84,8 @@ class Boot:
             self.reset = " ".join(v for k, v in item.fields.items() if k in ("reason", "component", "why"))
         if item.event == "rehearsal":
             self._rehearsal(item)
+        if item.event == "downtime":
+            self.exceeded.append(item)
         self._crash(item)
 
     def _rehearsal(self, item: Record) -> None:

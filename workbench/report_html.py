@@ -97,6 +97,8 @@ def _boot(report: Report, boot: Boot) -> str:
         ]
     if boot.crashes:
         parts += ["<h3>Crashes</h3>", _crashes(boot.crashes)]
+    if boot.exceeded:
+        parts += ['<h3 class="bad">Downtime budgets used up</h3>', _exceeded(boot.exceeded)]
     if boot.rehearsals:
         parts += ["<h3>Rehearsal</h3>", _rehearsals(boot.rehearsals)]
     if boot.findings:
@@ -207,6 +209,15 @@ def _elsewhere(report: Report) -> str:
         for one, lines in report.elsewhere
     ]
     return "<h2>Crash records of other boots</h2>" + _table(["boot", "n time", "component", "w what"], rows)
+
+
+def _exceeded(told: Sequence[Record]) -> str:
+    rows = []
+    for one in told:
+        spans = [seconds((one.number(key) or 0) / 1000) for key in ("out_ms", "used_ms", "budget_ms")]
+        window = escape(one.fields.get("window_s", "?"))
+        rows.append([f"{one.time:.3f} s", escape(one.component), *spans, f"{window} s"])
+    return _table(["n time", "component", "n this outage", "n used", "n of", "n in each"], rows)
 
 
 def _rehearsals(results: Sequence[Record]) -> str:

@@ -52,6 +52,7 @@ def _boot(report: Report, boot: Boot) -> list[str]:
         head = ["component", "state", "restarts", "cold starts", "median", "worst", "down", "ready"]
         parts += _table(head + (["over budget"] if report.budget_s is not None else []), rows)
     parts += _crashes(boot)
+    parts += _exceeded(boot)
     parts += _rehearsals(boot)
     parts += [f"- kernel: `{finding}`" for finding in boot.findings] + ([""] if boot.findings else [])
     return [*parts, f"Ended: {boot.ended}.", ""] if boot.ended else parts
@@ -75,6 +76,14 @@ def _kept(time: float, lines: Sequence[str]) -> list[str]:
         if lines
         else []
     )
+
+
+def _exceeded(boot: Boot) -> list[str]:
+    lines = []
+    for one in boot.exceeded:
+        used, most, window = (one.fields.get(key, "?") for key in ("used_ms", "budget_ms", "window_s"))
+        lines.append(f"- downtime: {one.component} has used {used} ms of the {most} ms in each {window} s")
+    return [*lines, ""] if lines else []
 
 
 def _rehearsals(boot: Boot) -> list[str]:

@@ -40,6 +40,7 @@ EVENT_STYLE = {
     "ladder": "bold magenta",
     "safe-state": "bold red",
     "rehearsal": "bold blue",
+    "downtime": "bold red",
 }
 RECENT = 1000  # restarts that a median is made of
 

@@ -279,17 +279,66 @@ def test_bridge_serves_metrics_while_it_runs(tmp_path: Path) -> None:
             assert process.wait(120) == 128 + 15
 
 
+DASHBOARD = json.loads((REPOSITORY / "docs/grafana.json").read_text())
+QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+PROMTOOL = shutil.which("promtool")
+
+
+def known_labels() -> dict[str, set[str]]:
+    """Each metric that the bridge can have, and its labels."""
+    metrics, device = Metrics(), Device("demo", live=False)
+    more = record(1000, "given-up", component="gps", attempts=3) + b"[    9.000000] BUG: x\n"
+    for item in device.take(DEMO.read_bytes() + b"\n" + more):
+        metrics.take(device, item)
+    metrics.look(device)
+    port, stop = metrics.serve("0")
+    try:
+        samples = [name.rstrip("}").split("{") for name in scraped(port)]
+    finally:
+        stop()
+    return {name: {label.split("=")[0] for label in labels.split(",")} for name, labels in samples}
+
+
 def test_dashboard_asks_for_what_there_is() -> None:
-    """Each metric and label that the dashboard names is one that the bridge has."""
-    dashboard = json.loads((REPOSITORY / "docs/grafana.json").read_text())
-    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    named = {name for query in queries for name in re.findall(r"koboshi_\w+", query)}
-    known = {name.split("{")[0] for name in metrics_of(DEMO)} | {"koboshi_component_given_up_total"}
-    known |= {"koboshi_kernel_findings_total"}
-    assert len(named) > 8
-    assert named <= known
-    places = [panel["gridPos"] for panel in dashboard["panels"]]
-    assert len({(place["x"], place["y"]) for place in places}) == len(places)
+    """Each metric that the dashboard names is one that the bridge has, with the labels that it names."""
+    known, named = known_labels(), set()
+    for query in QUERIES:
+        for name, matchers in re.findall(r"(koboshi_\w+)(?:\{([^}]*)\})?", query):
+            named.add(name)
+            assert set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)) <= known[name], query
+            grouped = {
+                label.strip() for group in re.findall(r"by \(([^)]*)\)", query) for label in group.split(",")
+            }
+            assert grouped <= known[name], query
+    documented = set(re.findall(r"`(koboshi_\w+)`", (REPOSITORY / "docs/fleet.md").read_text()))
+    assert {name.removesuffix("_bucket") for name in named} <= documented
+
+
+def test_dashboard_is_whole() -> None:
+    """Panels have a number and a place of their own, legends name labels, and variables exist."""
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        x, y, w, h = (panel["gridPos"][key] for key in "xywh")
+        cells = {(column, row) for column in range(x, x + w) for row in range(y, y + h)}
+        assert x + w <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
+    text = json.dumps(DASHBOARD)
+    assert set(re.findall(r"\$\{?([a-z]\w*)", text)) <= variables
+    assert set(re.findall(r"\{\{(\w+)\}\}", text)) <= set.union(*known_labels().values())
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
+def test_prometheus_takes_the_queries(tmp_path: Path) -> None:
+    """Prometheus's own parser reads every query of the dashboard."""
+    rules = [{"record": f"r{at}", "expr": query.replace("$device", ".*")} for at, query in enumerate(QUERIES)]
+    file = tmp_path / "rules.yml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))  # JSON is YAML
+    done = subprocess.run([str(PROMTOOL), "check", "rules", file], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_bridge_to_nowhere(capsys: pytest.CaptureFixture[str]) -> None:

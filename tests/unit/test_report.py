@@ -83,6 +83,15 @@ def test_rehearsal_is_told(tmp_path: Path) -> None:
     assert "| gps | segv | failed | a restart by error | <nothing> |" in report_markdown.summary([found], "x")
 
 
+def test_used_up_downtime_is_told(tmp_path: Path) -> None:
+    """A component that was out of service for longer than its manifest allows is named, with the figures."""
+    keys = {"component": "gps", "out_ms": 700, "used_ms": 2100, "budget_ms": 2000, "window_s": 86400}
+    found = read(written(tmp_path / "log", boot(events=[*BOOT, READY, ("downtime", keys)])))
+    assert "Downtime budgets used up" in page_of(found)
+    assert '<td class="n">2.10 s</td>' in page_of(found)
+    assert "gps has used 2100 ms of the 2000 ms" in report_markdown.summary([found], "x")
+
+
 def test_reboots_of_a_recorded_ladder() -> None:
     """A device that climbed its ladder to the safe state: why each boot ended, and who was given up."""
     found = read(LOGS / "ladder-6.12.log")
