@@ -237,6 +237,9 @@ def _manifest(command: argparse.ArgumentParser) -> None:
     explain.set_defaults(handler=_explain_manifest)
     schema = actions.add_parser("schema", help="the JSON Schema, for completion in an editor")
     schema.set_defaults(handler=_manifest_schema)
+    systemd = actions.add_parser("from-systemd", help="from units; says what could not be carried over")
+    systemd.add_argument("unit", nargs="+", type=Path, help="NAME.service or NAME.socket")
+    systemd.set_defaults(handler=_from_systemd)
     graph = actions.add_parser("graph", help="what needs what, as an SVG picture")
     graph.add_argument("file", type=Path)
     graph.add_argument("--svg", type=Path, metavar="FILE", help="default: standard output")
@@ -259,6 +262,12 @@ def _manifest_schema(_: argparse.Namespace) -> int:
     from workbench import manifest
 
     return manifest.schema()
+
+
+def _from_systemd(chosen: argparse.Namespace) -> int:
+    from workbench import manifest_systemd
+
+    return manifest_systemd.run(chosen.unit)
 
 
 def _graph_manifest(chosen: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from workbench import progress, quickimage
 from workbench.deadline import Deadline
-from workbench.errors import WorkbenchError
+from workbench.errors import ShellError, WorkbenchError
 from workbench.guest import Guest
 from workbench.images import Image
 from workbench.repository import REPOSITORY
@@ -124,8 +124,7 @@ def _follow(guest: Guest, result: Result, deadline: Deadline) -> None:
     while True:
         until = time.monotonic() + LOOK_S
         guest.console.until(lambda until=until: time.monotonic() > until, Deadline(60), "a while")  # type: ignore[misc]
-        text = guest.shell.run(f"cat {RESULT} 2>/dev/null; true", 240).output
-        found = json.loads(text) if text.startswith("{") else {}
+        found = _result(guest)
         for key in CONDITIONS:
             if key in found:
                 setattr(result, key, found[key])
@@ -137,6 +136,16 @@ def _follow(guest: Guest, result: Result, deadline: Deadline) -> None:
         if result.rounds >= noted + 20:
             noted = result.rounds
             progress.note(f"soak: {noted} rounds, {sum(result.faults.values())} faults")
+
+
+def _result(guest: Guest) -> dict[str, object]:
+    """What the driver has written; nothing, while the guest has no process to spare for telling us."""
+    try:
+        text = guest.shell.run(f"cat {RESULT} 2>/dev/null", 60, check=False).output
+        found: dict[str, object] = json.loads(text) if text.startswith("{") else {}
+    except (ShellError, ValueError):
+        return {}
+    return found
 
 
 def run(minutes: float, seed: int, json_file: Path | None, line: str) -> int:
