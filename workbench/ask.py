@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from workbench.console import Console
+from workbench.console import Console, harmless
 from workbench.control import Control
 from workbench.deadline import Deadline
 from workbench.errors import WorkbenchError
@@ -40,5 +40,5 @@ def ask(
         )
     outcome = control.done.popleft()
     for part in [*outcome.parts, {"result": outcome.result, **outcome.fields}]:
-        print(" ".join(f"{key}={value}" for key, value in part.items()), file=out or sys.stdout)
+        print(harmless(" ".join(f"{key}={value}" for key, value in part.items())), file=out or sys.stdout)
     return 0 if outcome.result == "ok" else 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from workbench.errors import ConsoleClosedError, ConsoleTimeoutError
 from workbench.findings import Finding, judge
 from workbench.transport import Transport
 
+SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # ECMA-48, 5.4: colours, and where the cursor goes
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Listener = Callable[[Item], None]
 SLICE_S = 0.25  # how long one read may wait, so that Ctrl-C and a live view are served
 
@@ -118,8 +121,17 @@ class Console:
             self._tee = None
 
 
+def harmless(text: str) -> str:
+    """What comes from a device, for a terminal: it must not move the cursor, or do worse."""
+    return CONTROL.sub("?", SEQUENCE.sub("", text))
+
+
 def show(item: Item) -> str:
     """An item as one line of plain text."""
+    return harmless(_shown(item))
+
+
+def _shown(item: Item) -> str:
     if isinstance(item, Record):
         pairs = " ".join(f"{key}={value}" for key, value in item.fields.items())
         return f"{item.time:12.6f} {item.event} {pairs}".rstrip()

@@ -11,7 +11,7 @@ from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.rule import Rule
 from rich.text import Text
 
-from workbench.console import show
+from workbench.console import harmless, show
 from workbench.control import Outcome
 from workbench.decoder import Item, KernelLine, Record
 from workbench.device import KINDS, Device, matches
@@ -235,7 +235,9 @@ class Desk:
 
     def _footer(self, ascii_only: bool) -> Text:
         keys = HELP_ASCII if ascii_only else HELP
-        text = Text(self.note, "bold") if self.note else Text(keys if self.interactive else "", "dim")
+        text = (
+            Text(harmless(self.note), "bold") if self.note else Text(keys if self.interactive else "", "dim")
+        )
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 
@@ -261,4 +263,5 @@ def item_text(item: Item) -> Text:
     if isinstance(item, Record):
         return event_text(item)
     style = "bold red" if judge(item) else "dim"
-    return Text(f"[{item.time:9.3f}] {item.text}" if isinstance(item, KernelLine) else show(item), style)
+    plain = f"[{item.time:9.3f}] {harmless(item.text)}" if isinstance(item, KernelLine) else show(item)
+    return Text(plain, style)

@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from workbench.console import harmless
 from workbench.decoder import Counts, Record
 from workbench.model import Component, Model, spread
 from workbench.strip import span_for, strip
@@ -172,7 +173,8 @@ def _cell(model: Model, column: Column, component: Component, now: float) -> Tex
     if column.title == BUDGET:
         return left_of(component, now)
     return Text(
-        column.cell(component), STATE_STYLE.get(component.state, "") if column.title == "state" else ""
+        harmless(column.cell(component)),
+        STATE_STYLE.get(component.state, "") if column.title == "state" else "",
     )
 
 
@@ -197,9 +199,9 @@ def header(model: Model, counts: Counts) -> Text:
     """Boot, kernel, supervisor, and what went wrong on the line."""
     boot = f"boot {max(model.boots, counts.kernel_boots)} {model.boot_id}".rstrip()
     boss = f"supervisor {model.supervisor_pid or '-'} (start {model.supervisor_starts})"
-    text = Text(f"{boot} · linux {model.kernel or '?'} · rfork {model.rfork or '?'} · {boss}")
+    text = Text(harmless(f"{boot} · linux {model.kernel or '?'} · rfork {model.rfork or '?'} · {boss}"))
     if model.safe:
-        text.append(f" · SAFE STATE: {model.safe}", "bold red")
+        text.append(f" · SAFE STATE: {harmless(model.safe)}", "bold red")
     if counts.lost + counts.garbled:
         text.append(f" · records lost {counts.lost}, garbled {counts.garbled}", "bold red")
     return text
@@ -243,7 +245,7 @@ def event_text(record: Record) -> Text:
     hidden = ("component", "fail_us", "start_us", "backend", "boot", "old", "gen", "runner")
     pairs = [f"{key}={value}" for key, value in record.fields.items() if key not in hidden]
     text = Text(f"{record.time:10.3f}  ", "dim")
-    text.append(f"{record.component or '-':<14} ", "bold")
+    text.append(f"{harmless(record.component) or '-':<14} ", "bold")
     text.append(f"{record.event:<10} ", EVENT_STYLE.get(record.event, ""))
-    text.append(" ".join(pairs))
+    text.append(harmless(" ".join(pairs)))
     return text

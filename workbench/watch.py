@@ -19,7 +19,7 @@ from rich.console import Console as Terminal
 from rich.live import Live
 
 from workbench import outfile
-from workbench.console import show
+from workbench.console import harmless, show
 from workbench.decoder import Item, Record
 from workbench.desk import Desk
 from workbench.device import Device
@@ -164,7 +164,7 @@ def _print_plain(device: Device, item: Item, out: TextIO, many: bool) -> None:
     if isinstance(item, Record):
         print(name + show(item), file=out, flush=True)
     elif finding := judge(item):
-        print(f"{name}KERNEL {finding}", file=out, flush=True)
+        print(f"{name}KERNEL {harmless(str(finding))}", file=out, flush=True)
 
 
 def _print_json(device: Device, item: Item, out: TextIO, many: bool) -> None:

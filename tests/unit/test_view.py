@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from rich.console import Console as Terminal
 
 from tests.unit.test_model import BACK, BOOT, READY, RESTART, Event, told
 from workbench.decoder import Counts
+from workbench.desk import Desk
 from workbench.device import Device
 from workbench.errors import PortError
 from workbench.notes import running_log
@@ -101,6 +103,36 @@ def test_replay_plain(tmp_path: Path) -> None:
     assert watch(Consoles(replays=[log_of(tmp_path / "log")]), out=out) == 0
     lines = out.getvalue().splitlines()
     assert [line.split()[1] for line in lines] == [event for event, _ in [*BOOT, READY, RESTART]]
+
+
+EVIL = "\x1b[2J\x1b]0;x\x07\x9b1m\r"
+
+
+def test_device_cannot_write_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters in what a device says are shown as such, or left out, in lines and in the table."""
+    log, name = tmp_path / "log", f"gps{EVIL}"
+    lines = [
+        records.encode(1, 1.0, "boot", {"id": EVIL, "kernel": EVIL}),
+        records.encode(2, 1.1, "started", {"component": name, "pid": 7}),
+        records.encode(3, 1.2, "given-up", {"component": name, "error": EVIL}),
+        records.encode(4, 1.3, "safe-state", {"component": name, "why": EVIL}),
+        f"[    9.000000] BUG: {EVIL}",
+        f"shell {EVIL}",
+    ]
+    log.write_bytes("\n".join([*lines, ""]).encode())
+    out = io.StringIO()
+    watch(Consoles(replays=[log]), out=out)
+    device = Device("x", live=False)
+    device.take(log.read_bytes())
+    terminal = Terminal(file=io.StringIO(), record=True, width=140, height=30)
+    desk = Desk([device], note=EVIL)
+    for key in "ll":
+        desk.key(key)
+    desk.note = EVIL
+    terminal.print(desk, height=30)
+    text = out.getvalue() + terminal.export_text()
+    assert "gps" in text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
 
 
 def test_replay_json(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -66,6 +67,10 @@ class Terminal:
             break
         return self.seen
 
+    def echoes(self) -> bool:
+        """Whether it shows what is typed."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
+
     def press(self, keys: str) -> None:
         """Type."""
         os.write(self._master, keys.encode())
@@ -100,6 +105,20 @@ def test_a_restart_is_ordered_by_keys(tmp_path: Path) -> None:
         assert terminal.ends() == 0
     (recorded,) = tmp_path.glob("*.log")
     assert record(2) in recorded.read_bytes()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + 15)])
+def test_terminal_is_given_back(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    """After Ctrl-C and after a kill the terminal has its own screen, its cursor and its echo again."""
+    log = tmp_path / "log"
+    log.write_bytes(record(1, "boot", id="1a2b3c4d") + record(2))
+    with Terminal("--replay", str(log)) as terminal:
+        terminal.shows("gps")
+        terminal.process.send_signal(number)
+        assert terminal.ends() == status
+        assert terminal.seen.rindex("\x1b[?1049l") > terminal.seen.rindex("\x1b[?1049h")
+        assert terminal.seen.rindex("\x1b[?25h") > terminal.seen.rindex("\x1b[?25l")
+        assert terminal.echoes()
 
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
