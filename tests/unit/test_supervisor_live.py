@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from koboshi.records import Record, find
 
+from tests.unit import programs
+
 ROOT = Path(__file__).resolve().parents[2]
 BOUND_S = 120.0
 OF_RUNNERS = ("started", "ready", "checkpoint", "restart", "poisoned", "end")
@@ -37,12 +39,7 @@ ladder = { same_fault = 0 }
 @pytest.fixture(scope="session")
 def rfork_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """rfork-run, built from this tree."""
-    build = tmp_path_factory.mktemp("rfork-run")
-    program = build / "rfork-run"
-    command = ["make", "-s", "-C", str(ROOT / "librfork"), f"BUILD={build}", str(program)]
-    made = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert made.returncode == 0, made.stdout + made.stderr
-    return program
+    return programs.librfork(tmp_path_factory) / "rfork-run"
 
 
 class Device:
