@@ -109,7 +109,8 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "tests").symlink_to(REPOSITORY / "tests")
-        shutil.copy(REPOSITORY / "components/koboshi.toml", folder / "my.toml")
+        for name in ("my.toml", "broker.toml"):
+            shutil.copy(REPOSITORY / "components/koboshi.toml", folder / name)
         (folder / "logs").mkdir()
         shutil.copy(REPOSITORY / "tests/data/console/demo.log", folder / "logs/ttyUSB0-1.log")
         shutil.copy("/bin/true", folder / "gps")
