@@ -10,8 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from koboshi.capabilities import CAPABILITIES
 from koboshi.manifest import ManifestRefusedError, parse
-from koboshi.manifest_rules import CAPABILITIES, COLD, LADDER
+from koboshi.manifest_rules import COLD, LADDER
 
 from workbench import units
 from workbench.units import Unit, count, mebibytes, seconds, yes

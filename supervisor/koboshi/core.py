@@ -38,7 +38,7 @@ class Core(Owner):
         self.device = Device(system, self, paths.sysrq)
         self.crashes = Crashes()
         self.evidence = Evidence(system, self.boot, paths.run)
-        self.manifest = Manifest(paths.manifest, "", {})
+        self.manifest = Manifest(paths.manifest, "", {}, {})
         self.components: dict[str, Component] = {}
         self.followers: dict[str, Follower] = {}
         self.actions: deque[tuple[str, Component | None, int, int, int]] = deque()

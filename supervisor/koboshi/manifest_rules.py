@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from koboshi.capabilities import CAPABILITIES
+
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # The supervisor's own files in /run/koboshi, where each component has a folder.
 RESERVED = ("control", "events", "poke")
@@ -16,50 +18,6 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_]\w*)?", re.ASCII)
 PORT = re.compile(r"[1-9][0-9]{0,4}")
 
-# linux/capability.h, from 0.
-CAPABILITIES = (
-    "chown",
-    "dac_override",
-    "dac_read_search",
-    "fowner",
-    "fsetid",
-    "kill",
-    "setgid",
-    "setuid",
-    "setpcap",
-    "linux_immutable",
-    "net_bind_service",
-    "net_broadcast",
-    "net_admin",
-    "net_raw",
-    "ipc_lock",
-    "ipc_owner",
-    "sys_module",
-    "sys_rawio",
-    "sys_chroot",
-    "sys_ptrace",
-    "sys_pacct",
-    "sys_admin",
-    "sys_boot",
-    "sys_nice",
-    "sys_resource",
-    "sys_time",
-    "sys_tty_config",
-    "mknod",
-    "lease",
-    "audit_write",
-    "audit_control",
-    "setfcap",
-    "mac_override",
-    "mac_admin",
-    "syslog",
-    "wake_alarm",
-    "block_suspend",
-    "audit_read",
-    "perfmon",
-    "bpf",
-    "checkpoint_restore",
-)
 FATES = ("leave", "notify", "restart")
 MAX_LISTEN = 16  # as many as rfork-run takes
 CAUSES = ("request", "error", "signal", "status")

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from koboshi.capabilities import CAPABILITIES
 from koboshi.manifest import Component
-from koboshi.manifest_rules import CAPABILITIES, CGROUP
 
 _MIB = 1 << 20
 # The manifest's limits, as rfork-run calls them, and how many of its units one of the manifest's is.
@@ -75,7 +75,9 @@ def _grants(component: Component) -> list[str]:
 
 
 def _control_group(component: Component, cgroups: str) -> list[str]:
-    memory, processes, percent = (component.values[f"cgroup.{key}"] for key in CGROUP)
+    memory, processes, percent = (
+        component.values[f"cgroup.{key}"] for key in ("memory_mb", "processes", "cpu_percent")
+    )
     settings: list[str] = []
     if isinstance(memory, int):
         settings.append(f"memory.max={memory * _MIB}")

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 
-from koboshi import reload, users
+from koboshi import reload
 from koboshi.component import LIVE, Component
 from koboshi.core import COMMIT_RETRY_S
 from koboshi.following import Following
-from koboshi.manifest import Manifest, ManifestRefusedError, decode, parse, unreadable
+from koboshi.manifest import Manifest, ManifestRefusedError, Plain, from_plain, unreadable
 
 _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 
@@ -69,13 +69,12 @@ class Supervisor(Following):
         self.journal.complete([str(line) for line in pending] if isinstance(pending, list) else [])
         self.starts = _int(state.get("starts"), 0)
         self.all_ready = bool(state.get("all_ready"))
-        try:
-            more = state.get("components_d")
-            texts = tuple((str(f), str(t)) for f, t in more) if isinstance(more, list) else ()
-            self.manifest = parse(str(state.get("manifest")), self.paths.manifest, texts)
-        except ManifestRefusedError:
-            # An update of the supervisor may have become stricter; what runs is adopted all the same.
-            pass
+        more = state.get("components_d")
+        texts = tuple((str(f), str(t).encode()) for f, t in more) if isinstance(more, list) else ()
+        before = self._judged(str(state.get("manifest")).encode(), texts, None)
+        # An update of the supervisor may have become stricter; what runs is adopted all the same.
+        if isinstance(before, Manifest):
+            self.manifest = before
         kept = state.get("components")
         for name, values in (kept if isinstance(kept, dict) else {}).items():
             self.add(Component(name, self.manifest.components.get(name), self, values))
@@ -93,22 +92,26 @@ class Supervisor(Following):
         return [str(e) for e in manifest.errors] if isinstance(manifest, ManifestRefusedError) else []
 
     def _read_manifest(self) -> Manifest | ManifestRefusedError:
-        got = self.system.read(self.paths.manifest, 0)
-        try:
-            if got is None:
-                raise unreadable(self.paths.manifest, "no such file, or not allowed")
-            more = [(name, self.system.read(name, 0)) for name in self.system.listed(self.paths.components_d)]
-            for name, part in more:
-                if part is None:
-                    raise unreadable(name, "it has gone, or is not allowed")
-            texts = tuple((name, part[1]) for name, part in more if part is not None)
-            manifest = decode(got[1], self.paths.manifest, texts)
-            passwd = self.system.read("/etc/passwd", 0)
-            if passwd is not None:
-                users.check(manifest, passwd[1])
-            return manifest
-        except ManifestRefusedError as refused:
-            return refused
+        paths = (self.paths.manifest, *self.system.listed(self.paths.components_d))
+        parts = [(path, self.system.read(path, 0)) for path in paths]
+        for path, part in parts:
+            if part is None:
+                return unreadable(path, "no such file, or not allowed")
+        (_, first), *more = [(path, part[1]) for path, part in parts if part is not None]
+        passwd = self.system.read("/etc/passwd", 0)
+        return self._judged(first, tuple(more), None if passwd is None else passwd[1])
+
+    def _judged(
+        self, data: bytes, more: tuple[tuple[str, bytes], ...], passwd: bytes | None
+    ) -> Manifest | ManifestRefusedError:
+        """In a child: what it takes to read a manifest is needed for a moment, and is large."""
+
+        def work() -> Plain:
+            from koboshi import users
+
+            return users.judged(data, self.paths.manifest, more, passwd)
+
+        return from_plain(self.system.apart(work))
 
     def _use(self, manifest: Manifest | ManifestRefusedError) -> None:
         if isinstance(manifest, ManifestRefusedError):

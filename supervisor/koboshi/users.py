@@ -3,8 +3,27 @@
 
 from __future__ import annotations
 
-from koboshi.manifest import Manifest, ManifestError, ManifestRefusedError
+from koboshi.manifest import (
+    Manifest,
+    ManifestError,
+    ManifestRefusedError,
+    Plain,
+    decode,
+    plain,
+    plain_refusal,
+)
 from koboshi.toml_lines import Path, line_of, locate
+
+
+def judged(data: bytes, file: str, more: tuple[tuple[str, bytes], ...], passwd: bytes | None) -> Plain:
+    """The manifest of these contents, for a device with these users, or what is wrong with it."""
+    try:
+        manifest = decode(data, file, more)
+        if passwd is not None:
+            check(manifest, passwd)
+    except ManifestRefusedError as refused:
+        return plain_refusal(refused)
+    return plain(manifest)
 
 
 def check(manifest: Manifest, passwd: bytes) -> None:

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
+from koboshi.manifest import Plain
 from koboshi.paths import Paths
 from koboshi.records import Record, find
 from koboshi.supervisor import Supervisor
@@ -226,6 +228,9 @@ class FakeSystem(System):
     def read(self, path: str, offset: int) -> tuple[int, bytes] | None:
         got = self.world.files.get(path)
         return None if got is None else (got[0], got[1][offset:])
+
+    def apart(self, work: Callable[[], Plain]) -> Plain:
+        return work()
 
     def listed(self, folder: str) -> list[str]:
         return sorted(path for path in self.world.files if path.startswith(folder + "/"))

@@ -29,7 +29,7 @@ OWNERS = {
 }
 PURE = ("manifest", "records", "coalesce", "line")
 # Reads a manifest's files, on both sides.
-SHARED = (*PURE, "files")
+SHARED = (*PURE, "files", "capabilities")
 # Each of these costs a device megabytes or milliseconds.
 HEAVY = {
     "asyncio",
