@@ -145,6 +145,15 @@ def test_output_that_cannot_be_written(place: Path, words: str) -> None:
     assert koboshi(f"koboshi {words} <&- >&- 2>&-", place).returncode == 0
 
 
+def test_without_unicode(place: Path) -> None:
+    """What there is no character for is a question mark; so is input that is no text."""
+    done = koboshi("koboshi report log --title µm", place, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "# ?m")
+    asked = koboshi(r"printf 'gps\xff\n' | koboshi manifest new other.toml", place)
+    assert "small letters" in asked.stdout
+    assert "Traceback" not in asked.stderr
+
+
 def test_without_a_home(place: Path) -> None:
     """Where no cache can be had either, a log is read all the same, and what needs one says so."""
     nowhere = {"HOME": "/proc/nowhere"}

@@ -121,6 +121,18 @@ def test_terminal_is_given_back(tmp_path: Path, number: signal.Signals, status: 
         assert terminal.echoes()
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_terminal_without_unicode(tmp_path: Path, encoding: str) -> None:
+    """The view is drawn without characters that the terminal does not have."""
+    log = tmp_path / "log"
+    log.write_bytes(record(1, "boot", id="1a2b3c4d") + record(2, error="\u2026" * 200))
+    with Terminal("--replay", str(log), PYTHONIOENCODING=encoding) as terminal:
+        terminal.shows("j k select")
+        terminal.press("q")
+        assert terminal.ends() == 0
+    assert terminal.seen.isascii()
+
+
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"NO_COLOR": "1"}])
 def test_quiet_terminals(tmp_path: Path, environment: dict[str, str]) -> None:
     """A terminal that cannot draw gets lines, one that wants no colour gets none."""
