@@ -82,6 +82,32 @@ def parsed(words: list[str]) -> bool:
         return False
 
 
+INLINE = re.compile(r"`((?:\./dev|koboshi|koboshictl|koboshi-fault) [^`]+)`")
+
+
+def mentioned() -> list[tuple[str, str]]:
+    """Commands within sentences, with placeholders in capitals."""
+    return [(page.name, command) for page in PAGES for command in INLINE.findall(page.read_text())]
+
+
+@pytest.mark.parametrize(("page", "command"), sorted(set(mentioned())))
+def test_mentioned_command_is_one(page: str, command: str) -> None:
+    """A command within a sentence names words and options that there are."""
+    program, *words = re.sub(r"[\[\]|]", " ", command).split()
+    options = {word for word in words if word.startswith("--")}
+    first = next(word for word in words if not word.startswith("-"))
+    if program == "koboshictl":
+        assert set(words) - {word for word in words if word.isupper() or word.isdecimal()} <= set(
+            re.sub(r"[\[\]|]", " ", ctl.USAGE).split()
+        )
+    elif program == "koboshi" or first in DESK:
+        assert first in cli.COMMANDS
+        assert all(f'"{option}"' in Path(cli.__file__).read_text() for option in options)
+    else:
+        flags = {task.name: set(task.flags) for task in namespace.to_contexts()}
+        assert options <= flags[first]
+
+
 def test_site_has_no_broken_link(tmp_path: Path) -> None:
     """The site is built, every page is in its menu, and nothing in it comes from another host."""
     page = site.build(tmp_path / "site") / "index.html"
