@@ -64,7 +64,9 @@ def build(
         named += [box.program, *box.names]
     key = cache.key([*made_with, init, *named])
     initrd = cache.entry("image", key, make) / "initrd"
-    return Image(f"{name}-{line.name}", built.image, initrd, APPEND, line.memory_mb)
+    return Image(
+        f"{name}-{line.name}", built.image, initrd, f"{APPEND} {line.append}".strip(), line.memory_mb
+    )
 
 
 def _add(box: busybox.BusyBox, folder: Path) -> None:
