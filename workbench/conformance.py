@@ -40,6 +40,12 @@ from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"
 BOOT_S = 60.0  # and to clear up after a test
+# For a run that is to take minutes: what waits for most of its time, or wants a larger image. `make check` tries
+# all but the first.
+SLOW = (
+    *("t_suspend", "t_gdb", "t_run_heartbeat", "t_run_lock", "t_run_notify", "t_run_numbering"),
+    *("t_run_operator", "t_run_output", "t_run_poisoned", "t_run_poke", "t_run_ready.sh", "t_run_stop"),
+)
 _END = re.compile(r"conformance: (user|kernel) end (-?\d+)")
 _ERROR = re.compile(r"conformance: error: .*")
 
@@ -70,6 +76,7 @@ class Tests:
     only: str = ""
     effort: Effort = SHORT
     backends: tuple[str, ...] = BACKENDS
+    leave_out: tuple[str, ...] = ()  # parts of names
 
     @property
     def files(self) -> list[Path]:
@@ -81,7 +88,8 @@ class Tests:
         )
 
     def _selected(self, name: str) -> bool:
-        return any(part in name for part in self.only.split(","))
+        wanted = any(part in name for part in self.only.split(","))
+        return wanted and not any(part in name for part in self.leave_out)
 
     @property
     def arguments(self) -> list[str]:

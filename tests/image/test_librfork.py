@@ -5,28 +5,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from tests.image.conftest import Device
-from workbench import quickimage
-from workbench.command import logged
+from workbench import conformance, quickimage
 from workbench.guest import Guest
 from workbench.images import Image
-from workbench.repository import REPOSITORY
 
-FOLDER = "/usr/lib/rfork-tests"
 LIMIT_S = 900
 
 
 @pytest.fixture(scope="module")
-def image_with_tests(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """The quick image with the tests as static programs in FOLDER."""
-    work = tmp_path_factory.mktemp("librfork")
-    logged(["make", "-C", REPOSITORY / "librfork", f"BUILD={work}", "tests"], work / "build.log")
-    programs: list[Path] = [path for path in (work / "tests/static").iterdir() if path.suffix != ".d"]
-    return quickimage.build(extra={f"{FOLDER}/{path.name}": path for path in programs})
+def image_with_tests() -> Image:
+    """The quick image with the tests as static programs in FOLDER, without those that mostly wait."""
+    tests = replace(conformance.build_tests(), leave_out=conformance.SLOW)
+    return quickimage.build(extra={f"{conformance.FOLDER}/{path.name}": path for path in tests.files})
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +38,9 @@ def test_conformance(guest: Guest, backend: str) -> None:
     """Every behaviour of rfork that a program relies on holds under this backend."""
     if backend == "kernel" and guest.model.rfork != "kernel":
         pytest.skip("this kernel has no rfork(2)")
-    result = guest.shell.run(f"sh {FOLDER}/run-tests --machine --backend {backend}", LIMIT_S, check=False)
+    result = guest.shell.run(
+        f"sh {conformance.FOLDER}/run-tests --machine --backend {backend}", LIMIT_S, check=False
+    )
     failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
     assert failed == [], result.output
     assert result.status == 0, result.output

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from workbench import conformance, lines, verdicts
@@ -13,8 +15,8 @@ LINE = lines.find("linux-2.6.23")
 
 @pytest.fixture(scope="module")
 def tests() -> conformance.Tests:
-    """librfork's tests as static programs."""
-    return conformance.build_tests()
+    """librfork's tests as static programs, without those that mostly wait."""
+    return replace(conformance.build_tests(), leave_out=conformance.SLOW)
 
 
 @pytest.fixture(scope="module")

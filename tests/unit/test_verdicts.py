@@ -153,6 +153,7 @@ def test_selected(tmp_path) -> None:
     assert tests.names == ["t_nested", "t_run_stop.sh", "t_stop"]
     assert tests.files == sorted(tmp_path / name for name in (*tests.names, "run-tests"))
     assert len(conformance.Tests(tmp_path).names) == 4
+    assert conformance.Tests(tmp_path, leave_out=("stop",)).names == ["t_nested", "t_query"]
 
 
 def test_one_level_is_enough(tmp_path) -> None:
