@@ -14,13 +14,23 @@ class Budgets:
     most: dict[str, float] = field(default_factory=dict)
     window_s: dict[str, float] = field(default_factory=dict)
     left: dict[str, float] = field(default_factory=dict)
+    before: dict[str, float] = field(default_factory=dict)  # a rehearsal that is under way
 
-    def take(self, fields: dict[str, str]) -> None:
-        """A record's keys, or a reply's."""
+    def take(self, event: str, fields: dict[str, str]) -> None:
+        """A record's event and keys, or a reply's keys."""
+        if event == "rehearsal":
+            self._rehearse(fields.get("result") == "begun")
         if "budget" in fields:
             self.declare(fields["budget"])
         if "left" in fields:
             self.tell(fields["left"])
+
+    def _rehearse(self, begun: bool) -> None:
+        """What a rehearsal takes is given back."""
+        if begun:
+            self.before = dict(self.left)
+        elif self.before:
+            self.left, self.before = self.before, {}
 
     def declare(self, text: str) -> None:
         """From `cold:5/120,group:1/3600`: all of it is there."""

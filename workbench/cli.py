@@ -182,11 +182,12 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 def _run_report(chosen: argparse.Namespace) -> int:
     from workbench import crashes, outfile, report_html, report_markdown
-    from workbench.report import read
+    from workbench.report import elsewhere_once, read
 
     budget = chosen.budget_ms / 1000 if chosen.budget_ms is not None else None
     kept = [record for path in chosen.crashes for record in crashes.from_file(path)]
-    reports = [read(log, chosen.elf, budget, kept if log is chosen.logs[0] else ()) for log in chosen.logs]
+    reports = [read(log, chosen.elf, budget, kept) for log in chosen.logs]
+    elsewhere_once(reports)
     text = report_markdown.summary(reports, chosen.title)
     outfile.write(chosen.html, report_html.page(reports, chosen.title), "--html")
     if chosen.markdown:

@@ -163,12 +163,12 @@ class Model:
     def _replied(self, reply: Reply) -> None:
         component = self.components.get(reply.fields.get("component", ""))
         if component and reply.result == "part":
-            component.budgets.take(reply.fields)
+            component.budgets.take("", reply.fields)
             component.since = max(component.since, self.time)
 
     def _about(self, record: Record, component: Component) -> None:
         component.budgets.left = component.left(record.time)
-        component.budgets.take(record.fields)
+        component.budgets.take(record.event, record.fields)
         component.state = STATE_AFTER.get(record.event, component.state)
         component.since = record.time
         match record.event:

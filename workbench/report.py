@@ -248,6 +248,16 @@ def _closed(report: Report, symbols: Symbols, kept: Sequence[CrashRecord]) -> Re
     return report
 
 
+def elsewhere_once(reports: Sequence[Report]) -> None:
+    """Crash records of boots that are in none of the logs, each with the first log only."""
+    known = {boot.model.boot_id for report in reports for boot in report.boots}
+    told: set[tuple[str, int]] = set()
+    for report in reports:
+        found = {one.key: (one, lines) for one, lines in report.elsewhere if one.boot not in known}
+        report.elsewhere = [pair for key, pair in found.items() if key not in told]
+        told |= found.keys()
+
+
 def latencies(reports: Iterable[Report]) -> dict[str, list[int]]:
     """Of all boots, by component, in microseconds."""
     found: dict[str, list[int]] = {}

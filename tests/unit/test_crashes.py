@@ -18,7 +18,7 @@ from workbench import cli, report_markdown
 from workbench.crashes import CrashRecord, from_file, from_reply
 from workbench.decoder import Decoder, Reply
 from workbench.errors import WorkbenchError
-from workbench.report import read
+from workbench.report import elsewhere_once, read
 from workbench.symbols import Elf, Symbols, fault_in
 
 needs_gcc = pytest.mark.skipif(
@@ -173,6 +173,16 @@ def test_records_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     assert "    rip 401136  " in text.replace("       rip", "    rip")
     assert "Boot 00000000, which is not in this log:" in text
+
+
+def test_records_of_two_logs(tmp_path: Path) -> None:
+    """With many logs a record stands where its boot is, and one of another boot once."""
+    kept = [CrashRecord(1, "1a2b3c4d", 0.6, "gps", 71), CrashRecord(2, "00000000", 0.6, "gps", 71)]
+    first = written(tmp_path / "a", [line for line in boot() if " boot " not in line])
+    reports = [read(log, kept=kept) for log in (first, written(tmp_path / "b", boot()))]
+    elsewhere_once(reports)
+    assert [[one.number for one, _ in report.elsewhere] for report in reports] == [[2], []]
+    assert [bool(report.boots[0].crashes[0].record) for report in reports] == [False, True]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"crashes": 3}', '{"crashes": [3]}', "\x00"])

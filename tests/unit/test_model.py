@@ -110,6 +110,18 @@ def test_budgets_of_the_ladder() -> None:
     assert model.components["gps"].left(5000.0) == {"cold": 5, "group": 1}
 
 
+def test_rehearsal_gives_back_what_it_took() -> None:
+    """As on the device, what is left after a rehearsal is what was left before."""
+    events: list[Event] = [
+        ("declared", {"component": "gps", "budget": "cold:5/10"}),
+        ("rehearsal", {"component": "gps", "fault": "runner", "result": "begun"}),
+        ("cold", {"component": "gps", "left": "cold:4"}),
+    ]
+    assert told(*events).components["gps"].left(3.0) == {"cold": 4}
+    ended: Event = ("rehearsal", {"component": "gps", "fault": "runner", "result": "passed"})
+    assert told(*events, ended).components["gps"].left(3.0) == {"cold": 5}
+
+
 def test_budgets_from_a_reply() -> None:
     """A reply to `status` says what is left, too."""
     model = told(("declared", {"component": "gps", "budget": "cold:5/10,group:1/100"}), READY)
