@@ -40,7 +40,7 @@ from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"
 BOOT_S = 60.0  # and to clear up after a test
-# For a run that is to take minutes: what waits for most of its time, or wants a larger image. `make check` tries
+# For a run that is to take minutes: what mostly waits, or wants a larger image. `make check` tries
 # all but the first.
 SLOW = (
     *("t_suspend", "t_gdb", "t_run_heartbeat", "t_run_lock", "t_run_notify", "t_run_numbering"),
