@@ -19,6 +19,7 @@ import serial
 import serial.rfc2217
 from koboshi import records
 
+from workbench.deadline import slow_factor
 from workbench.decoder import Counts, Decoder, Record
 from workbench.device import Device
 from workbench.errors import PortError
@@ -34,11 +35,12 @@ def record(seq: int, event: str = "ready", **keys: object) -> bytes:
     return (records.encode(seq, seq / 10, event, keys or {"component": "gps"}) + "\r\n").encode()
 
 
-def poll(true: Callable[[], object], what: str) -> None:
+def poll(true: Callable[[], object], what: str, limit_s: float = LIMIT_S) -> None:
     """Until it is true, with a bound."""
-    end = time.monotonic() + LIMIT_S
+    limit_s *= slow_factor()
+    end = time.monotonic() + limit_s
     while not true():
-        assert time.monotonic() < end, f"no {what} within {LIMIT_S} s"
+        assert time.monotonic() < end, f"no {what} within {limit_s} s"
         time.sleep(0.01)
 
 

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is 
 class Terminal:
     """A terminal of 100 by 30 with `koboshi watch` in it."""
 
+    LIMIT_S = LIMIT_S
     PROGRAM: tuple[str, ...] = (sys.executable, "-m", "workbench.cli", "watch")
 
     def __init__(self, *words: str, **environment: str) -> None:
@@ -56,7 +57,7 @@ class Terminal:
 
     def shows(self, text: str) -> None:
         """Wait until it has shown this."""
-        poll(lambda: text in self._read(), f"{text!r} on the terminal")
+        poll(lambda: text in self._read(), f"{text!r} on the terminal", self.LIMIT_S)
 
     def _read(self) -> str:
         while select.select([self._master], [], [], 0)[0]:
@@ -77,7 +78,7 @@ class Terminal:
 
     def ends(self) -> int:
         """Wait for its exit status; what it still says is read meanwhile."""
-        poll(lambda: self._read() is not None and self.process.poll() is not None, "end of watch")
+        poll(lambda: self._read() is not None and self.process.poll() is not None, "its end", self.LIMIT_S)
         return int(self.process.returncode)
 
 
