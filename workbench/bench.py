@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import bench_cost, bench_gate, bench_paper, bench_peers, lines
+from workbench import bench_cost, bench_gate, bench_paper, bench_peers, footprint, lines
 from workbench.bench_run import HOST, Place, Row, Run, run
 from workbench.errors import WorkbenchError
 
@@ -38,10 +38,14 @@ def start(what: str, request: Request) -> int:
     """Run the benchmark of that name; 1 if one that has a bound is not within it."""
     if what == "gate":
         return bench_gate.check(request.line or lines.DEFAULT_LINE, keep=request.record)
+    if what == "footprint":
+        return footprint.run(request.json_file, request.line or lines.DEFAULT_LINE)
     try:
         body = BENCHMARKS[what]
     except KeyError:
-        raise WorkbenchError(f"bench {what}: there is {', '.join(sorted([*BENCHMARKS, 'gate']))}") from None
+        raise WorkbenchError(
+            f"bench {what}: there is {', '.join(sorted([*BENCHMARKS, 'footprint', 'gate']))}"
+        ) from None
     results = body(request)
     if request.json_file:
         request.json_file.write_text(json.dumps(results, indent=1) + "\n")

@@ -2,7 +2,6 @@
 /* An instance, from the restart point to its program. */
 #include "run.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,19 +11,6 @@
 
 #define CANNOT_EXECUTE 126
 #define NOT_FOUND 127
-
-static void redirect(const struct run_config *config)
-{
-	int fd;
-
-	if (!config->output)
-		return;
-	fd = open(config->output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (fd < 0)
-		run_fail("open", config->output);
-	dup2(fd, STDOUT_FILENO);
-	dup2(fd, STDERR_FILENO);
-}
 
 static void limit(const struct run_config *config)
 {
@@ -106,7 +92,7 @@ _Noreturn void run_child(const struct run_config *config, const struct run_origi
 
 	run_ready_fd_give(config, generation);
 	run_cgroup_enter(config, generation == 0);
-	redirect(config);
+	run_output_give(config);
 	/* The first instance's was removed before it began. */
 	if (rfork_generation() > 0)
 		run_forget_ready_file(config);

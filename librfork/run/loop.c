@@ -33,7 +33,7 @@ static void take_signals(sigset_t *original)
 static uint64_t earliest(const struct runner *r)
 {
 	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
-					r->look_at, r->status_at, r->log.retry_at };
+					r->status_at, r->log.retry_at };
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
@@ -48,7 +48,7 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		{ .fd = r->rfd, .events = POLLIN },
 		{ .fd = r->notify, .events = POLLIN },
 		{ .fd = r->probe, .events = POLLOUT },
-		{ .fd = r->output, .events = POLLIN },
+		{ .fd = r->config->output_pipe[0], .events = POLLIN },
 		{ .fd = r->config->ready_pipe[0], .events = POLLIN },
 	};
 	struct timespec left = { 0 };
@@ -62,8 +62,6 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		return;
 	if (waiting[2].revents)
 		run_probe(r);
-	if (waiting[3].revents)
-		run_output_written(r);
 }
 
 static void heed_signals(struct runner *r)
@@ -93,7 +91,6 @@ void run_loop(struct runner *r)
 	sigdelset(&open_mask, SIGTERM);
 	sigdelset(&open_mask, SIGINT);
 	sigdelset(&open_mask, SIGUSR1);
-	run_output_open(r);
 	if (!run_group_create(r)) {
 		r->exit = RUN_SYSTEM;
 		return;
@@ -106,15 +103,16 @@ void run_loop(struct runner *r)
 	run_group_events(r);
 	while (!r->ended) {
 		sleep_until_something(r, &open_mask);
+		run_output_drain(r);
 		run_notes(r);
 		run_group_events(r);
 		if (r->ended)
 			break;
 		heed_signals(r);
 		run_check_deadlines(r);
-		run_output_check(r);
 		run_status_check(r);
 		run_log_check(&r->log);
 	}
 	run_cgroup_close(r);
+	run_output_drain(r);
 }

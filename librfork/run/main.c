@@ -5,7 +5,7 @@
 int main(int argc, char **argv)
 {
 	static struct run_config config;
-	static struct runner runner = { .config = &config, .rfd = -1, .probe = -1, .output = -1 };
+	static struct runner runner = { .config = &config, .rfd = -1, .probe = -1 };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	run_parse(&config, argc, argv);
@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 	runner.notify = run_notify_open(&config);
 	run_listen_open(&config);
 	run_ready_fd_open(&config);
+	run_output_open(&config, &runner.capture);
 	/* Whoever reads our standard error may go; the component stays. */
 	sigaction(SIGPIPE, &ignore, &runner.origin.pipe);
 	rfork_bucket_init(&runner.bucket, config.rfork.burst, config.rfork.window_ms);

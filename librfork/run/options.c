@@ -21,6 +21,7 @@ static const char usage[] =
 	"  --heartbeat-ms MS                WATCHDOG=1 at least this often (0: off)\n"
 	"  --stop-ms MS                     between SIGTERM and SIGKILL (5000)\n"
 	"  --user NAME --directory DIR --env K=V --rlimit NAME=N --output FILE\n"
+	"  --output-rate BYTES              of it, a second (262144, on a line 2048)\n"
 	"  --listen tcp:[ADDRESS:]PORT | udp:... | unix:PATH | unixgram:PATH   sockets every instance has\n"
 	"  --group NAME                     one more group (the user's)\n"
 	"  --capabilities MASK              no others, hexadecimal (root's)\n"
@@ -161,7 +162,7 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET };
+       CGROUP, CGROUP_SET, OUTPUT_RATE };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -172,7 +173,8 @@ static const struct option known_options[] = {
 	{ "rlimit", 1, NULL, RLIMIT }, { "output", 1, NULL, OUTPUT }, { "help", 0, NULL, HELP },
 	{ "listen", 1, NULL, LISTEN }, { "group", 1, NULL, GROUP }, { "capabilities", 1, NULL, CAPABILITIES },
 	{ "no-new-privileges", 0, NULL, NO_NEW }, { "read", 1, NULL, READ }, { "write", 1, NULL, WRITE },
-	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET }, { NULL, 0, NULL, 0 },
+	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET },
+	{ "output-rate", 1, NULL, OUTPUT_RATE }, { NULL, 0, NULL, 0 },
 };
 
 static void take(struct run_config *config, int option, char *value)
@@ -195,6 +197,7 @@ static void take(struct run_config *config, int option, char *value)
 	case ENV: add_environment(config, value); break;
 	case RLIMIT: add_limit(config, value); break;
 	case OUTPUT: config->output = value; break;
+	case OUTPUT_RATE: config->output_rate = number("output-rate", value, 1, UINT32_MAX); break;
 	case LISTEN: run_add_listen(config, value); break;
 	case GROUP: run_add_group(config, value); break;
 	case CAPABILITIES: run_set_capabilities(config, value); break;

@@ -1,72 +1,142 @@
 /* SPDX-License-Identifier: MIT */
-/* The component's output is kept short: it lies on a tmpfs that the whole device needs. A component
- * inherits its descriptor, so the file cannot be exchanged under it; it is emptied, and O_APPEND lets the
- * next line be the first. */
+/* The component's output: all instances write into one pipe, which rfork-run empties into a ring of two files or onto
+ * a line. So nothing is lost at a restart, what lies on a tmpfs stays short, and who says too much is cut short. */
 #include "run.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/inotify.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OUTPUT_MOST (256 * 1024)
-/* After something was written: one look for all that is written until then. */
-#define LOOK_NS (100 * RFORK_NSEC_PER_MSEC)
-/* How often, where the kernel cannot tell that something was written. */
-#define BLIND_LOOK_NS (10000 * RFORK_NSEC_PER_MSEC)
+#define HALF (128 * 1024)	/* of the ring: FILE and FILE.1 */
+#define CHUNK 4096
+#define TURN 16			/* chunks, then something else has its turn */
+#define FILE_RATE (256 * 1024)	/* bytes a second */
+#define LINE_RATE 2048		/* a line has other things to carry */
+#define BURST_S 4
 
-/* Told once of the next write, so that a component that says much does not wake us for each line. */
-static bool watch_once(struct runner *r)
+static int open_sink(const char *path)
 {
-	return r->output >= 0 && inotify_add_watch(r->output, r->config->output, IN_MODIFY | IN_ONESHOT) >= 0;
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
 }
 
-static void look(struct runner *r)
+/* A device that swallows everything, a FIFO: the instance has it directly. */
+static bool is_captured(int fd, struct run_capture *c)
 {
 	struct stat st;
-	bool watched = watch_once(r);	/* before the look: what comes after it is told */
 
-	r->look_at = watched ? 0 : rfork_now() + BLIND_LOOK_NS;
-	if (stat(r->config->output, &st) == 0 && st.st_size > OUTPUT_MOST && truncate(r->config->output, 0) < 0)
-		run_complain("truncate", r->config->output, errno);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return false;
+	c->is_file = S_ISREG(st.st_mode);
+	c->size = c->is_file ? st.st_size : 0;
+	return c->is_file || isatty(fd);
 }
 
-void run_output_open(struct runner *r)
+void run_output_open(struct run_config *config, struct run_capture *c)
 {
-	struct stat st;
-	int fd;
-
-	r->output = -1;
-	if (!r->config->output)
+	config->output_pipe[0] = config->output_pipe[1] = -1;
+	c->sink = -1;
+	if (!config->output)
 		return;
-	fd = open(r->config->output, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		if (fd >= 0)
-			close(fd);
-		return;	/* a console, or the instance will say what is wrong */
+	c->sink = open_sink(config->output);
+	if (!is_captured(c->sink, c)) {
+		if (c->sink >= 0)
+			close(c->sink);
+		c->sink = -1;
+		return;
 	}
-	close(fd);
-	r->output = inotify_init();
-	if (r->output >= 0) {
-		fcntl(r->output, F_SETFD, FD_CLOEXEC);
-		fcntl(r->output, F_SETFL, O_NONBLOCK);
-	}
-	look(r);
+	if (pipe(config->output_pipe) < 0)
+		run_fail("pipe", "");
+	config->output_pipe[0] = run_high_fd(config->output_pipe[0]);
+	config->output_pipe[1] = run_high_fd(config->output_pipe[1]);
+	fcntl(config->output_pipe[0], F_SETFL, O_NONBLOCK);
+	c->rate = config->output_rate ? config->output_rate : c->is_file ? FILE_RATE : LINE_RATE;
+	c->tokens = c->rate * BURST_S;
+	c->refilled = rfork_now();
 }
 
-/* poll(2) says that something was written. */
-void run_output_written(struct runner *r)
+static void rotate(const struct run_config *config, struct run_capture *c)
 {
-	char events[512];
+	size_t length = strlen(config->output) + 3;
+	char *old = malloc(length);
 
-	while (read(r->output, events, sizeof events) > 0)
-		;
-	if (!r->look_at)
-		r->look_at = rfork_now() + LOOK_NS;
+	if (!old)
+		return;
+	snprintf(old, length, "%s.1", config->output);
+	if (rename(config->output, old) == 0) {
+		close(c->sink);
+		c->sink = open_sink(config->output);
+		c->size = 0;
+	}
+	free(old);
 }
 
-void run_output_check(struct runner *r)
+static void put(const struct run_config *config, struct run_capture *c, const char *data, size_t length)
 {
-	if (r->look_at && rfork_now() >= r->look_at)
-		look(r);
+	ssize_t written;
+
+	if (c->is_file && c->size && c->size + (off_t)length > HALF)
+		rotate(config, c);
+	written = write(c->sink, data, length);
+	if (written > 0)
+		c->size += written;
+	c->dropped += length - (written > 0 ? (size_t)written : 0);
+}
+
+static void refill(struct run_capture *c)
+{
+	uint64_t now = rfork_now(), most = c->rate * BURST_S;
+	uint64_t more = (now - c->refilled) / RFORK_NSEC_PER_MSEC * c->rate / 1000;
+
+	if (!more)
+		return;
+	c->tokens = c->tokens + more < most ? c->tokens + more : most;
+	c->refilled = now;
+}
+
+static void take(const struct run_config *config, struct run_capture *c, const char *data, size_t length)
+{
+	char said[64];
+	uint64_t dropped = c->dropped;
+
+	refill(c);
+	if (c->tokens < length) {
+		c->dropped += length;
+		return;
+	}
+	c->tokens -= length;
+	if (dropped) {
+		c->dropped = 0;
+		put(config, c, said, (size_t)snprintf(said, sizeof said, "\n[%llu bytes left out]\n", (unsigned long long)dropped));
+	}
+	put(config, c, data, length);
+}
+
+/* Before an event is recorded: an instance's last words come before the news of its end. */
+void run_output_drain(struct runner *r)
+{
+	char data[CHUNK];
+	ssize_t got;
+
+	if (r->config->output_pipe[0] < 0)
+		return;
+	for (int i = 0; i < TURN && (got = read(r->config->output_pipe[0], data, sizeof data)) > 0; i++)
+		take(r->config, &r->capture, data, (size_t)got);
+}
+
+/* In an instance. */
+void run_output_give(const struct run_config *config)
+{
+	int fd = config->output_pipe[1];
+
+	if (!config->output)
+		return;
+	if (fd < 0)
+		fd = open(config->output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0)
+		run_fail("open", config->output);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
 }

@@ -10,6 +10,18 @@
 #define MARK_BEGIN '\1'
 #define MARK_END '\2'
 
+/* Out of the way of the numbers that an instance gives its descriptors. */
+int run_high_fd(int fd)
+{
+	int high = fcntl(fd, F_DUPFD, RUN_MAX_LISTEN + 16);
+
+	if (high < 0)
+		run_fail("fcntl", "");
+	close(fd);
+	fcntl(high, F_SETFD, FD_CLOEXEC);
+	return high;
+}
+
 void run_ready_fd_open(struct run_config *config)
 {
 	config->ready_pipe[0] = config->ready_pipe[1] = -1;
@@ -17,16 +29,8 @@ void run_ready_fd_open(struct run_config *config)
 		return;
 	if (pipe(config->ready_pipe) < 0)
 		run_fail("pipe", "");
-	for (int i = 0; i < 2; i++) {
-		/* Out of the way of the numbers that an instance gives its descriptors. */
-		int fd = fcntl(config->ready_pipe[i], F_DUPFD, RUN_MAX_LISTEN + 16);
-
-		if (fd < 0)
-			run_fail("fcntl", "");
-		close(config->ready_pipe[i]);
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		config->ready_pipe[i] = fd;
-	}
+	for (int i = 0; i < 2; i++)
+		config->ready_pipe[i] = run_high_fd(config->ready_pipe[i]);
 	fcntl(config->ready_pipe[0], F_SETFL, O_NONBLOCK);
 }
 

@@ -52,6 +52,8 @@ struct run_config {
 	int listen_fds[RUN_MAX_LISTEN];
 	unsigned int listen_count;
 	int ready_fd, ready_pipe[2];
+	int output_pipe[2];		/* -1: the instance opens its output itself */
+	uint32_t output_rate;		/* bytes a second; 0: what suits the kind of output */
 	/* confinement */
 	const char *root, *cgroup;
 	char *cgroup_set[RUN_MAX_SETTINGS];
@@ -148,6 +150,15 @@ struct run_origin {		/* what an instance's environment says of those before it *
 };
 _Noreturn void run_child(const struct run_config *config, const struct run_origin *origin);
 
+/* output.c */
+struct run_capture {
+	int sink;
+	bool is_file;
+	off_t size;
+	uint64_t rate, tokens, refilled, dropped; /* bytes a second; bytes; when; bytes */
+};
+void run_output_open(struct run_config *config, struct run_capture *capture);
+
 /* loop.c */
 #define RUN_PENDING 16
 struct runner {
@@ -169,8 +180,7 @@ struct runner {
 	bool in_mark, ready_said;	/* readyfd.c */
 	uint64_t mark, ready_mark;
 	bool stopping;
-	int output;			/* inotify(7) on the component's output, or -1 */
-	uint64_t look_at;		/* when the output's length is looked at; 0: when it has grown */
+	struct run_capture capture;
 	unsigned int late;	/* instances in a row that did not get ready in time */
 	unsigned int held_up;	/* heartbeats in a row that this process looked at too late to judge */
 	bool never_ready;	/* more than restart intensity allows: being stopped for it */
@@ -201,6 +211,7 @@ void run_status_said(struct runner *r, const char *text);
 void run_status_check(struct runner *r);
 
 /* readyfd.c */
+int run_high_fd(int fd);
 void run_ready_fd_open(struct run_config *config);
 void run_ready_fd_give(const struct run_config *config, uint64_t generation);
 bool run_ready_fd_said(struct runner *r);
@@ -212,8 +223,7 @@ void run_cgroup_close(struct runner *r);
 void run_note_process_group(struct runner *r);
 
 /* output.c */
-void run_output_open(struct runner *r);
-void run_output_written(struct runner *r);
-void run_output_check(struct runner *r);
+void run_output_drain(struct runner *r);
+void run_output_give(const struct run_config *config);
 
 #endif

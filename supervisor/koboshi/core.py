@@ -99,10 +99,18 @@ class Core(Owner):
         line = self.crashes.lines.get(event.integer("old"), "")
         path = component.spec.get("output") if component.spec is not None else None
         path = path or self.paths.component(component.name) + "/output"
-        got = self.system.read(path, max(0, self.system.size(path) - _TAIL)) if path.startswith("/") else None
-        output = got[1].decode("utf-8", "replace") if got is not None else ""
+        output = self._tail(path) if path.startswith("/") else ""
         if self.evidence.note(component, event, decision, line, output):
             self.later("evidence")
+
+    def _tail(self, path: str) -> str:
+        """The last words of a ring of two files."""
+        tail = b""
+        for part in (path, path + ".1"):
+            size = self.system.size(part)
+            got = self.system.read(part, max(0, size - _TAIL)) if size and len(tail) < _TAIL else None
+            tail = (got[1] if got is not None else b"") + tail
+        return tail.decode("utf-8", "replace")
 
     def others(self, component: Known, rung: str) -> list[str]:
         """Those that need it; on the rung above, its group too and all that need one of that."""

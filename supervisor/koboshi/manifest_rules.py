@@ -346,6 +346,7 @@ COMPONENT: dict[str, object] = {
         (),
     ),
     "output": (output, None),
+    "output_bytes_s": (integer(1), None),
     "needs": (needs, ()),
     "on_restart": (fates, {}),
     "group": (matching(NAME, "a name, at most 32 of a-z, 0-9 and -"), None),

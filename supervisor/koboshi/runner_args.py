@@ -37,6 +37,8 @@ def arguments(component: Component, program: str, directory: str, poke: str, cgr
         if isinstance(limit, int):
             argv += ["--rlimit", f"{name}={limit * unit}"]
     argv += _grants(component) + _control_group(component, cgroups)
+    if component.values["output_bytes_s"] is not None:
+        argv += ["--output-rate", str(component.values["output_bytes_s"])]
     output = component.get("output") or directory + "/output"
     return [*argv, "--output", _OUTPUTS.get(output, output), "--", *component.argv()]
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 FILL = "/run/fill"
 _PAGE = 1 << 20
 _HOLD_S = 8.0
+# PIDs are given out again from 300 on only.
+_PIDS = 450
 
 
 @contextlib.contextmanager
@@ -35,10 +37,8 @@ def processes() -> Iterator[None]:
     limit = "/proc/sys/kernel/pid_max"
     with open(limit) as file:
         before = file.read()
-    now = sum(1 for name in os.listdir("/proc") if name.isdecimal())
-    # PIDs are given out again from 300 on only, and those above the limit stay.
     with open(limit, "w") as file:
-        file.write(str(now + 500))
+        file.write(str(_PIDS))
     # Nobody waits for them, so that those whose time is over leave no zombies, which hold a PID too.
     usual = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     children = _children()
@@ -52,17 +52,13 @@ def processes() -> Iterator[None]:
 
 
 def _children() -> list[int]:
+    """As many as there may be; small ones, for it is not memory that is to run out."""
     found: list[int] = []
     while True:
         try:
-            pid = os.fork()
+            found.append(os.posix_spawn("/bin/busybox", ["sleep", str(int(_HOLD_S))], {}))
         except OSError:
             return found
-        if pid == 0:
-            signal.alarm(int(_HOLD_S))
-            signal.pause()
-            os._exit(0)
-        found.append(pid)
 
 
 @contextlib.contextmanager
@@ -71,6 +67,8 @@ def memory() -> Iterator[None]:
     pid = os.fork()
     if pid == 0:
         signal.alarm(int(_HOLD_S))
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("0")
         with contextlib.suppress(MemoryError, OSError):
             _eat()
         os._exit(0)
