@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench import cache, faults, progress, quickimage
+from workbench import cache, progress, quickimage
 from workbench.command import logged
 from workbench.deadline import Deadline
-from workbench.faults import KINDS, Fault
+from workbench.faults import PROBATION_S
 from workbench.guest import Guest
 from workbench.repository import REPOSITORY
 
@@ -123,11 +123,21 @@ def _calls(guest: Guest, supervisor: int, runner: int) -> tuple[float, float]:
     """System calls of both for each restart of gps."""
     guest.shell.run(f"({PROGRAM} {supervisor} {runner} >/tmp/calls 2>&1 & echo $! >/tmp/counter)")
     for _ in range(RESTARTS):
-        guest.shell.run("usleep 500000")  # status.json, which the fault looks at, is written after the record
-        outcome = faults.inject(guest, Fault("gps", KINDS["wild"]))
-        if outcome.problem:
-            progress.note(f"footprint: {outcome.problem}")
+        _restart(guest, "gps")
     script = "kill -TERM $(cat /tmp/counter); until [ -s /tmp/calls ]; do usleep 100000; done; cat /tmp/calls"
     lines = [line.split() for line in guest.shell.run(script, 60).output.splitlines()]
     counts: dict[Any, int] = {int(pid): int(calls) for pid, calls in lines}
     return round(counts[supervisor] / RESTARTS, 1), round(counts[runner] / RESTARTS, 1)
+
+
+def _restart(guest: Guest, name: str) -> None:
+    """A crash, and service again; the PID is the console's, for status.json may not be written yet."""
+    component = guest.model.components[name]
+    before = component.restart_count
+    guest.shell.run(f"kill -SEGV {component.pid}")
+    guest.console.until(
+        lambda: component.restart_count > before and component.state == "ready",
+        Deadline(60),
+        f"{name} ready again",
+    )
+    _pause(guest, PROBATION_S)
