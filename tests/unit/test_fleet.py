@@ -119,7 +119,7 @@ def test_events_reach_the_broker(broker: Broker) -> None:
     events = [json.loads(text) for topic, text, _ in listener.got if "/event/" in topic]
     assert [event["seq"] for event in events] == list(range(1, 49))
     restart = next(event for event in events if event["event"] == "restart")
-    assert (restart["component"], restart["boot"]) == ("syslogd", "45e798ef")
+    assert (restart["component"], restart["boot"]) == ("syslogd", "0bfcc6bd")
 
 
 @needs_broker

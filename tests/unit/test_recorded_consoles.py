@@ -23,7 +23,7 @@ WANTED: dict[str, tuple[Counts, dict[str, int], list[str]]] = {
         [],
     ),
     "quick-6.12-kernel": (
-        Counts(records=75, repeated=1, record_boots=2, kernel_boots=2),
+        Counts(records=75, repeated=2, record_boots=2, kernel_boots=2),
         {"syslogd": 2, "httpd": 1, "gps": 2, "tide": 1, "pilot": 1},
         [],
     ),
