@@ -244,7 +244,8 @@ def event_text(record: Record) -> Text:
     """A record in a line, without the keys that only a program wants."""
     hidden = ("component", "fail_us", "start_us", "backend", "boot", "old", "gen", "runner")
     pairs = [f"{key}={value}" for key, value in record.fields.items() if key not in hidden]
-    text = Text(f"{record.time:10.3f}  ", "dim")
+    text = Text()
+    text.append(f"{record.time:10.3f}  ", "dim")
     text.append(f"{harmless(record.component) or '-':<14} ", "bold")
     text.append(f"{record.event:<10} ", EVENT_STYLE.get(record.event, ""))
     text.append(harmless(" ".join(pairs)))
