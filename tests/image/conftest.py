@@ -22,13 +22,11 @@ HERE = Path(__file__).parent
 SETTLE_S = 60.0
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the tests' names
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a module share a guest, so they stay on one worker."""
+    """All of these boot a guest."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.image)
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 class Device:

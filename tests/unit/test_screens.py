@@ -16,7 +16,6 @@ from workbench.repository import REPOSITORY
 LOGS = REPOSITORY / "tests/data/console"
 MOST_BYTES = 100_000
 needs_browser = pytest.mark.skipif(browser.find() is None, reason="no Chromium is installed")
-pytestmark = pytest.mark.xdist_group("browser")  # one is started
 
 
 def test_watch_picture_is_of_now(tmp_path: Path) -> None:

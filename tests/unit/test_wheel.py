@@ -17,7 +17,6 @@ import pytest
 
 from workbench.repository import REPOSITORY
 
-pytestmark = pytest.mark.xdist_group("wheel")  # built once
 DEMO = REPOSITORY / "tests/data/console/demo.log"
 
 
