@@ -19,9 +19,11 @@ static _Noreturn void instance(volatile int *go, const volatile int *rfd)
 		pause_ms(1);
 	/* Whatever has the number here, it is not the group's. */
 	CHECK(rfork_stop(*rfd, 0) == -EBADF || rfork_stop(*rfd, 0) == -EINVAL);
+	while (rfork_generation() == 1 && *go < 2)
+		pause_ms(1);
 	if (rfork_generation() < RESTARTS)
 		rfork_restart();
-	*go = 2;
+	*go = 3;
 	_exit(0);
 }
 
@@ -41,8 +43,9 @@ int main(void)
 	EQUAL(fcntl(rfd, F_GETFD), FD_CLOEXEC);
 	EQUAL(state(rfd, 0), 0);
 	*go = 1;
-	EQUAL(state(rfd, 60000), POLLIN);
-	EVENTUALLY(*go == 2);
+	EQUAL(state(rfd, 60000), POLLIN); /* the second instance waits, so the group has not ended */
+	*go = 2;
+	EVENTUALLY(*go == 3);
 	/* The last restart is told before its instance runs. */
 	got = read(rfd, events, sizeof *events * RESTARTS);
 	EQUAL(got, sizeof *events * RESTARTS);
