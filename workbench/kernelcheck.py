@@ -13,8 +13,8 @@ from workbench.command import CommandError, logged, output
 from workbench.errors import WorkbenchError
 from workbench.lines import KernelLine
 
-# They are not sent to a maintainer: no sign-off, no entry in MAINTAINERS. The SPDX checker needs a module.
-IGNORED = "MISSING_SIGN_OFF,FILE_PATH_CHANGES,SPDX_LICENSE_TAG"
+# They are not sent to a maintainer: nobody's From, no entry in MAINTAINERS. The SPDX checker needs a module.
+IGNORED = "NO_AUTHOR_SIGN_OFF,FILE_PATH_CHANGES,SPDX_LICENSE_TAG"
 TINY = {"CONFIG_64BIT": "y"}
 WERROR = {"CONFIG_WERROR": "y"}
 
