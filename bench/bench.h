@@ -12,10 +12,6 @@
 
 #define BOARD_SLOTS 4096	/* instances of one chunk, at most */
 #define MEGABYTE (1024u * 1024u)
-/* Not in rfork_abi.h on every kernel line yet. */
-#ifndef RFORK_NO_SPARE
-#define RFORK_NO_SPARE 0x4	/* rfork_event.flags: no spare was ready, the image was copied on the way */
-#endif
 #define EXIT_USAGE 100
 #define EXIT_SYSTEM 111
 

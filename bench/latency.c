@@ -22,7 +22,7 @@
 #define PAUSE_FACTOR 3	/* of N(r): what a restart puts off must have time to be done */
 
 static struct settings settings = {
-	.sizes = { 1, 16, 256, 1024 }, .size_count = 4, .count = 1000, .rounds = 4, .pages = 64, .pause_us = 2000,
+	.sizes = { 1, 16, 256, 1024 }, .size_count = 4, .count = 1000, .rounds = 4, .pages = 64, .pause_us = 5000,
 	.budget_s = 60, .causes = { true, true, true }, .loads = { true, true },
 	.user = true, .kernel = true, .yardsticks = true,
 };

@@ -55,7 +55,7 @@ void run_group(const struct variant *v, struct board *b, const struct memory *m,
 	if (pid < 0)
 		die("rfork_create");
 	while ((rc = rfork_next_event(rfd, &event)) == 1)
-		s->no_spare += event.type == RFORK_EV_RESTART && event.flags & RFORK_NO_SPARE;
+		s->no_spare += event.type == RFORK_EV_RESTART && !(event.flags & RFORK_SPARE);
 	errno = -rc;
 	if (rc < 0)
 		die("rfork_next_event");

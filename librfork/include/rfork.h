@@ -18,6 +18,12 @@
 extern "C" {
 #endif
 
+/* Where rfork_abi.h does not have them yet. */
+#ifndef RFORK_SPARE
+#define RFORK_NO_SPARE 0x8	/* rfork_options.flags: slower, for a task and its memory less */
+#define RFORK_SPARE 0x4		/* rfork_event.flags: it began at once, a copy had been kept ahead */
+#endif
+
 enum rfork_backend { RFORK_BACKEND_AUTO = 0, RFORK_BACKEND_USER = 1, RFORK_BACKEND_KERNEL = 2 };
 
 struct rfork_options {

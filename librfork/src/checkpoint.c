@@ -45,7 +45,8 @@ static int open_channels(struct channels *channels)
 	return rc;
 }
 
-static int64_t begin(struct restart_point *point, const struct rfork_go *go)
+/* In a new instance, or in a spare that is to be one. */
+static int64_t begin(struct restart_point *point, const struct rfork_go *go, int spare)
 {
 	struct rfork_self now = *rfork_self_inherited();
 
@@ -55,9 +56,15 @@ static int64_t begin(struct restart_point *point, const struct rfork_go *go)
 	now.cause = go->cause;
 	now.status = go->status;
 	now.flags = RFORK_WARM;
-	rfork_self_begin(&now, point->monitor, point->death_signal);
+	if (spare >= 0)
+		rfork_spare_wait(&now, point->monitor, point->death_signal, spare);
+	else
+		rfork_self_arrange(&now, point->monitor, point->death_signal);
+	rfork_self_begin(&now);
+	if (spare >= 0)
+		rfork_spare_forget_signals();
 	sigprocmask(SIG_SETMASK, &point->mask, NULL);
-	return (int64_t)go->generation;
+	return (int64_t)now.generation;
 }
 
 /* The holder's life. Returns in the instances that it makes. */
@@ -71,9 +78,12 @@ static int64_t hold(struct restart_point *point)
 	rfork_wire_close(&point->channels.order[0]);
 	close_pair(point->channels.reply);
 	while (rfork_wire_receive(point->channels.order[1], &in, 0) == 1) {
+		int spare = in.fd_count ? in.fds[0] : -1;
+
 		pid = rfork_raw_fork(CLONE_PARENT | SIGCHLD);
 		if (pid == 0)
-			return begin(point, &go);
+			return begin(point, &go, spare);
+		rfork_wire_close(&spare);
 		rfork_wire_send(point->channels.order[1], &out, 0);
 	}
 	_exit(0);	/* the monitor has let go of this image */
@@ -82,7 +92,7 @@ static int64_t hold(struct restart_point *point)
 /* The monitor has the holder once this returns 0: a crash from then on is warm. */
 static int hand_over(struct channels *channels, pid_t holder)
 {
-	struct rfork_notice notice = { .type = RFORK_NOTICE_CHECKPOINT, .image_pid = holder };
+	struct rfork_notice notice = { .type = RFORK_NOTICE_CHECKPOINT, .pid = holder };
 	struct rfork_packet out = {
 		.data = &notice, .size = sizeof notice,
 		.fds = { channels->order[0], channels->reply[1] }, .fd_count = 2,

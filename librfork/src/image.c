@@ -21,6 +21,8 @@ void rfork_image_drop(struct rfork_monitor *m, bool dead)
 			;
 	}
 	m->image.pid = 0;
+	rfork_spare_drop(m);
+	rfork_spare_settle_after(m, 0);
 }
 
 static void announce(struct rfork_monitor *m)
@@ -51,6 +53,8 @@ void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_
 			rfork_image_drop(m, false);
 			m->image.pid = holder;
 			m->image.socket = raised;
+			rfork_spare_drop(m);	/* it has the image of before */
+			rfork_spare_settle_after(m, 0);
 			announce(m);
 		}
 	}
@@ -69,14 +73,17 @@ static pid_t answer(int socket, int timeout_ms)
 	return rfork_wire_receive(socket, &packet, MSG_DONTWAIT) == 1 ? pid : -EPIPE;
 }
 
-/* The PID of a new instance that has begun from the image, or -errno: start cold. */
-pid_t rfork_image_start(struct rfork_monitor *m)
+/* The PID of a new instance that has begun from the image or, with a pipe's end for it, of a spare; or -errno: start
+ * cold. */
+pid_t rfork_image_start(struct rfork_monitor *m, int spare)
 {
 	struct rfork_go go = {
 		.generation = m->self.generation, .fail_ns = m->self.fail_ns,
 		.cause = m->self.cause, .status = m->self.status,
 	};
-	struct rfork_packet packet = { .data = &go, .size = sizeof go };
+	struct rfork_packet packet = {
+		.data = &go, .size = sizeof go, .fds = { spare }, .fd_count = spare >= 0,
+	};
 	pid_t pid = rfork_wire_send(m->image.socket, &packet, MSG_DONTWAIT);
 
 	if (pid == 0)

@@ -14,6 +14,7 @@
 
 void rfork_monitor_commands(struct rfork_monitor *m)
 {
+	m->owner_waits = false;
 	while (rfork_monitor_command(m))
 		;
 }
@@ -29,8 +30,10 @@ static void heed(struct rfork_monitor *m, const struct rfork_notice *notice, str
 		else if (packet->sender > 0 && waitpid(packet->sender, NULL, WNOHANG | __WALL) == 0)
 			kill(packet->sender, SIGKILL);	/* of a holder given up on */
 	} else if (notice->type == RFORK_NOTICE_CHECKPOINT && current && packet->fd_count == 2) {
-		rfork_image_take(m, packet, notice->image_pid);
+		rfork_image_take(m, packet, notice->pid);
 		packet->fd_count = 0;
+	} else if (notice->type == RFORK_NOTICE_KEEPER) {
+		rfork_spare_keeper(m, packet->sender, notice->pid);
 	}
 	while (packet->fd_count)
 		close(packet->fds[--packet->fd_count]);
@@ -42,22 +45,34 @@ void rfork_monitor_notices(struct rfork_monitor *m)
 	struct rfork_packet packet = { .data = &notice, .size = sizeof notice };
 	int rc;
 
+	m->notice_waits = false;
 	while ((rc = rfork_wire_receive(m->control, &packet, MSG_DONTWAIT)) == 1 || rc == -EPROTO)
 		if (rc == 1)
 			heed(m, &notice, &packet);
 }
 
-/* True: this is a new instance. */
+/*
+ * True: this is a new instance. After a restart the new instance is to have the CPU, so the other children wait. A
+ * spare that is stopped could not take its turn.
+ */
 static bool reap(struct rfork_monitor *m)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
-		if (pid == m->image.pid)
+	m->reap_later = false;
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | __WALL)) > 0) {
+		if (WIFSTOPPED(status)) {
+			if (pid == m->spare.pid)
+				rfork_spare_drop(m);
+		} else if (pid == m->self.pid) {
+			m->reap_later = true;
+			return rfork_monitor_ended(m, status);
+		} else if (pid == m->image.pid) {
 			rfork_image_drop(m, true);
-		else if (pid == m->self.pid && rfork_monitor_ended(m, status))
-			return true;
+		} else {
+			rfork_spare_reaped(m, pid);
+		}
 	}
 	return false;
 }
@@ -67,30 +82,54 @@ static bool owner_gone(const struct rfork_monitor *m)
 	return !(m->options.flags & RFORK_OUTLIVE) && getppid() != m->owner;
 }
 
-static void sleep_until_something(struct rfork_monitor *m)
+static void forward(struct rfork_monitor *m, uint64_t set)
 {
-	struct pollfd waiting[2] = {
-		{ .fd = m->control, .events = POLLIN },
-		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
-	};
-	sigset_t mask;
+	for (int signal = 1; set >> signal; signal++)
+		if (set >> signal & 1)
+			rfork_monitor_signal(m, signal);
+}
 
-	rfork_signals_wait_mask(&mask);
-	ppoll(waiting, 2, NULL, &mask);
+/* While a restart settles, the new instance's word that it has begun must not wake us: it would have to wait for the
+ * CPU. */
+static bool keeps_quiet(const struct rfork_monitor *m)
+{
+	return m->settle_at && !m->started;
+}
+
+/* True: a child may have ended. The signals come first in the list: what was sent before an end is seen with it. */
+static bool sleep_until_something(struct rfork_monitor *m)
+{
+	struct pollfd waiting[3] = {
+		{ .fd = m->signals, .events = POLLIN },
+		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
+		{ .fd = keeps_quiet(m) ? -1 : m->control, .events = POLLIN },
+	};
+
+	poll(waiting, 3, rfork_spare_timeout(m));
+	m->owner_waits = waiting[1].revents;
+	m->notice_waits = keeps_quiet(m) || waiting[2].revents;
+	return waiting[0].revents || m->reap_later;
 }
 
 /* Returns in instances only. */
 static void watch(struct rfork_monitor *m)
 {
 	for (;;) {
-		sleep_until_something(m);
-		if (reap(m))
+		if (sleep_until_something(m)) {
+			uint64_t set = rfork_signals_read(m->signals);
+
+			if (reap(m))
+				return;
+			forward(m, set);
+			if (owner_gone(m))
+				rfork_monitor_abandon(m);
+		}
+		if (m->notice_waits && !keeps_quiet(m))
+			rfork_monitor_notices(m);
+		if (m->owner_waits)
+			rfork_monitor_commands(m);
+		if (rfork_spare_settle(m) == 1)
 			return;
-		rfork_monitor_notices(m);
-		rfork_monitor_commands(m);
-		rfork_signals_forward(m->self.pid);
-		if (owner_gone(m))
-			rfork_monitor_abandon(m);
 		rfork_queue_flush(m);
 	}
 }
@@ -142,7 +181,7 @@ static int set_up(struct rfork_monitor *m, const struct rfork_start *start)
 	m->pid = getpid();
 	m->owner = start->owner;
 	getresuid(&m->user, &effective, &m->saved_user);
-	m->owner_socket = m->control = m->image.socket = -1;
+	m->owner_socket = m->control = m->signals = m->image.socket = m->spare.go = -1;
 	m->self.restart_status = m->options.restart_status;
 	rfork_bucket_init(&m->bucket, m->options.burst, m->options.window_ms);
 	if (!(m->options.flags & RFORK_OUTLIVE))
@@ -170,7 +209,9 @@ void rfork_monitor_run(const struct rfork_start *start)
 	if (rc == 0)
 		rc = owner_end = open_owner_socket(&monitor);
 	if (rc >= 0) {
-		rfork_signals_take(&start->mask);
+		rc = monitor.signals = rfork_signals_take(&start->mask);
+	}
+	if (rc >= 0) {
 		rc = rfork_monitor_spawn(&monitor);
 	}
 	if (rc != 1)
@@ -179,7 +220,7 @@ void rfork_monitor_run(const struct rfork_start *start)
 	close(start->hello);
 	if (rc == 1)
 		return;
-	if (rc < 0 || told < 0)
+	if (rc < 0 || (told < 0 && !(monitor.options.flags & RFORK_OUTLIVE)))
 		rfork_monitor_abandon(&monitor);
 	watch(&monitor);
 }

@@ -10,7 +10,7 @@
 #include "internal.h"
 #include "wire.h"
 
-#define RFORK_QUEUE 64
+#define RFORK_QUEUE 256	/* as many as the kernel keeps */
 
 struct rfork_start {
 	const struct rfork_options *options;
@@ -30,18 +30,36 @@ struct rfork_image {		/* the holder of a checkpoint's image */
 	int socket;
 };
 
+struct rfork_spare {		/* the next instance, made ahead */
+	pid_t pid;		/* 0: none */
+	pid_t keeper;		/* 0: none, or not known yet */
+	int go;			/* a pipe to it */
+	uint32_t flags;
+};
+
 struct rfork_monitor {
 	struct rfork_options options;
 	pid_t pid, owner;
 	uid_t user, saved_user;
 	int owner_socket;	/* -1: the owner has closed the group's descriptor */
 	int control;		/* where notices of instances come in */
+	int signals;		/* a signalfd */
+	bool owner_waits;	/* there may be a command */
+	bool notice_waits;	/* there may be a notice */
+	bool reap_later;	/* there may be children that have ended */
 	struct rfork_queue queue;
 	struct rfork_image image;
+	struct rfork_spare spare;
 	struct rfork_bucket bucket;
 	struct rfork_self self;	/* the instance now; pid 0: none */
 	pid_t old_pid;		/* of the restart under way */
 	bool started;		/* the instance has said so */
+	uint64_t held;		/* signals for it until then, a set of 1 << signal */
+	pid_t keeper;		/* of the instance's memory; 0: none, or not known yet */
+	pid_t late_keeper;	/* of the last instance's */
+	bool freeing;		/* and it has been killed */
+	uint64_t settle_at;	/* when to do what a restart has put off; 0: nothing to do */
+	uint64_t pause_ns;	/* until the next try to make a spare */
 	bool stopping;
 	unsigned int kick;	/* cause of an end that was ordered, or 0 */
 };
@@ -56,14 +74,27 @@ bool rfork_monitor_command(struct rfork_monitor *m);
 
 /* restart.c */
 int rfork_monitor_spawn(struct rfork_monitor *m);
+void rfork_monitor_leave(struct rfork_monitor *m);
+int rfork_monitor_signal(struct rfork_monitor *m, int signal);
 bool rfork_monitor_ended(struct rfork_monitor *m, int status);
 void rfork_monitor_started(struct rfork_monitor *m, uint64_t start_ns);
 _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason, unsigned int cause, int status);
 _Noreturn void rfork_monitor_abandon(struct rfork_monitor *m);
 
+/* spare.c */
+bool rfork_spare_go(struct rfork_monitor *m);
+void rfork_spare_drop(struct rfork_monitor *m);
+void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid);
+void rfork_spare_keeper(struct rfork_monitor *m, pid_t sender, pid_t keeper);
+void rfork_spare_instance_ended(struct rfork_monitor *m);
+void rfork_spare_free_now(struct rfork_monitor *m);
+void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns);
+int rfork_spare_settle(struct rfork_monitor *m);
+int rfork_spare_timeout(const struct rfork_monitor *m);
+
 /* image.c */
 void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder);
-pid_t rfork_image_start(struct rfork_monitor *m);
+pid_t rfork_image_start(struct rfork_monitor *m, int spare);
 void rfork_image_drop(struct rfork_monitor *m, bool dead);
 
 /* queue.c */
@@ -73,9 +104,8 @@ void rfork_queue_limit(struct rfork_monitor *m);
 void rfork_queue_finish(struct rfork_monitor *m);
 
 /* signals.c */
-void rfork_signals_take(const sigset_t *instance_mask);
+int rfork_signals_take(const sigset_t *instance_mask);
 void rfork_signals_give_back(void);
-void rfork_signals_forward(pid_t instance);
-void rfork_signals_wait_mask(sigset_t *mask);
+uint64_t rfork_signals_read(int fd);
 
 #endif

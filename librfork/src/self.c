@@ -38,29 +38,49 @@ int rfork_self_prepare(void)
 	return putenv(variable) ? -1 : 0;
 }
 
+static char *put(char *to, uint64_t value, int digits)
+{
+	while (digits--)
+		*to++ = "0123456789abcdef"[value >> 4 * digits & 15];
+	*to++ = ',';
+	return to;
+}
+
+/* By hand: printf(3) would be a tenth of the way to the new instance. */
 void rfork_self_set(const struct rfork_self *now)
 {
+	char *to = variable + sizeof VARIABLE;
+
 	self = *now;
-	snprintf(variable, sizeof variable,
-		 VARIABLE "=%d,%d,%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%" PRId32 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64
-		 ",%" PRIu64,
-		 (int)self.pid, self.control, self.control_inode, self.restart_status, self.cause, self.status,
-		 self.flags, self.generation, self.fail_ns, self.start_ns);
+	to = put(to, (uint32_t)self.pid, 8);
+	to = put(to, (uint32_t)self.control, 8);
+	to = put(to, self.control_inode, 16);
+	to = put(to, self.restart_status, 8);
+	to = put(to, self.cause, 8);
+	to = put(to, (uint32_t)self.status, 8);
+	to = put(to, self.flags, 8);
+	to = put(to, self.generation, 16);
+	to = put(to, self.fail_ns, 16);
+	to = put(to, self.start_ns, 16);
+	to[-1] = '\0';
 }
 
 static bool read_variable(struct rfork_self *found)
 {
 	const char *value = getenv(VARIABLE);
-	int pid, end = 0;
+	uint32_t pid, control, status;
+	int end = 0;
 
 	if (!value)
 		return false;
-	if (sscanf(value, "%d,%d,%" SCNu64 ",%" SCNu32 ",%" SCNu32 ",%" SCNd32 ",%" SCNu32 ",%" SCNu64 ",%" SCNu64
-			  ",%" SCNu64 "%n",
-		   &pid, &found->control, &found->control_inode, &found->restart_status, &found->cause,
-		   &found->status, &found->flags, &found->generation, &found->fail_ns, &found->start_ns, &end) != 10)
+	if (sscanf(value, "%" SCNx32 ",%" SCNx32 ",%" SCNx64 ",%" SCNx32 ",%" SCNx32 ",%" SCNx32 ",%" SCNx32 ",%" SCNx64
+			  ",%" SCNx64 ",%" SCNx64 "%n",
+		   &pid, &control, &found->control_inode, &found->restart_status, &found->cause, &status,
+		   &found->flags, &found->generation, &found->fail_ns, &found->start_ns, &end) != 10)
 		return false;
-	found->pid = pid;
+	found->pid = (pid_t)pid;
+	found->control = (int)control;
+	found->status = (int32_t)status;
 	return value[end] == '\0';
 }
 
@@ -93,16 +113,20 @@ int rfork_self_control(void)
 	return self.control;
 }
 
-/* The last steps into a new instance. */
-void rfork_self_begin(struct rfork_self *now, pid_t monitor, int death_signal)
+/* What can be done before the instance is to begin: nobody restarts or stops one without its monitor. */
+void rfork_self_arrange(struct rfork_self *now, pid_t monitor, int death_signal)
 {
-	struct rfork_notice notice = { .type = RFORK_NOTICE_STARTED };
-
-	/* Nobody restarts or stops an instance without its monitor. */
 	prctl(PR_SET_PDEATHSIG, death_signal);
 	if (getppid() != monitor)
 		_exit(127);
 	now->pid = own_pid();
+}
+
+/* The last steps into a new instance. */
+void rfork_self_begin(struct rfork_self *now)
+{
+	struct rfork_notice notice = { .type = RFORK_NOTICE_STARTED };
+
 	now->start_ns = notice.start_ns = rfork_now();
 	rfork_self_set(now);
 	send(now->control, &notice, sizeof notice, MSG_NOSIGNAL);

@@ -112,10 +112,11 @@ static long threads_in_proc(void)
 
 static bool alone_now(void)
 {
-	/* Refused in a threaded process, without effect in any other. Where the
+	/* Refused in a threaded process, without effect in any other (CLONE_VM would also be refused for a
+	 * keeper). Where the
 	 * call itself is forbidden, or somebody looks at our memory through /proc
 	 * on an old kernel, the thread count decides. */
-	return unshare(CLONE_VM) == 0 || threads_in_proc() == 1;
+	return unshare(CLONE_SIGHAND) == 0 || threads_in_proc() == 1;
 }
 
 /* A joined thread may still be leaving the kernel, so ask for some milliseconds. */

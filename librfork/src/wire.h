@@ -29,15 +29,16 @@ struct rfork_reply {
 	struct rfork_info info;
 };
 
-enum { RFORK_NOTICE_STARTED = 1, RFORK_NOTICE_CHECKPOINT = 2 };
+enum { RFORK_NOTICE_STARTED = 1, RFORK_NOTICE_CHECKPOINT = 2, RFORK_NOTICE_KEEPER = 3 };
 
 struct rfork_notice {		/* instance to monitor */
 	uint32_t type;
-	int32_t image_pid;	/* CHECKPOINT, with the image's socket and one for the reply */
+	int32_t pid;		/* CHECKPOINT: the image's, with its socket and one for the reply; KEEPER: its own */
 	uint64_t start_ns;	/* STARTED */
 };
 
-struct rfork_go {		/* monitor to image: begin an instance; answered with its PID */
+struct rfork_go {		/* monitor to image: begin an instance, or (with a pipe) a spare; answered with its
+				 * PID. Through the pipe to the spare: its turn has come */
 	uint64_t generation, fail_ns;
 	uint32_t cause;
 	int32_t status;

@@ -30,7 +30,8 @@ static pid_t other_child(pid_t parent, pid_t but)
 
 int main(void)
 {
-	struct rfork_options options = { .burst = RFORK_BURST_UNLIMITED, .backend = RFORK_BACKEND_USER };
+	struct rfork_options options = { .flags = RFORK_NO_SPARE, .burst = RFORK_BURST_UNLIMITED,
+					 .backend = RFORK_BACKEND_USER };
 	struct rfork_event event;
 	int rfd, *begun = shared(sizeof *begun);
 	pid_t monitor, holder;
