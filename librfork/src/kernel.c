@@ -43,6 +43,10 @@ pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd)
 
 	rfork_thread_save(&thread);
 	pid = call(RFORK_CREATE, &args, sizeof args);
+	if (pid == -EINVAL && args.flags & RFORK_NO_SPARE) {
+		args.flags &= ~(uint64_t)RFORK_NO_SPARE;	/* a kernel that keeps none has not heard of it */
+		pid = call(RFORK_CREATE, &args, sizeof args);
+	}
 	if (pid == 0)
 		rfork_thread_restore(&thread);
 	else if (pid > 0 && rfd)
