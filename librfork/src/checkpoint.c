@@ -45,24 +45,13 @@ static int open_channels(struct channels *channels)
 	return rc;
 }
 
-/* In a new instance, or in a spare that is to be one. */
-static int64_t begin(struct restart_point *point, const struct rfork_go *go, int spare)
+/* In a new instance. */
+static int64_t begin(struct restart_point *point, int turn, bool ahead)
 {
 	struct rfork_self now = *rfork_self_inherited();
 
 	rfork_wire_close(&point->channels.order[1]);
-	now.generation = go->generation;
-	now.fail_ns = go->fail_ns;
-	now.cause = go->cause;
-	now.status = go->status;
-	now.flags = RFORK_WARM;
-	if (spare >= 0)
-		rfork_spare_wait(&now, point->monitor, point->death_signal, spare);
-	else
-		rfork_self_arrange(&now, point->monitor, point->death_signal);
-	rfork_self_begin(&now);
-	if (spare >= 0)
-		rfork_spare_forget_signals();
+	rfork_self_wait_turn(&now, point->monitor, point->death_signal, turn, ahead);
 	sigprocmask(SIG_SETMASK, &point->mask, NULL);
 	return (int64_t)now.generation;
 }
@@ -70,20 +59,18 @@ static int64_t begin(struct restart_point *point, const struct rfork_go *go, int
 /* The holder's life. Returns in the instances that it makes. */
 static int64_t hold(struct restart_point *point)
 {
-	struct rfork_go go;
-	struct rfork_packet in = { .data = &go, .size = sizeof go };
+	struct rfork_order order;
+	struct rfork_packet in = { .data = &order, .size = sizeof order };
 	int32_t pid;
 	struct rfork_packet out = { .data = &pid, .size = sizeof pid };
 
 	rfork_wire_close(&point->channels.order[0]);
 	close_pair(point->channels.reply);
 	while (rfork_wire_receive(point->channels.order[1], &in, 0) == 1) {
-		int spare = in.fd_count ? in.fds[0] : -1;
-
 		pid = rfork_raw_fork(CLONE_PARENT | SIGCHLD);
 		if (pid == 0)
-			return begin(point, &go, spare);
-		rfork_wire_close(&spare);
+			return begin(point, in.fds[0], order.ahead);
+		close(in.fds[0]);
 		rfork_wire_send(point->channels.order[1], &out, 0);
 	}
 	_exit(0);	/* the monitor has let go of this image */

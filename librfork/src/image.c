@@ -73,17 +73,11 @@ static pid_t answer(int socket, int timeout_ms)
 	return rfork_wire_receive(socket, &packet, MSG_DONTWAIT) == 1 ? pid : -EPIPE;
 }
 
-/* The PID of a new instance that has begun from the image or, with a pipe's end for it, of a spare; or -errno: start
- * cold. */
-pid_t rfork_image_start(struct rfork_monitor *m, int spare)
+/* The PID of a new instance of the image that waits for its turn at that end of a pipe; or -errno. */
+pid_t rfork_image_start(struct rfork_monitor *m, int turn, bool ahead)
 {
-	struct rfork_go go = {
-		.generation = m->self.generation, .fail_ns = m->self.fail_ns,
-		.cause = m->self.cause, .status = m->self.status,
-	};
-	struct rfork_packet packet = {
-		.data = &go, .size = sizeof go, .fds = { spare }, .fd_count = spare >= 0,
-	};
+	struct rfork_order order = { .ahead = ahead };
+	struct rfork_packet packet = { .data = &order, .size = sizeof order, .fds = { turn }, .fd_count = 1 };
 	pid_t pid = rfork_wire_send(m->image.socket, &packet, MSG_DONTWAIT);
 
 	if (pid == 0)
@@ -91,7 +85,7 @@ pid_t rfork_image_start(struct rfork_monitor *m, int spare)
 	if (pid == -ETIMEDOUT) {
 		/* A holder that somebody has stopped. Once it is dead, it has either
 		 * answered or, but for the moment between its clone and its answer,
-		 * started nothing; a straggler is killed when it reports. */
+		 * started nothing; a straggler goes when its pipe is closed. */
 		kill(m->image.pid, SIGKILL);
 		while (waitpid(m->image.pid, NULL, __WALL) < 0 && errno == EINTR)
 			;

@@ -57,15 +57,12 @@ int rfork_self_prepare(void);
 void rfork_self_set(const struct rfork_self *self);
 int rfork_self_control(void);
 void rfork_self_arrange(struct rfork_self *self, pid_t monitor, int death_signal);
-void rfork_self_begin(struct rfork_self *self);
 
 /* keeper.c */
-pid_t rfork_keeper_start(pid_t monitor);
+void rfork_keeper_start(const struct rfork_self *self, pid_t monitor);
 
-/* waiting.c: a spare instance until its turn comes */
-void rfork_spare_wait(struct rfork_self *self, pid_t monitor, int death_signal, int go);
-void rfork_spare_start_keeper(const struct rfork_self *self, pid_t monitor);
-void rfork_spare_forget_signals(void);
+/* waiting.c */
+void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, bool ahead);
 
 /* checkpoint.c */
 int64_t rfork_user_checkpoint(void);

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "internal.h"
+#include "wire.h"
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 
@@ -66,7 +67,9 @@ static void close_from(long first)
 /* What the keeper is to know. */
 struct orders {
 	pid_t monitor;
+	int control;		/* where it says that it is there */
 	int ready;		/* a byte to it says that all is set up */
+	struct rfork_notice notice;
 };
 
 static __attribute__((noreturn, used)) void keep(const struct orders *orders)
@@ -76,6 +79,8 @@ static __attribute__((noreturn, used)) void keep(const struct orders *orders)
 
 	raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0);
 	raw(SYS_prctl, PR_SET_NAME, (long)"rfork-memory", 0);
+	/* By itself: the one whose memory it keeps may be killed now, and the monitor would never know. */
+	raw(SYS_write, orders->control, (long)&orders->notice, sizeof orders->notice);
 	raw(SYS_dup2, orders->ready, 0, 0);
 	close_from(1);
 	if (raw(SYS_getppid, 0, 0, 0) == orders->monitor && raw(SYS_pipe, (long)pipe, 0, 0) == 0 &&
@@ -88,7 +93,7 @@ static __attribute__((noreturn, used)) void keep(const struct orders *orders)
 		raw(SYS_exit, 0, 0, 0);
 }
 
-static pid_t clone_keeper(const struct orders *orders)
+static void clone_keeper(const struct orders *orders)
 {
 	register long flags __asm__("rdi") = CLONE_VM | CLONE_PARENT | SIGCHLD;
 	register char *top __asm__("rsi") = stack + sizeof stack;
@@ -109,56 +114,50 @@ static pid_t clone_keeper(const struct orders *orders)
 			 : "0"((long)SYS_clone), "r"(flags), "r"(top), "r"(parent_tid), "r"(child_tid), "r"(tls), "r"(argument),
 			   [keep] "i"(keep)
 			 : "rcx", "r11", "memory");
-	return (pid_t)pid;
+	(void)pid;
 }
 
-/* True once the keeper has no descriptors of ours any more; false when it has ended instead. */
-static bool is_ready(int from)
+/* Once the keeper has no descriptors of ours any more, or has ended. */
+static void wait_until_set_up(int from)
 {
 	char byte;
-	ssize_t got;
 
-	do
-		got = read(from, &byte, 1);
-	while (got < 0 && errno == EINTR);
-	return got == 1;
+	while (read(from, &byte, 1) < 0 && errno == EINTR)
+		;
 }
 
-static pid_t start(pid_t monitor)
+static void start(struct orders *orders)
 {
-	struct orders orders = { .monitor = monitor };
 	int ready[2];
-	pid_t pid;
 
-	if (prctl(PR_GET_SECCOMP) != 0)
-		return -EPERM;
-	if (pipe(ready) < 0)
-		return -errno;
-	orders.ready = ready[1];
-	pid = clone_keeper(&orders);
+	if (prctl(PR_GET_SECCOMP) != 0 || pipe(ready) < 0)
+		return;
+	orders->ready = ready[1];
+	clone_keeper(orders);
 	close(ready[1]);
-	if (pid > 0 && !is_ready(ready[0]))
-		pid = -EPERM;
+	wait_until_set_up(ready[0]);	/* at once where there is none */
 	close(ready[0]);
-	return pid;
 }
 
-/* Its PID, a child of the monitor as the caller is, or -errno. */
-pid_t rfork_keeper_start(pid_t monitor)
+/* A child of the monitor, as the caller is. */
+void rfork_keeper_start(const struct rfork_self *self, pid_t monitor)
 {
+	struct orders orders = {
+		.monitor = monitor, .control = self->control,
+		.notice = { .type = RFORK_NOTICE_KEEPER, .pid = self->pid },
+	};
 	int saved = errno;
-	pid_t pid = start(monitor);
 
+	start(&orders);
 	errno = saved;
-	return pid;
 }
 
 #else
 
-pid_t rfork_keeper_start(pid_t monitor)
+void rfork_keeper_start(const struct rfork_self *self, pid_t monitor)
 {
+	(void)self;
 	(void)monitor;
-	return -ENOSYS;
 }
 
 #endif

@@ -19,17 +19,12 @@ void rfork_monitor_commands(struct rfork_monitor *m)
 		;
 }
 
-/* A notice counts only if the instance itself sent it: the kernel says who did. */
+/* A notice counts only if the instance itself, or a keeper, sent it: the kernel says who did. */
 static void heed(struct rfork_monitor *m, const struct rfork_notice *notice, struct rfork_packet *packet)
 {
 	bool current = packet->sender == m->self.pid && m->self.pid;
 
-	if (notice->type == RFORK_NOTICE_STARTED) {
-		if (current)
-			rfork_monitor_started(m, notice->start_ns);
-		else if (packet->sender > 0 && waitpid(packet->sender, NULL, WNOHANG | __WALL) == 0)
-			kill(packet->sender, SIGKILL);	/* of a holder given up on */
-	} else if (notice->type == RFORK_NOTICE_CHECKPOINT && current && packet->fd_count == 2) {
+	if (notice->type == RFORK_NOTICE_CHECKPOINT && current && packet->fd_count == 2) {
 		rfork_image_take(m, packet, notice->pid);
 		packet->fd_count = 0;
 	} else if (notice->type == RFORK_NOTICE_KEEPER) {
@@ -82,18 +77,20 @@ static bool owner_gone(const struct rfork_monitor *m)
 	return !(m->options.flags & RFORK_OUTLIVE) && getppid() != m->owner;
 }
 
+/* What was sent to many, the spare has got too, and it is not for it: there will be another. */
+static void take_signals(struct rfork_monitor *m, uint64_t *set)
+{
+	if (rfork_signals_read(m->signals, set) && m->spare.pid) {
+		rfork_spare_drop(m);
+		rfork_spare_settle_after(m, 0);
+	}
+}
+
 static void forward(struct rfork_monitor *m, uint64_t set)
 {
 	for (int signal = 1; set >> signal; signal++)
 		if (set >> signal & 1)
 			rfork_monitor_signal(m, signal);
-}
-
-/* While a restart settles, the new instance's word that it has begun must not wake us: it would have to wait for the
- * CPU. */
-static bool keeps_quiet(const struct rfork_monitor *m)
-{
-	return m->settle_at && !m->started;
 }
 
 /* True: a child may have ended. The signals come first in the list: what was sent before an end is seen with it. */
@@ -102,12 +99,12 @@ static bool sleep_until_something(struct rfork_monitor *m)
 	struct pollfd waiting[3] = {
 		{ .fd = m->signals, .events = POLLIN },
 		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
-		{ .fd = keeps_quiet(m) ? -1 : m->control, .events = POLLIN },
+		{ .fd = m->control, .events = POLLIN },
 	};
 
 	poll(waiting, 3, rfork_spare_timeout(m));
 	m->owner_waits = waiting[1].revents;
-	m->notice_waits = keeps_quiet(m) || waiting[2].revents;
+	m->notice_waits = waiting[2].revents;
 	return waiting[0].revents || m->reap_later;
 }
 
@@ -116,15 +113,16 @@ static void watch(struct rfork_monitor *m)
 {
 	for (;;) {
 		if (sleep_until_something(m)) {
-			uint64_t set = rfork_signals_read(m->signals);
+			uint64_t set;
 
+			take_signals(m, &set);
+			forward(m, set);	/* to the one that ended, if one did */
 			if (reap(m))
 				return;
-			forward(m, set);
 			if (owner_gone(m))
 				rfork_monitor_abandon(m);
 		}
-		if (m->notice_waits && !keeps_quiet(m))
+		if (m->notice_waits)
 			rfork_monitor_notices(m);
 		if (m->owner_waits)
 			rfork_monitor_commands(m);
@@ -208,12 +206,10 @@ void rfork_monitor_run(const struct rfork_start *start)
 
 	if (rc == 0)
 		rc = owner_end = open_owner_socket(&monitor);
-	if (rc >= 0) {
+	if (rc >= 0)
 		rc = monitor.signals = rfork_signals_take(&start->mask);
-	}
-	if (rc >= 0) {
+	if (rc >= 0)
 		rc = rfork_monitor_spawn(&monitor);
-	}
 	if (rc != 1)
 		told = say_hello(start->hello, rc < 0 ? rc : 0, owner_end);
 	rfork_wire_close(&owner_end);

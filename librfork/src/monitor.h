@@ -30,10 +30,10 @@ struct rfork_image {		/* the holder of a checkpoint's image */
 	int socket;
 };
 
-struct rfork_spare {		/* the next instance, made ahead */
+struct rfork_spare {		/* the next instance, waiting for its turn */
 	pid_t pid;		/* 0: none */
 	pid_t keeper;		/* 0: none, or not known yet */
-	int go;			/* a pipe to it */
+	int go;			/* a pipe to it; -1: none */
 	uint32_t flags;
 };
 
@@ -53,8 +53,6 @@ struct rfork_monitor {
 	struct rfork_bucket bucket;
 	struct rfork_self self;	/* the instance now; pid 0: none */
 	pid_t old_pid;		/* of the restart under way */
-	bool started;		/* the instance has said so */
-	uint64_t held;		/* signals for it until then, a set of 1 << signal */
 	pid_t keeper;		/* of the instance's memory; 0: none, or not known yet */
 	pid_t late_keeper;	/* of the last instance's */
 	bool freeing;		/* and it has been killed */
@@ -74,18 +72,19 @@ bool rfork_monitor_command(struct rfork_monitor *m);
 
 /* restart.c */
 int rfork_monitor_spawn(struct rfork_monitor *m);
-void rfork_monitor_leave(struct rfork_monitor *m);
 int rfork_monitor_signal(struct rfork_monitor *m, int signal);
 bool rfork_monitor_ended(struct rfork_monitor *m, int status);
-void rfork_monitor_started(struct rfork_monitor *m, uint64_t start_ns);
 _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason, unsigned int cause, int status);
 _Noreturn void rfork_monitor_abandon(struct rfork_monitor *m);
 
 /* spare.c */
-bool rfork_spare_go(struct rfork_monitor *m);
+bool rfork_spare_is_ready(struct rfork_monitor *m);
+int rfork_spare_make(struct rfork_monitor *m, bool ahead);
+void rfork_spare_take(struct rfork_monitor *m);
+void rfork_spare_go(struct rfork_monitor *m);
 void rfork_spare_drop(struct rfork_monitor *m);
 void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid);
-void rfork_spare_keeper(struct rfork_monitor *m, pid_t sender, pid_t keeper);
+void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose);
 void rfork_spare_instance_ended(struct rfork_monitor *m);
 void rfork_spare_free_now(struct rfork_monitor *m);
 void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns);
@@ -94,7 +93,7 @@ int rfork_spare_timeout(const struct rfork_monitor *m);
 
 /* image.c */
 void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder);
-pid_t rfork_image_start(struct rfork_monitor *m, int spare);
+pid_t rfork_image_start(struct rfork_monitor *m, int turn, bool ahead);
 void rfork_image_drop(struct rfork_monitor *m, bool dead);
 
 /* queue.c */
@@ -106,6 +105,6 @@ void rfork_queue_finish(struct rfork_monitor *m);
 /* signals.c */
 int rfork_signals_take(const sigset_t *instance_mask);
 void rfork_signals_give_back(void);
-uint64_t rfork_signals_read(int fd);
+bool rfork_signals_read(int fd, uint64_t *forward);
 
 #endif

@@ -121,13 +121,3 @@ void rfork_self_arrange(struct rfork_self *now, pid_t monitor, int death_signal)
 		_exit(127);
 	now->pid = own_pid();
 }
-
-/* The last steps into a new instance. */
-void rfork_self_begin(struct rfork_self *now)
-{
-	struct rfork_notice notice = { .type = RFORK_NOTICE_STARTED };
-
-	now->start_ns = notice.start_ns = rfork_now();
-	rfork_self_set(now);
-	send(now->control, &notice, sizeof notice, MSG_NOSIGNAL);
-}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The monitor's signals: all are blocked, and the few that concern it come through a descriptor, so that no
+ * The monitor's signals: all are blocked and come through a descriptor, so that no
  * disposition but SIGCHLD's may have to be changed, and be given back in each instance.
  */
 #define _GNU_SOURCE
@@ -11,11 +11,11 @@
 #include "internal.h"
 #include "monitor.h"
 
-/* SIGCHLD: an instance or an image ended. SIGIO: the owner died (PR_SET_PDEATHSIG).
- * The others, where a process sent them to us by our PID, are meant for the instance. */
-static const int taken[] = { SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 };
-#define TAKEN (sizeof taken / sizeof *taken)
-#define FIRST_FORWARDED 2
+/* Those that are meant for the instance where a process sent them to us by our PID. Of the others, SIGCHLD: a child
+ * ended; SIGIO: the owner died (PR_SET_PDEATHSIG). */
+static const int forwarded[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2 };
+#define FORWARDED (sizeof forwarded / sizeof *forwarded)
+#define AT_ONCE 8
 
 static struct sigaction program_action;	/* of SIGCHLD */
 static bool action_changed;
@@ -36,15 +36,13 @@ static void take_action(void)
 /* The descriptor, or -errno. */
 int rfork_signals_take(const sigset_t *instance_mask)
 {
-	sigset_t wanted;
+	sigset_t all;
 	int fd;
 
 	program_mask = *instance_mask;
 	take_action();
-	sigemptyset(&wanted);
-	for (size_t i = 0; i < TAKEN; i++)
-		sigaddset(&wanted, taken[i]);
-	fd = signalfd(-1, &wanted, 0);
+	sigfillset(&all);
+	fd = signalfd(-1, &all, 0);
 	if (fd < 0)
 		return -errno;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -59,19 +57,29 @@ void rfork_signals_give_back(void)
 	sigprocmask(SIG_SETMASK, &program_mask, NULL);
 }
 
-/* Reads what has come: those meant for the instance, as a set of 1 << signal. */
-uint64_t rfork_signals_read(int fd)
+/* The terminal's, the instance gets too. */
+static bool is_for_instance(const struct signalfd_siginfo *info)
 {
-	struct signalfd_siginfo info[TAKEN];
-	ssize_t got = read(fd, info, sizeof info);
-	uint64_t set = 0;
+	if (info->ssi_code > 0)
+		return false;
+	for (size_t i = 0; i < FORWARDED; i++)
+		if ((uint32_t)forwarded[i] == info->ssi_signo)
+			return true;
+	return false;
+}
 
-	for (size_t n = 0; got > 0 && n < (size_t)got / sizeof *info; n++) {
-		if (info[n].ssi_code > 0)
-			continue;	/* the terminal's: the instance gets it too */
-		for (size_t i = FIRST_FORWARDED; i < TAKEN; i++)
-			if ((uint32_t)taken[i] == info[n].ssi_signo)
-				set |= 1ull << taken[i];
+/* Reads what has come: those meant for the instance, as a set of 1 << signal. True: somebody has sent one. */
+bool rfork_signals_read(int fd, uint64_t *forward)
+{
+	struct signalfd_siginfo info[AT_ONCE];
+	ssize_t got = read(fd, info, sizeof info);
+	bool sent = false;
+
+	*forward = 0;
+	for (size_t i = 0; got > 0 && i < (size_t)got / sizeof *info; i++) {
+		sent |= info[i].ssi_signo != SIGCHLD;
+		if (is_for_instance(&info[i]))
+			*forward |= 1ull << info[i].ssi_signo;
 	}
-	return set;
+	return sent;
 }

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,34 +48,42 @@ int rfork_spare_timeout(const struct rfork_monitor *m)
 	return now >= m->settle_at ? 0 : (int)((m->settle_at - now + RFORK_NSEC_PER_MSEC - 1) / RFORK_NSEC_PER_MSEC);
 }
 
-/* The spare begins. False: there is none, or it is dead, or stopped. */
-bool rfork_spare_go(struct rfork_monitor *m)
+/* Not where it is dead, or stopped. */
+bool rfork_spare_is_ready(struct rfork_monitor *m)
 {
-	struct rfork_go go = {
-		.generation = m->self.generation, .fail_ns = m->self.fail_ns,
-		.cause = m->self.cause, .status = m->self.status,
-	};
-
 	int status;
 
 	if (!m->spare.pid)
 		return false;
-	if (waitpid(m->spare.pid, &status, WNOHANG | WUNTRACED | __WALL) > 0) {
-		if (!WIFSTOPPED(status))
-			m->spare.pid = 0;	/* and perhaps another's by now */
-		rfork_spare_drop(m);
-		return false;
-	}
-	if (write(m->spare.go, &go, sizeof go) != sizeof go) {
-		rfork_spare_drop(m);
-		return false;
-	}
+	if (waitpid(m->spare.pid, &status, WNOHANG | WUNTRACED | __WALL) <= 0)
+		return true;
+	if (!WIFSTOPPED(status))
+		m->spare.pid = 0;	/* and perhaps another's by now */
+	rfork_spare_drop(m);
+	return false;
+}
+
+/* It is the instance now; if it has died this very moment, then that is the instance's end. */
+void rfork_spare_take(struct rfork_monitor *m)
+{
 	m->self.pid = m->spare.pid;
 	m->self.flags = m->spare.flags;
+	m->self.start_ns = rfork_now();
 	m->keeper = m->spare.keeper;
 	m->spare.pid = m->spare.keeper = 0;
+}
+
+/* And may run. */
+void rfork_spare_go(struct rfork_monitor *m)
+{
+	struct rfork_go go = {
+		.generation = m->self.generation, .fail_ns = m->self.fail_ns, .start_ns = m->self.start_ns,
+		.cause = m->self.cause, .flags = m->self.flags, .status = m->self.status,
+	};
+	ssize_t written = write(m->spare.go, &go, sizeof go);
+
+	(void)written;		/* it is dead, and will be reaped */
 	rfork_spare_settle_after(m, 0);
-	return true;
 }
 
 void rfork_spare_drop(struct rfork_monitor *m)
@@ -105,14 +114,16 @@ void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid)
 	}
 }
 
-/* A spare, which may be the instance by now, says which task keeps its memory. */
-void rfork_spare_keeper(struct rfork_monitor *m, pid_t sender, pid_t keeper)
+/* A keeper says whose memory it keeps: the spare's, which may be the instance by now. */
+void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose)
 {
-	if (keeper <= 0 || waitpid(keeper, NULL, WNOHANG | __WALL) != 0)
-		return;
-	if (sender == m->spare.pid)
+	bool has_other_work = keeper == m->self.pid || keeper == m->spare.pid || keeper == m->image.pid;
+
+	if (keeper <= 0 || has_other_work || waitpid(keeper, NULL, WNOHANG | __WALL) != 0)
+		return;		/* or dead, or none of ours */
+	if (whose && whose == m->spare.pid && !m->spare.keeper)
 		m->spare.keeper = keeper;
-	else if (sender == m->self.pid)
+	else if (whose && whose == m->self.pid && !m->keeper)
 		m->keeper = keeper;
 	else
 		kill(keeper, SIGKILL);
@@ -143,13 +154,21 @@ void rfork_spare_instance_ended(struct rfork_monitor *m)
 	m->keeper = 0;
 }
 
-static void be_spare(struct rfork_monitor *m, int go)
+/* What is the monitor's goes. */
+static void leave(struct rfork_monitor *m)
 {
-	m->self.flags = 0;
-	rfork_monitor_leave(m);
-	rfork_spare_wait(&m->self, m->pid, SIGKILL, go);
-	rfork_self_begin(&m->self);
-	rfork_spare_forget_signals();
+	rfork_wire_close(&m->owner_socket);
+	rfork_wire_close(&m->control);
+	rfork_wire_close(&m->signals);
+	rfork_wire_close(&m->image.socket);
+	rfork_wire_close(&m->spare.go);
+}
+
+static void be_instance(struct rfork_monitor *m, int turn[2], bool ahead)
+{
+	leave(m);
+	close(turn[1]);
+	rfork_self_wait_turn(&m->self, m->pid, SIGKILL, turn[0], ahead);
 	rfork_signals_give_back();
 }
 
@@ -157,50 +176,59 @@ static int open_pipe(int ends[2])
 {
 	if (pipe(ends) < 0)
 		return -errno;
-	ends[0] = rfork_wire_raise(ends[0]);
-	ends[1] = rfork_wire_raise(ends[1]);
-	if (ends[0] >= 0 && ends[1] >= 0)
-		return 0;
-	rfork_wire_close(&ends[0]);
-	rfork_wire_close(&ends[1]);
-	return -EMFILE;
+	for (int i = 0; i < 2; i++)
+		fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+	return 0;
 }
 
-/* 1: in the spare that has become the instance. */
-static int make(struct rfork_monitor *m)
+/* 1: in it, once it is the instance; 0: in the monitor; -errno. */
+static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
 {
-	int ends[2];
-	pid_t pid = open_pipe(ends);
+	int turn[2];
+	pid_t pid = open_pipe(turn);
 
 	if (pid < 0)
 		return pid;
-	m->spare.flags = RFORK_SPARE | (m->image.pid ? RFORK_WARM : 0);
-	m->spare.go = ends[1];
-	pid = m->image.pid ? rfork_image_start(m, ends[0]) : rfork_raw_fork(SIGCHLD);
+	pid = warm ? rfork_image_start(m, turn[0], ahead) : rfork_raw_fork(SIGCHLD);
 	if (pid == 0) {
-		be_spare(m, ends[0]);
+		be_instance(m, turn, ahead);
 		return 1;
 	}
-	close(ends[0]);
-	if (pid > 0)
-		m->spare.pid = pid;
-	else
-		rfork_wire_close(&m->spare.go);
-	return pid < 0 ? pid : 0;
+	close(turn[0]);
+	if (pid < 0) {
+		close(turn[1]);
+		return pid;
+	}
+	rfork_wire_close(&m->spare.go);
+	m->spare.pid = pid;
+	m->spare.go = turn[1];
+	m->spare.flags = warm ? RFORK_WARM : 0;
+	return 0;
+}
+
+/* The next instance, of the image if there is one; without delay a cold one is better than none. */
+int rfork_spare_make(struct rfork_monitor *m, bool ahead)
+{
+	int rc = m->image.pid ? clone_waiting(m, true, ahead) : -ENOENT;
+
+	if (rc < 0 && (!ahead || !m->image.pid))
+		rc = clone_waiting(m, false, ahead);
+	return rc;
 }
 
 /* Where no process is to be had, there may be one later. */
 static int make_or_pause(struct rfork_monitor *m)
 {
-	int rc = make(m);
+	int rc = rfork_spare_make(m, true);
 
-	if (rc < 0) {
+	if (rc == 0) {
+		m->spare.flags |= RFORK_SPARE;
+		m->pause_ns = 0;
+	} else if (rc < 0) {
 		m->pause_ns = m->pause_ns ? 2 * m->pause_ns : FIRST_PAUSE_NS;
 		if (m->pause_ns > LAST_PAUSE_NS)
 			m->pause_ns = LAST_PAUSE_NS;
 		rfork_spare_settle_after(m, m->pause_ns);
-	} else {
-		m->pause_ns = 0;
 	}
 	return rc;
 }
@@ -210,11 +238,6 @@ int rfork_spare_settle(struct rfork_monitor *m)
 {
 	if (!m->settle_at || rfork_now() < m->settle_at)
 		return 0;
-	rfork_monitor_notices(m);
-	if (!m->started) {
-		rfork_spare_settle_after(m, 0);
-		return 0;
-	}
 	m->settle_at = 0;
 	if (m->late_keeper) {
 		free_late(m);	/* and on when it is gone */
@@ -222,6 +245,5 @@ int rfork_spare_settle(struct rfork_monitor *m)
 	}
 	if (m->spare.pid || m->stopping || m->options.flags & RFORK_NO_SPARE)
 		return 0;
-	rfork_wire_close(&m->spare.go);
 	return make_or_pause(m);
 }

@@ -113,9 +113,8 @@ static long threads_in_proc(void)
 static bool alone_now(void)
 {
 	/* Refused in a threaded process, without effect in any other (CLONE_VM would also be refused for a
-	 * keeper). Where the
-	 * call itself is forbidden, or somebody looks at our memory through /proc
-	 * on an old kernel, the thread count decides. */
+	 * keeper). Where the call itself is forbidden, or somebody looks at our memory
+	 * through /proc on an old kernel, the thread count decides. */
 	return unshare(CLONE_SIGHAND) == 0 || threads_in_proc() == 1;
 }
 

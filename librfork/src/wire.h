@@ -29,19 +29,22 @@ struct rfork_reply {
 	struct rfork_info info;
 };
 
-enum { RFORK_NOTICE_STARTED = 1, RFORK_NOTICE_CHECKPOINT = 2, RFORK_NOTICE_KEEPER = 3 };
+enum { RFORK_NOTICE_CHECKPOINT = 1, RFORK_NOTICE_KEEPER = 2 };
 
 struct rfork_notice {		/* instance to monitor */
 	uint32_t type;
-	int32_t pid;		/* CHECKPOINT: the image's, with its socket and one for the reply; KEEPER: its own */
-	uint64_t start_ns;	/* STARTED */
+	int32_t pid;		/* CHECKPOINT: the image's, with its socket and one for the reply; KEEPER: whose memory it
+				 * keeps, the sender being the keeper itself */
 };
 
-struct rfork_go {		/* monitor to image: begin an instance, or (with a pipe) a spare; answered with its
-				 * PID. Through the pipe to the spare: its turn has come */
-	uint64_t generation, fail_ns;
-	uint32_t cause;
-	int32_t status;
+struct rfork_order {		/* monitor to image, with a pipe: make an instance that waits; answered with its PID */
+	uint32_t ahead;		/* it will wait for long */
+};
+
+struct rfork_go {		/* monitor to a waiting instance, through its pipe: its turn has come */
+	uint64_t generation, fail_ns, start_ns;
+	uint32_t cause, flags;
+	int32_t status, reserved;
 };
 
 struct rfork_packet {

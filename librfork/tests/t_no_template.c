@@ -86,7 +86,8 @@ static pid_t start_other(int *tell)
 
 static void at_user_level(void)
 {
-	struct rfork_options options = options_for_many();
+	struct rfork_options options = { .flags = NO_SPARE, .burst = RFORK_BURST_UNLIMITED };
+	struct rlimit none = { 0, 0 };
 	struct rfork_info info;
 	pid_t other;
 	int rfd, tell;
