@@ -138,6 +138,12 @@ static unsigned int reason_to_end(struct rfork_monitor *m, unsigned int cause, u
 	return 0;
 }
 
+/* A SIGKILL that nobody ordered is the OOM killer's as likely as not: kept memory would make it take the next one too. */
+static bool may_be_out_of_memory(const struct rfork_monitor *m, int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !m->kick;
+}
+
 /* The instance has been reaped. True: this is the next instance. */
 bool rfork_monitor_ended(struct rfork_monitor *m, int status)
 {
@@ -152,6 +158,8 @@ bool rfork_monitor_ended(struct rfork_monitor *m, int status)
 	m->old_pid = m->self.pid;
 	m->self.pid = 0;
 	rfork_spare_instance_ended(m);
+	if (may_be_out_of_memory(m, status))
+		rfork_spare_free_now(m);
 	if (m->owner_waits)
 		rfork_monitor_commands(m);
 	cause = m->kick ? m->kick : rfork_classify(status, m->options.restart_status);
