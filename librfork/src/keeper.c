@@ -11,8 +11,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include "internal.h"
 #include "wire.h"
@@ -126,11 +129,22 @@ static void wait_until_set_up(int from)
 		;
 }
 
+/* Before Linux 2.6.28 the core file of a process that shares its memory had the PID in its name. */
+static bool renames_core(void)
+{
+	struct rlimit core;
+	struct utsname name;
+	unsigned int minor;
+
+	return getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur && uname(&name) == 0 &&
+	       sscanf(name.release, "2.6.%u", &minor) == 1 && minor < 28;
+}
+
 static void start(struct orders *orders)
 {
 	int ready[2];
 
-	if (prctl(PR_GET_SECCOMP) != 0 || pipe(ready) < 0)
+	if (prctl(PR_GET_SECCOMP) != 0 || renames_core() || pipe(ready) < 0)
 		return;
 	orders->ready = ready[1];
 	clone_keeper(orders);
