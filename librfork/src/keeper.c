@@ -129,14 +129,15 @@ static void wait_until_set_up(int from)
 		;
 }
 
-/* Before Linux 2.6.28 the core file of a process that shares its memory had the PID in its name. */
+/* Before Linux 2.6.28 the core file of a process that shares its memory had the PID in its name. It may still raise its
+ * limit. */
 static bool renames_core(void)
 {
 	struct rlimit core;
 	struct utsname name;
 	unsigned int minor;
 
-	return getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur && uname(&name) == 0 &&
+	return getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max && uname(&name) == 0 &&
 	       sscanf(name.release, "2.6.%u", &minor) == 1 && minor < 28;
 }
 
