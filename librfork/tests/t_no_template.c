@@ -87,7 +87,6 @@ static pid_t start_other(int *tell)
 static void at_user_level(void)
 {
 	struct rfork_options options = { .flags = NO_SPARE, .burst = RFORK_BURST_UNLIMITED };
-	struct rlimit none = { 0, 0 };
 	struct rfork_info info;
 	pid_t other;
 	int rfd, tell;
