@@ -77,6 +77,8 @@ def test_what_is_selected_stays_in_sight(height: int, devices: int) -> None:
     desk = Desk([many(15, f"device{at}") for at in range(devices)])
     for at in range(15 * devices):
         desk.key("down")
+        if at % 4 and at < 15 * devices - 1:
+            continue  # not each one: a picture takes its time
         text = shown(desk, 80, height)
         assert len(text.splitlines()) <= height
         assert f"c{at % 15:02}  " in text
