@@ -40,6 +40,8 @@ from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"
 BOOT_S = 60.0  # and to clear up after a test
+# In a small image: t_oom uses all of it up, and 2.6.23 looks at every page again and again before it kills.
+MEMORY_MB = 128
 # For a run that is to take minutes: what mostly waits, or wants a larger image. `make check` tries
 # all but the first.
 SLOW = (
@@ -268,7 +270,7 @@ def _append(tests: Tests) -> str:
 def _listen(image: Image, listener: Listener, tests: Tests) -> str:
     """Boot, listen until the end; why there may be verdicts missing."""
     log = new_log(image.name)
-    options = Options(catch_reboot=True, append=_append(tests))
+    options = Options(catch_reboot=True, append=_append(tests), memory_mb=MEMORY_MB)
     with Qemu(image, options) as qemu:
         qemu.start(Deadline(BOOT_S, "qemu"))
         header = f"run it by hand:\n{paste_command(image, options)}"
