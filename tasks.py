@@ -188,14 +188,17 @@ def bench(
     bzimage: str = "",
     json: str = "",
     record: bool = False,
+    parts: str = "",
 ) -> int:
-    """Benchmarks: latency, paper, gate, cost (bench/README.md)."""
+    """Benchmarks, all or one; gate; report (bench/README.md)."""
     from workbench import bench
 
     return bench.start(
         what,
         bench.Request(
-            line, smp, sizes, count, more, icount, bzimage, Path(json) if json else None, record=record
+            *(line, smp, sizes, count, more, icount, bzimage, Path(json) if json else None),
+            record=record,
+            parts=parts,
         ),
     )
 

@@ -18,7 +18,7 @@
 
 #define PAGE 4096u
 #define SOME_PAGES 64u
-#define SETTLE_MS 500	/* the spare is made, and what is freed later is freed */
+#define SETTLE_MS 200	/* longer than anything is put off */
 
 struct talk {			/* shared with the instance */
 	volatile uint32_t wanted, written;	/* pages */
@@ -31,13 +31,26 @@ static void pause_ms(long ms)
 	nanosleep(&time, NULL);
 }
 
-static long long free_bytes(void)
+static long long free_now(void)
 {
 	struct sysinfo machine;
 
 	if (sysinfo(&machine) < 0)
 		die("sysinfo");
 	return (long long)machine.freeram * machine.mem_unit;
+}
+
+/* Once nothing is made or freed any more. */
+static long long free_bytes(void)
+{
+	long long before, now = free_now();
+
+	do {
+		before = now;
+		pause_ms(SETTLE_MS);
+		now = free_now();
+	} while (now != before);
+	return now;
 }
 
 static _Noreturn void instance(struct talk *talk, const struct memory *memory)
@@ -57,7 +70,6 @@ static void have_written(struct talk *talk, uint32_t pages)
 	talk->wanted = pages;
 	while (talk->written != pages)
 		pause_ms(1);
-	pause_ms(SETTLE_MS / 4);
 }
 
 static void measure(unsigned int megabytes, enum rfork_backend backend, uint64_t flags)
@@ -79,7 +91,6 @@ static void measure(unsigned int megabytes, enum rfork_backend backend, uint64_t
 	errno = -pid;
 	if (pid < 0)
 		die("rfork_create");
-	pause_ms(SETTLE_MS);
 	made = before - free_bytes();
 	have_written(talk, SOME_PAGES);
 	some = before - free_bytes();
@@ -108,7 +119,6 @@ static void measure_apart(unsigned int megabytes, enum rfork_backend backend, ui
 	}
 	if (waitpid(pid, &status, 0) < 0 || status)
 		exit(EXIT_SYSTEM);
-	pause_ms(SETTLE_MS);
 }
 
 int main(int argc, char **argv)

@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import bench_cost, bench_gate, bench_paper, bench_peers, footprint, lines
+from workbench import (
+    bench_cost,
+    bench_gate,
+    bench_paper,
+    bench_peers,
+    bench_readme,
+    bench_report,
+    bench_suite,
+    bench_system,
+    footprint,
+    lines,
+)
 from workbench.bench_run import HOST, Place, Row, Run, run
 from workbench.errors import WorkbenchError
 
@@ -32,24 +42,41 @@ class Request:
     bzimage: str = ""
     json_file: Path | None = None
     record: bool = False
+    parts: str = ""  # of `all`
 
 
 def start(what: str, request: Request) -> int:
     """Run the benchmark of that name; 1 if one that has a bound is not within it."""
-    if what == "gate":
-        return bench_gate.check(request.line or lines.DEFAULT_LINE, keep=request.record)
+    file = request.json_file or bench_suite.RESULTS
     if what == "footprint":
         return footprint.run(request.json_file, request.line or lines.DEFAULT_LINE)
-    try:
-        body = BENCHMARKS[what]
-    except KeyError:
-        raise WorkbenchError(
-            f"bench {what}: there is {', '.join(sorted([*BENCHMARKS, 'footprint', 'gate']))}"
-        ) from None
-    results = body(request)
+    if what == "gate":
+        return bench_gate.check(request.line or lines.DEFAULT_LINE, keep=request.record)
+    if what == "all":
+        return bench_suite.run(file, request.parts.split(",") if request.parts else [], _part)
+    if what == "report":
+        return bench_report.write(file)
+    if what == "readme":
+        return bench_readme.write(file)
+    results = _benchmark(what)(request)
     if request.json_file:
-        request.json_file.write_text(json.dumps(results, indent=1) + "\n")
+        request.json_file.write_text(bench_suite.as_text(results) + "\n")
     return 0 if results.get("within", True) else 1
+
+
+def _benchmark(what: str) -> Callable[[Request], dict[str, Any]]:
+    if what not in BENCHMARKS:
+        names = ", ".join(sorted([*BENCHMARKS, "all", "footprint", "gate", "readme", "report"]))
+        raise WorkbenchError(f"bench {what}: there is {names}")
+    return BENCHMARKS[what]
+
+
+def _part(part: bench_suite.Part) -> dict[str, Any]:
+    if part.what == "footprint":
+        found = footprint.measure(lines.DEFAULT_LINE)
+        row = {"bench": "footprint", "variant": "supervisor", **asdict(found)}
+        return {"rows": [row], "about": [{"kernel": found.kernel}]}
+    return _benchmark(part.what)(Request(**part.options))
 
 
 def place(request: Request, memory_mb: int) -> Place:
@@ -147,4 +174,30 @@ def peers(request: Request) -> dict[str, Any]:
     return {"rows": done.rows, "about": [done.about]}
 
 
-BENCHMARKS = {"latency": latency, "paper": paper, "peers": peers, "cost": cost}
+def memory(request: Request) -> dict[str, Any]:
+    """What template and spare cost."""
+    sizes = request.sizes or "1,64,256"
+    done = run(["memory", sizes], place(request, 3 * max(numbers(sizes)) + SPARE_MB))
+    print(bench_report.memory_table(done.rows))
+    return {"rows": done.rows, "about": [done.about]}
+
+
+def _of_system(measure: Callable[[], Run]) -> Callable[[Request], dict[str, Any]]:
+    def body(_: Request) -> dict[str, Any]:
+        done = measure()
+        for row in done.rows:
+            print(" ".join(f"{key}={value}" for key, value in row.items() if key != "bench"))
+        return {"rows": done.rows, "about": [done.about]}
+
+    return body
+
+
+BENCHMARKS: dict[str, Callable[[Request], dict[str, Any]]] = {
+    "latency": latency,
+    "paper": paper,
+    "peers": peers,
+    "cost": cost,
+    "memory": memory,
+    "components": _of_system(bench_system.components),
+    "boot": _of_system(bench_system.boot),
+}

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: MIT
+"""The goals, computed from the parts of a results file, each from one run's own yardsticks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from workbench import bench_paper
+from workbench.bench_run import Row
+
+Parts = Mapping[str, Mapping[str, Any]]
+LARGE = 1024  # MB
+INSTRUCTIONS, LARGE_INSTRUCTIONS = "latency-instructions", "latency-instructions-1024"
+ONE_CPU, TWO_CPUS = "latency-1", "latency-2"
+# Why a goal is not met: what was measured, and what stands in the way.
+REASONS = {
+    "kernel level, median / F": (
+        "F is one wake-up. A restart is at least: the fault's page fault and signal, do_exit with its "
+        "descriptors, the switch, and the first page faults of the new instance. Its owner, woken by the "
+        "event, may take the CPU in between."
+    ),
+    "X / kernel level": (
+        "X is an exec of the smallest static program there is; twenty times less than that is about 9,000 "
+        "instructions, and the end of the dying process alone takes more."
+    ),
+    "re-image in place / S": "not built: the dying task still ends, and another begins",
+    "X / user level": (
+        "a stock kernel's own part is in it: the end of a process, two wake-ups, and page faults of a copy "
+        "never run; the kernel level, which does without the monitor, is hardly below X / 7 itself"
+    ),
+    "storm": (
+        "no spare can be ready when an instance lives shorter than a copy takes, so that each restart is a "
+        "fork as in N, with event, exit signal and the reader's turn besides, which N does not have"
+    ),
+    "p99 / p50": (
+        "the slow ones meet a timer tick, or found no spare ready; both levels have them where the emulated "
+        "CPU is shared with other work of the host"
+    ),
+    "paper": (
+        "a ratio of two levels; back to back neither has a spare ready, and both do the same two things, the "
+        "end of one copy and the making of another"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`value` is None where nothing was measured; `must` and `aim` are bounds above (`at_most`) or below."""
+
+    name: str
+    value: float | None
+    must: float
+    aim: float
+    at_most: bool
+    source: str
+
+    @property
+    def met(self) -> bool:
+        """Whether the must is met."""
+        return self.value is not None and self._within(self.must)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the aim is, too."""
+        return self.value is not None and self._within(self.aim)
+
+    def _within(self, bound: float) -> bool:
+        value = self.value or 0.0
+        return value <= bound if self.at_most else value >= bound
+
+    @property
+    def reason(self) -> str:
+        """Why it is not met."""
+        if self.met:
+            return ""
+        if self.value is None and self.source != "none":
+            return "not measured yet"
+        return next((text for name, text in REASONS.items() if self.name.startswith(name)), "")
+
+    def as_json(self) -> dict[str, Any]:
+        """As the results file has it."""
+        return asdict(self) | {"met": self.met, "reached": self.reached, "reason": self.reason}
+
+
+def compute(parts: Parts) -> list[Goal]:
+    """All of them, in the order of the table."""
+    found: list[Goal] = []
+    for part in (INSTRUCTIONS, ONE_CPU):
+        found += _by_yardsticks(parts, part)
+    found.append(Goal("re-image in place / S", None, 4, 2, at_most=True, source="none"))
+    found += _by_size(parts)
+    found += _spread(parts)
+    found += _paper(parts)
+    for part in (INSTRUCTIONS, ONE_CPU):
+        found += [_storm(parts, part, level) for level in ("kernel", "user")]
+    return [*found, *_system(parts)]
+
+
+def rows(parts: Parts, part: str, **wanted: object) -> list[Row]:
+    """The rows of a part with these members."""
+    every: Iterable[Row] = parts.get(part, {}).get("rows", [])
+    return [row for row in every if all(row.get(key) == value for key, value in wanted.items())]
+
+
+def number(parts: Parts, part: str, key: str, **wanted: object) -> float | None:
+    """A member of the one row, or None."""
+    found = rows(parts, part, **wanted)
+    return float(found[0][key]) if found and key in found[0] else None
+
+
+def ratio(above: float | None, below: float | None) -> float | None:
+    """To three digits or more, or None."""
+    if above is None or not below:
+        return None
+    value = above / below
+    return round(value, 3 if value < 10 else 1)
+
+
+def _median(parts: Parts, part: str, variant: str, megabytes: int = 1, load: str = "paced") -> float | None:
+    return number(parts, part, "p50", variant=variant, mb=megabytes, load=load, cause="segv") or number(
+        parts, part, "p50", variant=variant, mb=megabytes, load=load
+    )
+
+
+def _by_yardsticks(parts: Parts, part: str) -> list[Goal]:
+    futex = number(parts, part, "p50", variant="futex", mb=1)
+    exec_ = _median(parts, part, "exec")
+    kernel, user = (_median(parts, part, level) for level in ("kernel", "user"))
+    return [
+        Goal("kernel level, median / F", ratio(kernel, futex), 5, 3, at_most=True, source=part),
+        Goal("X / kernel level", ratio(exec_, kernel), 20, 35, at_most=False, source=part),
+        Goal("user level, median / F", ratio(user, futex), 15, 10, at_most=True, source=part),
+        Goal("X / user level", ratio(exec_, user), 7, 10, at_most=False, source=part),
+    ]
+
+
+def _by_size(parts: Parts) -> list[Goal]:
+    """From 1 MB to 1 GB, on one CPU and on two; and N at 1 GB."""
+    found = []
+    for level in ("kernel", "user"):
+        for part, cpus in ((LARGE_INSTRUCTIONS, "1 CPU"), (ONE_CPU, "1 CPU"), (TWO_CPUS, "2 CPUs")):
+            value = ratio(_median(parts, part, level, LARGE), _median(parts, part, level))
+            found.append(
+                Goal(
+                    f"{level} level, p50(1 GB) / p50(1 MB), {cpus}",
+                    value,
+                    1.5,
+                    1.1,
+                    at_most=True,
+                    source=part,
+                )
+            )
+        for part in (LARGE_INSTRUCTIONS, ONE_CPU):
+            value = ratio(_median(parts, part, "naive", LARGE), _median(parts, part, level, LARGE))
+            found.append(Goal(f"N(1 GB) / {level} level(1 GB)", value, 300, 2000, at_most=False, source=part))
+    return found
+
+
+def _spread(parts: Parts) -> list[Goal]:
+    found = []
+    for part in (INSTRUCTIONS, ONE_CPU):
+        for level in ("kernel", "user"):
+            wanted = {"variant": level, "mb": 1, "load": "paced", "cause": "segv"}
+            value = ratio(number(parts, part, "p99", **wanted), number(parts, part, "p50", **wanted))
+            found.append(Goal(f"p99 / p50, {level} level", value, 3, 1.5, at_most=True, source=part))
+    return found
+
+
+def _paper(parts: Parts) -> list[Goal]:
+    found = []
+    for line in ("linux-2.6.23", "linux-6.12"):
+        part = f"paper-{line}"
+        both = bench_paper.ratios(rows(parts, part)) or (None, None)
+        for what, value, must, aim in (("mean", both[0], 0.95, 0.5), ("deviation", both[1], 0.32, 0.3)):
+            name = f"paper's table, kernel / user, {what}, {line}"
+            found.append(
+                Goal(name, None if value is None else round(value, 3), must, aim, at_most=True, source=part)
+            )
+    return found
+
+
+def _storm(parts: Parts, part: str, level: str) -> Goal:
+    own = number(parts, part, "per_s", variant=level, mb=1, load="storm", cause="segv")
+    naive = number(parts, part, "per_s", variant="naive", mb=1, load="storm")
+    return Goal(f"storm, {level} level: restarts/s x N", ratio(own, naive), 1, 2, at_most=False, source=part)
+
+
+def _system(parts: Parts) -> list[Goal]:
+    def component(name: str) -> float | None:
+        return number(parts, "components", "p50", variant=name)
+
+    resident = number(parts, "footprint", "supervisor_kb")
+    costs = [float(each["ratio"]) for each in parts.get("cost", {}).get("costs", [])]
+    return [
+        Goal(
+            "Python component, cold start / warm restart",
+            ratio(component("python-cold"), component("python-warm")),
+            *(20, 100),
+            at_most=False,
+            source="components",
+        ),
+        Goal(
+            "patched / stock kernel, instructions of fork, exec, threads",
+            round(max(costs), 4) if costs else None,
+            *(1.01, 1.01),
+            at_most=True,
+            source="cost",
+        ),
+        Goal("supervisor, resident MB", ratio(resident, 1024), 12, 9, at_most=True, source="footprint"),
+        Goal(
+            "supervisor, wake-ups when nothing happens",
+            number(parts, "footprint", "wakeups"),
+            *(0, 0),
+            at_most=True,
+            source="footprint",
+        ),
+    ]
+
+
+def table(goals: Iterable[Goal], line: Callable[[tuple[str, ...]], str]) -> str:
+    """A line each, made of the cells by `line`."""
+    head = ("goal", "value", "must", "aim", "met", "part")
+    return "\n".join(line(cells) for cells in [head, *map(_cells, goals)])
+
+
+def _cells(goal: Goal) -> tuple[str, ...]:
+    sign = "<=" if goal.at_most else ">="
+    value = "-" if goal.value is None else f"{goal.value:g}"
+    met = "aim" if goal.reached else "must" if goal.met else "no"
+    return (goal.name, value, f"{sign} {goal.must:g}", f"{sign} {goal.aim:g}", met, goal.source)
