@@ -4,9 +4,13 @@ include $(sort $(wildcard $(BR2_EXTERNAL_KOBOSHI_PATH)/package/*/*.mk))
 # The kernel fragments say all that is wanted: what no fragment asks for is off, as in the quick
 # image's kernel. Buildroot would give the rest Kconfig's defaults, so before its own fixups the
 # configuration is made anew, once per set of fragments; what linux-menuconfig changes stays.
+# Of a symbol that several fragments set the last line counts; to old Kconfig it would be the first.
 define KOBOSHI_LINUX_ALLNOCONFIG
 	if ! [ $(LINUX_DIR)/koboshi.config -nt $(LINUX_DIR)/.stamp_dotconfig ]; then \
-		cat $(LINUX_KCONFIG_FILE) $(LINUX_KCONFIG_FRAGMENT_FILES) \
+		awk '/^CONFIG_/ { split($$0, word, "="); last[word[1]] = $$0 } \
+			/ is not set$$/ { last[$$2] = $$0 } \
+			END { for (name in last) print last[name] }' \
+			$(LINUX_KCONFIG_FILE) $(LINUX_KCONFIG_FRAGMENT_FILES) \
 			> $(LINUX_DIR)/koboshi.config && \
 		$(LINUX_KCONFIG_MAKE) allnoconfig \
 			KCONFIG_ALLCONFIG=$(LINUX_DIR)/koboshi.config; \
