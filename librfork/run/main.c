@@ -9,6 +9,8 @@ int main(int argc, char **argv)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	run_parse(&config, argc, argv);
+	if (config.keep)
+		return run_keep(&config);
 	run_state_open(&config);
 	run_previous_wait(&config);
 	run_cgroup_open(&config);

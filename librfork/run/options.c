@@ -28,7 +28,8 @@ static const char usage[] =
 	"  --no-new-privileges              nothing set-uid, no file capabilities\n"
 	"  --read PATH --write PATH         no other files (all)\n"
 	"  --root DIR                       its root directory\n"
-	"  --cgroup DIR --cgroup-set FILE=VALUE\n";
+	"  --cgroup DIR --cgroup-set FILE=VALUE\n"
+	"rfork-run --keep -- PROGRAM [ARG...]    start PROGRAM anew whenever it fails: no component, a supervisor\n";
 
 static uint32_t number(const char *option, const char *text, uint32_t least, uint32_t most)
 {
@@ -162,7 +163,7 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET, OUTPUT_RATE };
+       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -174,7 +175,7 @@ static const struct option known_options[] = {
 	{ "listen", 1, NULL, LISTEN }, { "group", 1, NULL, GROUP }, { "capabilities", 1, NULL, CAPABILITIES },
 	{ "no-new-privileges", 0, NULL, NO_NEW }, { "read", 1, NULL, READ }, { "write", 1, NULL, WRITE },
 	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET },
-	{ "output-rate", 1, NULL, OUTPUT_RATE }, { NULL, 0, NULL, 0 },
+	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP }, { NULL, 0, NULL, 0 },
 };
 
 static void take(struct run_config *config, int option, char *value)
@@ -197,6 +198,7 @@ static void take(struct run_config *config, int option, char *value)
 	case ENV: add_environment(config, value); break;
 	case RLIMIT: add_limit(config, value); break;
 	case OUTPUT: config->output = value; break;
+	case KEEP: config->keep = true; break;
 	case OUTPUT_RATE: config->output_rate = number("output-rate", value, 1, UINT32_MAX); break;
 	case LISTEN: run_add_listen(config, value); break;
 	case GROUP: run_add_group(config, value); break;

@@ -63,6 +63,7 @@ struct run_config {
 	uint64_t capabilities;
 	const char *more_groups[RUN_MAX_GROUPS];
 	unsigned int more_group_count;
+	bool keep;
 	bool limit_capabilities, no_new_privileges, cgroup_made;
 };
 
@@ -130,6 +131,9 @@ struct run_note {
 };
 bool run_notify_receive(int socket, struct run_note *note);
 bool run_descends(pid_t pid, pid_t ancestor);
+
+/* keep.c */
+enum run_exit run_keep(const struct run_config *config);
 
 /* listen.c */
 void run_listen_open(struct run_config *config);

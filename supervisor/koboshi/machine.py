@@ -100,7 +100,7 @@ class Machine:
 
     def may_reboot(self, trigger: str) -> bool:
         """Only a supervisor that PID 1 has started, or that is told where to say it, reboots a machine."""
-        return os.getppid() == 1 or trigger != SYSRQ
+        return _started_by_init() or trigger != SYSRQ
 
     def reboot(self, trigger: str) -> None:
         """Without a new process: what is dirty is written, then sysrq b; without sysrq, PID 1 is asked."""
@@ -148,7 +148,7 @@ class Machine:
         """Where components' control groups are made; nothing, where there is no cgroup2 (Linux 2.6.23)."""
         root = "/sys/fs/cgroup"
         there = os.path.exists(root + "/cgroup.controllers") and os.access(root, os.W_OK)
-        return root + "/koboshi" if there and os.getppid() == 1 else ""
+        return root + "/koboshi" if there and _started_by_init() else ""
 
     def program(self, words: list[str]) -> list[str]:
         """The command line of koboshictl with these words: the same Python, the same package."""
@@ -188,6 +188,11 @@ def _hand_over(pipe: int, work: Callable[[], Plain]) -> None:
         status = 0
     finally:
         os._exit(status)
+
+
+def _started_by_init() -> bool:
+    """By PID 1, or by a keeper that it has started (rfork-run --keep)."""
+    return str(os.getppid()) in ("1", os.environ.get("KOBOSHI_KEEPER"))
 
 
 def _mounts_over(text: str, path: str) -> list[tuple[int, int, str, str]]:

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* --keep: between PID 1 and the supervisor. BusyBox init tries once to start what has ended, and where the process
+ * table is full it never does again; this process is small, and goes on trying. */
+#include "run.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A program that ends sooner is started again only after a pause of as long. */
+#define SOON_NS (1000 * RFORK_NSEC_PER_MSEC)
+#define RETRY_NS (100 * RFORK_NSEC_PER_MSEC)
+
+static volatile sig_atomic_t program;	/* its PID */
+
+static void pass_on(int signal)
+{
+	if (program > 0)
+		kill(program, signal);
+	else
+		_exit(RUN_DONE);
+}
+
+static void pause_ns(uint64_t ns)
+{
+	struct timespec span = { .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
+
+	nanosleep(&span, NULL);
+}
+
+/* It says who its keeper is only where PID 1 has started that one. */
+static _Noreturn void become(const struct run_config *config, pid_t keeper, bool by_init)
+{
+	char text[24];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);	/* one supervisor at a time */
+	if (getppid() != keeper)
+		_exit(RUN_SYSTEM);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	snprintf(text, sizeof text, "%d", (int)keeper);
+	if (by_init)
+		setenv("KOBOSHI_KEEPER", text, 1);
+	execv(config->argv[0], config->argv);
+	run_fail("execute", config->argv[0]);
+}
+
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+enum run_exit run_keep(const struct run_config *config)
+{
+	struct sigaction action = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
+	bool by_init = getppid() == 1;
+	pid_t self = getpid();
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	for (;;) {
+		uint64_t begun = rfork_now();
+		int status;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			become(config, self, by_init);
+		if (pid < 0) {
+			pause_ns(RETRY_NS);
+			continue;
+		}
+		program = pid;
+		status = wait_for(pid);
+		program = 0;
+		/* An orderly end is an end: whoever shuts down wants no other one. */
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+			return RUN_DONE;
+		if (rfork_now() - begun < SOON_NS)
+			pause_ns(SOON_NS);
+	}
+}
