@@ -10,7 +10,7 @@ from koboshi import runner_args
 from koboshi.component import Component
 from koboshi.device import Device, Owner
 from koboshi.events import Event, Follower
-from koboshi.evidence import Evidence
+from koboshi.evidence import Evidence, Said
 from koboshi.journal import Console, Journal
 from koboshi.kmsg import Crashes
 from koboshi.known import Known
@@ -100,7 +100,8 @@ class Core(Owner):
         path = component.spec.get("output") if component.spec is not None else None
         path = path or self.paths.component(component.name) + "/output"
         output = self._tail(path) if path.startswith("/") else ""
-        if self.evidence.note(component, event, decision, line, output):
+        registers = self.crashes.registers.get(event.integer("old"), {})
+        if self.evidence.note(component, event, decision, Said(line, registers, output)):
             self.later("evidence")
 
     def _tail(self, path: str) -> str:

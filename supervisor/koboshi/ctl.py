@@ -248,7 +248,9 @@ def _crashes(found: object) -> str:
     text = ""
     for crash in found if isinstance(found, list) else []:
         text += "{number} {time:.3f} {component} {fault} -> {decision}\n".format_map(crash)
-        said = [str(crash["kernel"]), *str(crash["output"]).splitlines()]
+        registers = crash.get("registers") or {}
+        told = " ".join(f"{name}={value}" for name, value in registers.items())
+        said = [str(crash["kernel"]), told, *str(crash["output"]).splitlines()]
         text += "".join(f"    {line}\n" for line in said if line)
     return text
 

@@ -22,6 +22,17 @@ _LINE_BYTES = 300
 _MEMORY = ("MemFree", "MemAvailable", "Committed_AS")
 
 
+class Said:
+    """What others had to say of a crash: the kernel, its registers by name in hexadecimal, the component."""
+
+    __slots__ = ("kernel", "output", "registers")
+
+    def __init__(self, kernel: str, registers: dict[str, str], output: str) -> None:
+        self.kernel = kernel
+        self.registers = registers
+        self.output = output
+
+
 class Evidence:
     """The ring. `directory` is that of the record that outlives reboots, or the supervisor's own."""
 
@@ -51,7 +62,7 @@ class Evidence:
         """All that are there, oldest first."""
         return [{"number": number, **values} for number, values in self._slots()]
 
-    def note(self, component: Known, event: Event, decision: str, line: str, output: str) -> bool:
+    def note(self, component: Known, event: Event, decision: str, said: Said) -> bool:
         """A crash; True if it is to be written after the commit."""
         now = event.time
         soon = self.last_at is not None and now - self.last_at < SPACING_S
@@ -72,8 +83,9 @@ class Evidence:
                 "skipped": self.skipped,
                 "downtime": component.downtime_shown(),
                 "memory_kb": self._memory(),
-                "kernel": line[:_LINE_BYTES],
-                "output": output[-_OUTPUT_BYTES:],
+                "registers": said.registers,
+                "kernel": said.kernel[:_LINE_BYTES],
+                "output": said.output[-_OUTPUT_BYTES:],
             }
         )
         self.skipped = 0
@@ -98,7 +110,7 @@ def _fitting(seq: int, values: dict[str, object]) -> bytes:
     for keep in (_OUTPUT_BYTES, 100, 0):
         cut = {**values, "output": str(values["output"])[-keep:] if keep else ""}
         if keep == 0:
-            cut["kernel"] = ""
+            cut["kernel"], cut["registers"] = "", {}
         if len(json.dumps(cut)) + 64 <= SLOT_BYTES:
             return encode_line(seq, cut, SLOT_BYTES)
     return encode_line(seq, {"component": values["component"], "fault": None}, SLOT_BYTES)

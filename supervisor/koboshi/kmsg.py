@@ -11,6 +11,11 @@ _CRASH = re.compile(
     r".*? r?ip[: ](?P<ip>[0-9a-f]+)"
 )
 _FILE = re.compile(r" in (?P<file>\S+)\[(?:(?P<offset>[0-9a-f]+),)?(?P<base>[0-9a-f]+)\+[0-9a-f]+\]")
+# kernel.print-fatal-signals: show_regs() of arch/x86/kernel/process_64.c, a few lines.
+_FATAL = "potentially unexpected fatal signal"
+_OWNER = re.compile(r"\bPID: (\d+) Comm: ")
+_REGISTER = re.compile(r"\b(R[A-Z0-9]{1,2}|EFLAGS|CR2): +(?:[0-9a-f]{4}:)?(?:0x)?([0-9a-f]{4,16})\b")
+_LINES = 16
 _KEPT = 64
 
 
@@ -33,6 +38,9 @@ class Crashes:
     def __init__(self) -> None:
         self.sites: dict[int, str] = {}
         self.lines: dict[int, str] = {}
+        self.registers: dict[int, dict[str, str]] = {}
+        # The process whose registers are being told, and for how many lines yet.
+        self._owner = self._left = 0
 
     def take(self, lines: list[str]) -> None:
         """More of the kernel's log."""
@@ -45,3 +53,19 @@ class Crashes:
                 while len(self.sites) > _KEPT:
                     oldest = next(iter(self.sites))
                     del self.sites[oldest], self.lines[oldest]
+            self._take_registers(line)
+
+    def _take_registers(self, line: str) -> None:
+        if _FATAL in line:
+            self._owner, self._left = 0, _LINES
+        elif self._left:
+            self._left -= 1
+            owner = _OWNER.search(line)
+            if owner is not None:
+                self._owner = int(owner[1])
+                self.registers[self._owner] = {}
+                while len(self.registers) > _KEPT:
+                    del self.registers[next(iter(self.registers))]
+            elif self._owner:
+                found = ((name.lower(), value.lstrip("0") or "0") for name, value in _REGISTER.findall(line))
+                self.registers[self._owner].update(found)

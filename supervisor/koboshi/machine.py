@@ -159,6 +159,15 @@ class Machine:
 
     # The kernel's log
 
+    def tell_registers(self, wanted: bool) -> None:
+        """Of every fatal signal; where the kernel cannot, crash records have none."""
+        try:
+            with open("/proc/sys/kernel/print-fatal-signals", "r+b", buffering=0) as file:
+                if file.read(1) != (b"1" if wanted else b"0"):
+                    file.write(b"1" if wanted else b"0")
+        except OSError:
+            pass
+
     def kernel_messages(self) -> list[str]:
         """What the kernel has said since the last call; at first, all that it still has."""
         if self.kmsg_fd < 0:

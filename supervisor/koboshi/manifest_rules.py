@@ -324,6 +324,7 @@ DEVICE: dict[str, object] = {
     "reboots": (integer(0, 1000), 3),
     "reboot_window_s": (number(0, above=True), 86400.0),
     "vital_s": (number(1), 300.0),
+    "registers": (boolean, False),
     "watchdog": (path, None),
     "watchdog_s": (integer(5, 3600), 30),
 }

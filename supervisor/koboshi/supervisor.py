@@ -121,6 +121,7 @@ class Supervisor(Following):
             return
         self.record("manifest", {"result": "loaded", "file": manifest.file})
         old, self.manifest = self.manifest, manifest
+        self.system.tell_registers(manifest.device["registers"] is True)
         self.device.configure(manifest)
         lasts = self.device.lasting is not None and self.device.directory is not None
         self.evidence.use(str(self.device.directory) if lasts else self.paths.run)

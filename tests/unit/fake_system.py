@@ -131,6 +131,7 @@ class World:
         self.fired = False
         self.fed = 0
         self.kmsg: list[str] = []
+        self.registers = False
         self.reboots = 0
         self.boot = 0
         self.events: dict[str, list[tuple[str, str]]] = {}
@@ -343,6 +344,9 @@ class FakeSystem(System):
         if not self.world.disk_error:
             self.world.write(path, data)
         return self.world.disk_error
+
+    def tell_registers(self, wanted: bool) -> None:
+        self.world.registers = wanted
 
     def kernel_messages(self) -> list[str]:
         lines, self.world.kmsg = self.world.kmsg, []

@@ -116,3 +116,39 @@ def test_for_people(world: World) -> None:
     text = ctl._crashes(crashes(supervisor))
     assert text.splitlines()[0].endswith("a error signal:SIGSEGV a+0x1136 -> warm")
     assert text.splitlines()[-1] == "    lost sync"
+
+
+TOLD = """\
+potentially unexpected fatal signal 11.
+CPU: 0 UID: 0 PID: {pid} Comm: a Not tainted 6.12.117 #1
+Hardware name: QEMU Standard PC (i440FX + PIIX, 1996)
+RIP: 0033:0x401136
+Code: 00 00 48 89 e5
+RSP: 002b:00007ffd5b1b2a40 EFLAGS: 00010246
+RAX: 0000000000000000 RBX: 00007ffd5b1b2b58 RCX: 0000000000403df0
+R13: 0000000000000000 R14: 00000000deadbeef R15: 0000000000000000
+FS:  00007f5c1b3d5740(0000) GS:  0000000000000000
+CR2: 0000000000000008 CR3: 0000000002c26000 CR4: 00000000000006f0"""
+
+
+def test_registers(world: World) -> None:
+    """Where the manifest asks for it the kernel tells all registers, and the record has them."""
+    supervisor = boot(world, DISK + "registers = true\n")
+    assert world.registers
+    for line in TOLD.format(pid=world.runner("a").instance).splitlines():
+        world.kmsg.append(line)
+    crash(world, supervisor)
+    (record,) = crashes(supervisor)
+    assert record["registers"] == {
+        "rip": "401136",
+        "rsp": "7ffd5b1b2a40",
+        "eflags": "10246",
+        "rax": "0",
+        "rbx": "7ffd5b1b2b58",
+        "rcx": "403df0",
+        "r13": "0",
+        "r14": "deadbeef",
+        "r15": "0",
+        "cr2": "8",
+    }
+    assert "r14=deadbeef" in ctl._crashes([record])
