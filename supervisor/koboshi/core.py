@@ -96,6 +96,8 @@ class Core(Owner):
 
     def crashed(self, component: Known, event: Event, decision: str) -> None:
         """Into the ring, after the next commit."""
+        # The last one of a burst is told by the runner's end alone.
+        self.crashes.take(self.system.kernel_messages())
         line = self.crashes.lines.get(event.integer("old"), "")
         path = component.spec.get("output") if component.spec is not None else None
         path = path or self.paths.component(component.name) + "/output"
