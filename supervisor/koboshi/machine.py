@@ -162,9 +162,8 @@ class Machine:
     def tell_registers(self, wanted: bool) -> None:
         """Of every fatal signal; where the kernel cannot, crash records have none."""
         try:
-            with open("/proc/sys/kernel/print-fatal-signals", "r+b", buffering=0) as file:
-                if file.read(1) != (b"1" if wanted else b"0"):
-                    file.write(b"1" if wanted else b"0")
+            with open("/proc/sys/kernel/print-fatal-signals", "wb", buffering=0) as file:
+                file.write(b"1" if wanted else b"0")
         except OSError:
             pass
 

@@ -154,8 +154,6 @@ def crash_loops_end(guest: Guest) -> None:
     assert records("safe-state")[0].fields["component"] == "leaving"
     rungs = [(r.component, r.fields["rung"]) for r in records("ladder")]
     assert ("crashing", "dependents") in rungs
-    found = json.loads(guest.shell.run("koboshictl --json crashes", 60).output)["crashes"]
-    assert all(crash["registers"].get("rip") for crash in found if crash["component"] == "crashing")
     assert not WHOLE or ("hanging", "cold") in rungs
     assert [name for name, rung in rungs if rung == "reboot"] == [name for _, name in reboots]
 
