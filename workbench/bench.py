@@ -112,8 +112,8 @@ def latency(request: Request) -> dict[str, Any]:
 
 
 def _latency_of_size(request: Request, size: int) -> Run:
-    # Twice: until the dead memory's page tables are freed there are those of two instances and two images.
-    where = place(request, size + size // 16 + SPARE_MB)
+    # Three times as much: the kernel puts freeing off only while twice the dead memory is available besides.
+    where = place(request, 3 * size + size // 4 + SPARE_MB)
     command = ["latency", "--sizes", str(size), "--count", str(request.count or 1000), *request.more.split()]
     return run(command, where)
 
