@@ -22,7 +22,7 @@ from pathlib import Path
 from workbench import buildroot, progress
 from workbench.deadline import Deadline
 from workbench.errors import WorkbenchError
-from workbench.guest import Guest
+from workbench.guest import BOOT_S, Guest
 from workbench.images import Image
 
 KEPT = "/run/koboshi/kept"
@@ -55,6 +55,7 @@ class Result:
     cuts: int = 0
     early: int = 0  # of them before everything was ready
     boots: int = 0
+    resumed: int = 0  # boots that ended in the safe state, for the cuts came too fast, and went on from there
     recoveries: int = 0  # boots that found an unclean journal
     acknowledged: int = 0  # records that were checked after a cut
     lost: int = 0
@@ -139,7 +140,7 @@ class PowerCuts:
             self._cut(guest)
 
     def _boot(self, guest: Guest) -> None:
-        guest.boot()
+        self._come_up(guest)
         self.result.boots += 1
         recovered = guest.shell.run("dmesg | grep -cE 'recovery complete|recovering journal'; true").output
         self.result.recoveries += recovered.strip() != "0"
@@ -148,6 +149,17 @@ class PowerCuts:
         if self.last is not None:
             self._check(guest, self.last)
             self.last = None
+
+    def _come_up(self, guest: Guest) -> None:
+        """A cut before a boot was a good one counts as a reset: after a few there is the safe state, to be ended."""
+        deadline = Deadline(BOOT_S, "boot")
+        guest.start(deadline)
+        model = guest.model
+        guest.console.until(lambda: model.all_ready or bool(model.safe), deadline, "all-ready or the safe state")
+        if model.safe:
+            guest.shell.run("koboshictl resume")
+            self.result.resumed += 1
+        guest.wait_all_ready(1, deadline)
 
     def _check_ladder(self, guest: Guest) -> None:
         """Each boot but the first finds that there was one before it, and has where to write it down."""
