@@ -151,11 +151,13 @@ class PowerCuts:
             self.last = None
 
     def _come_up(self, guest: Guest) -> None:
-        """A cut before a boot was a good one counts as a reset: after a few there is the safe state, to be ended."""
+        """A cut before a boot was a good one counts as a reset; a few lead to the safe state, to be ended."""
         deadline = Deadline(BOOT_S, "boot")
         guest.start(deadline)
         model = guest.model
-        guest.console.until(lambda: model.all_ready or bool(model.safe), deadline, "all-ready or the safe state")
+        guest.console.until(
+            lambda: model.all_ready or bool(model.safe), deadline, "all-ready or the safe state"
+        )
         if model.safe:
             guest.shell.run("koboshictl resume")
             self.result.resumed += 1
