@@ -25,14 +25,26 @@ start() {
 	runner_pid=$!
 }
 
-# wait_for TEXT [FILE]: an extended regular expression turns up within ten seconds
-wait_for() {
+# eventually COMPLAINT COMMAND...: it succeeds within ten seconds
+eventually() {
+	complaint=$1
+	shift
 	tries=200
-	until grep -qE -- "$1" "${2:-s/events}" 2>/dev/null; do
+	until "$@" 2>/dev/null; do
 		tries=$((tries - 1))
-		[ $tries -gt 0 ] || fail "no '$1' in ${2:-s/events}"
+		[ $tries -gt 0 ] || fail "$complaint"
 		sleep 0.05
 	done
+}
+
+# wait_for TEXT [FILE]: an extended regular expression turns up within ten seconds
+wait_for() {
+	eventually "no '$1' in ${2:-s/events}" grep -qE -- "$1" "${2:-s/events}"
+}
+
+# lines NUMBER FILE: it has so many
+lines() {
+	[ "$(wc -l <"$2")" = "$1" ]
 }
 
 # count TEXT: how many records match
@@ -66,10 +78,9 @@ runs() {
 
 # gone PID: it is no more, within ten seconds
 gone() {
-	tries=200
-	while kill -0 "$1" 2>/dev/null; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || fail "process $1 lives"
-		sleep 0.05
-	done
+	eventually "process $1 lives" not_there "$1"
+}
+
+not_there() {
+	! kill -0 "$1"
 }

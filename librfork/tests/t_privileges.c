@@ -54,7 +54,7 @@ static void run(void (*component)(void), unsigned int warm)
 		next_event(rfd, RFORK_EV_CHECKPOINT);
 	for (int i = 0; i < RESTARTS; i++) {
 		event = next_event(rfd, RFORK_EV_RESTART);
-		EQUAL(event.flags & RFORK_WARM, warm);
+		EQUAL(event.flags & ~RFORK_SPARE, warm);
 	}
 	EQUAL(rfork_stop(rfd, SIGKILL), 0);
 	EQUAL(expect_end(rfd, RFORK_END_STOP).old_pid, event.new_pid);

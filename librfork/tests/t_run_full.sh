@@ -11,12 +11,7 @@ dd if=/dev/zero of=s/fill bs=1 count=200000 2>/dev/null
 dd if=/dev/zero bs=1 count=100000 2>/dev/null >>s/events  # to the last byte of its own page too
 size=$(wc -c <s/events)
 kill -SEGV "$(tr '\0' '\n' <s/events | grep -a ' ready ' | sed -n 's/.* pid=\([0-9]*\) .*/\1/p')"
-tries=200
-until [ -e second ]; do
-	tries=$((tries - 1))
-	[ $tries -gt 0 ] || fail "no restart on a full disk"
-	sleep 0.05
-done
+eventually "no restart on a full disk" [ -e second ]
 equal "$(wc -c <s/events)" "$size" "it was full"
 rm s/fill
 wait_for 'ready pid=[0-9]* gen=1'

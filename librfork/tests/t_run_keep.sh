@@ -5,20 +5,10 @@
 
 rfork-run --keep -- /bin/sh -c 'echo $$ >>pids; [ $(wc -l <pids) -lt 2 ] || exec sleep 1000; kill -SEGV $$' &
 runner_pid=$!
-tries=200
-until [ "$(wc -l <pids 2>/dev/null || echo 0)" = 2 ]; do
-	tries=$((tries - 1))
-	[ $tries -gt 0 ] || fail "it was not started anew"
-	sleep 0.05
-done
+eventually "it was not started anew" lines 2 pids
 second=$(tail -n 1 pids)
 kill -KILL "$second"
-tries=200
-until [ "$(wc -l <pids)" = 3 ]; do
-	tries=$((tries - 1))
-	[ $tries -gt 0 ] || fail "it was not started anew after a kill"
-	sleep 0.05
-done
+eventually "it was not started anew after a kill" lines 3 pids
 kill -KILL "$runner_pid"
 gone "$(tail -n 1 pids)"
 rfork-run --keep -- /bin/sh -c 'exit 0' &

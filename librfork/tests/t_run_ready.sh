@@ -12,12 +12,7 @@ wait_for ' ready '
 # Killed: what it left does not speak for the next instance.
 kill -SEGV "$(value pid ' ready ')"
 wait_for ' restart '
-tries=200
-while [ -e flag ]; do
-	tries=$((tries - 1))
-	[ $tries -gt 0 ] || fail "the dead instance's file is still there"
-	sleep 0.05
-done
+eventually "the dead instance's file is still there" [ ! -e flag ]
 equal "$(count ' ready ')" 1 "ready by the dead instance's file"
 : >flag
 wait_for ' ready .*gen=1'

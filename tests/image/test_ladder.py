@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The ladder to its end, with real reboots and a disk: a device never reboots for ever.
-
-One boot and one reboot by default; with KOBOSHI_LADDER=whole five boots, a hang, and the hardware watchdog.
-"""
+"""The ladder to its end, with real reboots, a watchdog and a disk: a device never reboots for ever."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -23,20 +19,16 @@ from workbench.guest import BOOT_S, Guest
 from workbench.images import Image
 from workbench.qemu import Options
 
-WHOLE = os.environ.get("KOBOSHI_LADDER") == "whole"
-# In which boot each vital component fails; in the first of the whole climb it is the supervisor.
-FAILS = {"crashing": 2, "hanging": 3, "leaving": 4} if WHOLE else {"crashing": 1, "hanging": 0, "leaving": 2}
-REBOOTS = FAILS["leaving"] - 1
+REBOOTS = 3
 LIMIT_S = 3 * BOOT_S
 AT_REST = {"stopped", "given-up", "ended"}
 TOLD: list[Record] = []  # all boots of the module's guest; the model keeps the last records only
-CRASHES, HANGS, LEAVES = FAILS.values()
 # `count` counts the boots on the disk; in each of them another vital component fails in another way.
-MANIFEST = f"""\
+MANIFEST = """\
 version = 1
 [device]
 record = "/data/koboshi"
-reboots = {REBOOTS}
+reboots = 3
 registers = true
 watchdog = "/dev/watchdog"
 watchdog_s = 20
@@ -47,28 +39,28 @@ safe = true
 command = ["/bin/sh", "-c", "echo $(($(cat /data/boots) + 1)) >/data/boots; sync; echo >/run/counted"]
 ready = "file:/run/counted"
 [component.crashing]
-command = ["/bin/sh", "-c", "[ $(cat /data/boots) != {CRASHES} ] || kill -SEGV $$; exec sleep 100000"]
+command = ["/bin/sh", "-c", "[ $(cat /data/boots) != 2 ] || kill -SEGV $$; exec sleep 100000"]
 needs = ["count"]
 vital = true
-restart = {{ burst = 2 }}
-cold = {{ attempts = 1, delay_s = 0.2, delay_max_s = 0.2 }}
+restart = { burst = 2 }
+cold = { attempts = 1, delay_s = 0.2, delay_max_s = 0.2 }
 [component.beside]
 command = ["/bin/sh", "-c", "exec sleep 100001"]
 needs = ["crashing"]
 [component.hanging]
-command = ["/bin/sh", "-c", "[ $(cat /data/boots) = {HANGS} ] || exit 0; >/run/hanging; exec sleep 100002"]
+command = ["/bin/sh", "-c", "[ $(cat /data/boots) = 3 ] || exit 0; >/run/hanging; exec sleep 100002"]
 needs = ["count"]
 vital = true
 ready = "file:/run/hanging"
 heartbeat_s = 0.5
-cold = {{ attempts = 1, delay_s = 0.2, delay_max_s = 0.2 }}
-ladder = {{ same_fault = 2 }}
+cold = { attempts = 1, delay_s = 0.2, delay_max_s = 0.2 }
+ladder = { same_fault = 2 }
 [component.leaving]
-command = ["/bin/sh", "-c", "[ $(cat /data/boots) != {LEAVES} ] || exit 3; exec sleep 100003"]
+command = ["/bin/sh", "-c", "[ $(cat /data/boots) != 4 ] || exit 3; exec sleep 100003"]
 needs = ["count"]
 vital = true
-restart = {{ burst = 2 }}
-cold = {{ attempts = 0 }}
+restart = { burst = 2 }
+cold = { attempts = 0 }
 """
 
 
@@ -141,12 +133,11 @@ def crash_loops_end(guest: Guest) -> None:
     """A stopped supervisor, crashes and hangs each lead to a reboot; then exits to the safe state."""
     assert records("storage") == []
     assert records("reset")[0].fields["reason"] == "first"
-    if WHOLE:  # the watchdog is not fed by a supervisor that stands still
-        guest.shell.run(f"kill -STOP {guest.model.supervisor_pid}")
-        reset = until_boot(guest, 2)
-        assert (reset.fields["reason"], reset.fields["reboots"]) == ("watchdog", "1")
-    reboots = [(count, name) for name, count in FAILS.items() if 0 < count <= REBOOTS]
-    for count, name in reboots:
+    # The watchdog is not fed by a supervisor that stands still.
+    guest.shell.run(f"kill -STOP {guest.model.supervisor_pid}")
+    reset = until_boot(guest, 2)
+    assert (reset.fields["reason"], reset.fields["reboots"]) == ("watchdog", "1")
+    for count, name in ((2, "crashing"), (3, "hanging")):
         reset = until_boot(guest, count + 1)
         assert (reset.fields["reason"], reset.fields["component"]) == ("ladder", name)
         assert reset.fields["reboots"] == str(count)
@@ -154,13 +145,13 @@ def crash_loops_end(guest: Guest) -> None:
     assert records("safe-state")[0].fields["component"] == "leaving"
     rungs = [(r.component, r.fields["rung"]) for r in records("ladder")]
     assert ("crashing", "dependents") in rungs
-    assert not WHOLE or ("hanging", "cold") in rungs
-    assert [name for name, rung in rungs if rung == "reboot"] == [name for _, name in reboots]
+    assert ("hanging", "cold") in rungs
+    assert [name for name, rung in rungs if rung == "reboot"] == ["crashing", "hanging"]
 
 
 def safe_state_lasts(guest: Guest) -> None:
     """It can be logged into, only what is safe runs, and a reboot does not end it."""
-    for boots in range(REBOOTS + 1, REBOOTS + (3 if WHOLE else 2)):
+    for boots in (REBOOTS + 1, REBOOTS + 2):
         guest.console.until(
             lambda: {c.state for name, c in guest.model.components.items() if name != "log"} <= AT_REST,
             Deadline(LIMIT_S, "at rest"),
@@ -171,7 +162,7 @@ def safe_state_lasts(guest: Guest) -> None:
         assert running == {"log"}
         assert now["device"]["safe"]
         assert guest.model.boots == boots
-        if WHOLE and boots == REBOOTS + 1:
+        if boots == REBOOTS + 1:
             guest.shell.send("reboot -f")
             until_boot(guest, boots + 1)
 
@@ -185,6 +176,5 @@ def operator_ends_it(guest: Guest) -> None:
         Deadline(LIMIT_S, "resume"),
         "all ready",
     )
-    reset = "unknown" if WHOLE else "ladder"
-    assert status(guest)["device"] == {"reset": reset, "safe": "", "reboots": 0, "storage": None}
+    assert status(guest)["device"] == {"reset": "unknown", "safe": "", "reboots": 0, "storage": None}
     assert guest.console.decoder.counts.lost == 0

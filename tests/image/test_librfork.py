@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -19,8 +18,8 @@ LIMIT_S = 900
 
 @pytest.fixture(scope="module")
 def image_with_tests() -> Image:
-    """The quick image with the tests as static programs in FOLDER, without those that mostly wait."""
-    tests = replace(conformance.build_tests(), leave_out=conformance.SLOW)
+    """The quick image with the tests as static programs in FOLDER."""
+    tests = conformance.build_tests()
     return quickimage.build(extra={f"{conformance.FOLDER}/{path.name}": path for path in tests.files})
 
 
