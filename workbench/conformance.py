@@ -39,15 +39,10 @@ from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 
 HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"
+JOBS = 4  # most of them mostly wait
 BOOT_S = 60.0  # and to clear up after a test
 # In a small image: t_oom uses all of it up, and 2.6.23 looks at every page again and again before it kills.
 MEMORY_MB = 128
-# For a run that is to take minutes: what mostly waits, or wants a larger image. `make check` tries
-# all but the first.
-SLOW = (
-    *("t_suspend", "t_gdb", "t_run_heartbeat", "t_run_lock", "t_run_notify", "t_run_numbering"),
-    *("t_run_operator", "t_run_output", "t_run_poisoned", "t_run_poke", "t_run_ready.sh", "t_run_stop"),
-)
 _END = re.compile(r"conformance: (user|kernel) end (-?\d+)")
 _ERROR = re.compile(r"conformance: error: .*")
 
@@ -78,7 +73,6 @@ class Tests:
     only: str = ""
     effort: Effort = SHORT
     backends: tuple[str, ...] = BACKENDS
-    leave_out: tuple[str, ...] = ()  # parts of names
 
     @property
     def files(self) -> list[Path]:
@@ -90,8 +84,7 @@ class Tests:
         )
 
     def _selected(self, name: str) -> bool:
-        wanted = any(part in name for part in self.only.split(","))
-        return wanted and not any(part in name for part in self.leave_out)
+        return any(part in name for part in self.only.split(","))
 
     @property
     def arguments(self) -> list[str]:
@@ -99,6 +92,7 @@ class Tests:
         limit = ["--limit", str(self.effort.limit)]
         return [
             *limit,
+            *("--jobs", str(JOBS)),
             *(["--only", self.only] if self.only else []),
             *(["--full"] if self.effort.full else []),
         ]
@@ -214,14 +208,20 @@ def _completed(found: Sequence[Verdict], tests: Tests, kernel: str, reason: str)
 
 @dataclass
 class Listener:
-    """Collects what tests/image/init.c says, and what the kernel says meanwhile."""
+    """Collects what tests/image/init.sh says, and what the kernel says meanwhile."""
 
     kernel: str
     backends: tuple[str, ...] = BACKENDS
     found: list[Verdict] = field(default_factory=list)
     error: str = ""
     ended: set[str] = field(default_factory=set)
+    _table: list[str] = field(default_factory=list)
     _log: set[Finding] = field(default_factory=set)
+
+    @property
+    def heard(self) -> int:
+        """Lines of the level that has not ended."""
+        return len(self._table)
 
     @property
     def done(self) -> bool:
@@ -233,22 +233,23 @@ class Listener:
         if isinstance(item, KernelLine | Text) and (finding := judge(item)):
             self._log.add(finding)
         if isinstance(item, Text):
-            self._text(item.text.strip())
+            self._text(item.text.rstrip())
 
     def _text(self, text: str) -> None:
-        if verdict := verdicts.from_line(text, self.kernel):
-            self.found.append(verdict)
-        elif end := _END.fullmatch(text):
+        if end := _END.fullmatch(text):
             self._end(end[1], int(end[2]))
         elif _ERROR.fullmatch(text):
             self.error = text
+        else:
+            self._table.append(text)
 
     def _end(self, backend: str, taint: int) -> None:
         tainted = judge_taint(taint)
         findings = self._log | ({tainted} if tainted else set())
-        self.found.append(verdicts.of_log(findings, Column(backend, self.kernel)))
+        column = Column(backend, self.kernel)
+        self.found += [*verdicts.from_table("\n".join(self._table), column), verdicts.of_log(findings, column)]
         self.ended.add(backend)
-        self._log = set()
+        self._table, self._log = [], set()
 
 
 def in_small_image(line: Line, tests: Tests) -> list[Verdict]:
@@ -261,10 +262,10 @@ def in_small_image(line: Line, tests: Tests) -> list[Verdict]:
 
 
 def _append(tests: Tests) -> str:
-    """What tests/image/init.c reads."""
+    """What tests/image/init.sh reads."""
     one = f" conformance_backend={tests.backends[0]}" if len(tests.backends) == 1 else ""
     full = " conformance_full=1" if tests.effort.full else ""
-    return f"conformance_limit={tests.effort.limit}{full}{one}"
+    return f"conformance_limit={tests.effort.limit} conformance_jobs={JOBS}{full}{one}"
 
 
 def _listen(image: Image, listener: Listener, tests: Tests) -> str:
@@ -292,5 +293,5 @@ def _listen(image: Image, listener: Listener, tests: Tests) -> str:
 
 def _next(console: Console, listener: Listener, limit_s: float) -> None:
     """Wait for one verdict more: a guest that hangs is not waited for longer than a test could take."""
-    before = len(listener.found)
-    console.until(lambda: listener.done or len(listener.found) > before, Deadline(limit_s), "further verdict")
+    before = listener.heard
+    console.until(lambda: listener.done or listener.heard != before, Deadline(limit_s), "further verdict")

@@ -13,7 +13,7 @@ from workbench.images import Image
 from workbench.lines import KernelLine
 from workbench.repository import REPOSITORY
 
-INIT = REPOSITORY / "tests/image/init.c"
+INIT = REPOSITORY / "tests/image/init.sh"
 HEADERS = REPOSITORY / "librfork/include"
 # musl has no kernel headers; /usr/include has, and comes last so that only what musl lacks is taken from it.
 COMPILE = (
@@ -23,7 +23,7 @@ COMPILE = (
 # quiet: the kernel's messages stay in its log, which init prints; only what is grave breaks up its lines.
 # Without no_timer_check: on 2.6.23 that makes the timer's first and best way count as broken.
 APPEND = "console=ttyS0,115200 quiet panic=1"
-FOLDERS = ("bin", "dev", "etc", "proc", "tmp", "tests")
+FOLDERS = ("bin", "dev", "etc", "proc", "sys", "tmp", "tests")
 USERS = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
 NODES = (
     cpio.Node("dev/console", 0o600, 5, 1),
@@ -40,7 +40,7 @@ def build(
     name: str = "small",
     box: busybox.BusyBox | None = None,
 ) -> Image:
-    """The line's kernel with PID 1 (a C file, or a folder of them), programs in /tests, `box` in /bin."""
+    """The line's kernel with PID 1 (a C file, a folder of them, or a script), programs in /tests, `box` in /bin."""
     sources = sorted(init.glob("*.c")) if init.is_dir() else [init]
     built = kernel.build(line.name)
 
@@ -48,7 +48,10 @@ def build(
         tree = folder / "tree"
         for folder_name in FOLDERS:
             (tree / folder_name).mkdir(parents=True)
-        output([*COMPILE, "-o", tree / "init", *sources])
+        if init.suffix == ".sh":
+            shutil.copy(init, tree / "init")
+        else:
+            output([*COMPILE, "-o", tree / "init", *sources])
         (tree / "etc/passwd").write_text(USERS)
         for program in programs:
             shutil.copy(program, tree / "tests" / program.name)

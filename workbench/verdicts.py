@@ -15,9 +15,6 @@ BACKENDS = ("user", "kernel")
 KERNEL_LOG = "kernel log"  # a row of its own: the kernel had nothing to say while the tests ran
 _TABLE = re.compile(r"(ok|skip|FAIL) +(t_[^\s:]+)(?:: | )?(.*)")  # as run-tests prints
 _TABLE_WORDS = {"ok": PASSED, "skip": SKIPPED, "FAIL": FAILED}
-_LINE = re.compile(
-    r"conformance: (user|kernel) (t_\S+) (passed|skipped|failed)(?:: (.*))?"
-)  # as init.c prints
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,6 @@ def from_table(text: str, column: Column) -> list[Verdict]:
         Verdict(name, column.backend, column.kernel, verdict, _plain("; ".join(reasons)))
         for name, verdict, reasons in found
     ]
-
-
-def from_line(text: str, kernel: str) -> Verdict | None:
-    """From a line that tests/image/init.c printed on the console."""
-    match = _LINE.fullmatch(text.strip())
-    return Verdict(match[2], match[1], kernel, match[3], _plain(match[4] or "")) if match else None
 
 
 def _plain(reason: str) -> str:

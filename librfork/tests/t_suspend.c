@@ -2,6 +2,8 @@
 /* Suspend freezes a machine with a group in it, and thaws it: the template does not keep it awake, and restarts as before. */
 #include "system.h"
 
+#define DELAY "/sys/module/suspend/parameters/pm_test_delay" /* seconds; five, and fixed on 2.6.23 */
+
 /* Freeze everybody, wait five seconds, thaw: a test of suspend since 2.6.25, and one of hibernation before. */
 struct freezer_test {
 	const char *file, *on, *off, *state;
@@ -29,6 +31,8 @@ int main(void)
 	pid_t pid;
 
 	need_machine("suspend");
+	if (access(DELAY, W_OK) == 0)
+		EQUAL(write_text(DELAY, "1"), 0);
 	test = find_test();
 	pid = rfork_create(&options, &rfd);
 	CHECK(pid >= 0);

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from workbench import conformance, lines, verdicts
@@ -15,8 +13,8 @@ LINE = lines.find("linux-2.6.23")
 
 @pytest.fixture(scope="module")
 def tests() -> conformance.Tests:
-    """librfork's tests as static programs, without those that mostly wait."""
-    return replace(conformance.build_tests(), leave_out=conformance.SLOW)
+    """librfork's tests as static programs and scripts."""
+    return conformance.build_tests()
 
 
 @pytest.fixture(scope="module")

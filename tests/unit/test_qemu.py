@@ -68,7 +68,7 @@ def test_started_stopped_with_its_console(tmp_path: Path) -> None:
     line = " ".join(command_line(IMAGE, Options(), tmp_path))
     for part in (
         "-S",
-        "-cpu core2duo",
+        "-cpu core2duo,-monitor",
         "-accel tcg",
         "-smp 2",
         "-m 128",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Verdicts of rfork's behaviours: read from both runners, and shown."""
+"""Verdicts of rfork's behaviours: read, judged and shown."""
 
 from __future__ import annotations
 
@@ -50,14 +50,16 @@ def test_table_of_run_tests() -> None:
 def test_lines_of_init() -> None:
     """The console's lines are verdicts of their backends, and the end of both is the end."""
     console = (
-        "conformance: user t_a passed\r\nconformance: user end 0\r\n"
-        "conformance: kernel t_a skipped: skipped: not here\r\n"
+        "ok    t_a\r\nconformance: user end 0\r\n"
+        "skip  t_a: skipped: not here\r\nFAIL  t_b (status 1)\r\n      t_b.c:1: x\r\n"
     )
     listener = heard(console)
     assert not listener.done
     assert Verdict("t_a", "user", "linux-2.6.23", "passed") in listener.found
+    listener = heard(console + "conformance: kernel end 0\r\n")
+    assert listener.done
     assert Verdict("t_a", "kernel", "linux-2.6.23", "skipped", "not here") in listener.found
-    assert heard(console + "conformance: kernel end 0\r\n").done
+    assert Verdict("t_b", "kernel", "linux-2.6.23", "failed", "(status 1); t_b.c:1: x") in listener.found
 
 
 def test_kernel_log_is_judged_by_backend() -> None:
