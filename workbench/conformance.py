@@ -247,7 +247,10 @@ class Listener:
         tainted = judge_taint(taint)
         findings = self._log | ({tainted} if tainted else set())
         column = Column(backend, self.kernel)
-        self.found += [*verdicts.from_table("\n".join(self._table), column), verdicts.of_log(findings, column)]
+        self.found += [
+            *verdicts.from_table("\n".join(self._table), column),
+            verdicts.of_log(findings, column),
+        ]
         self.ended.add(backend)
         self._table, self._log = [], set()
 

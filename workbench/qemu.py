@@ -24,7 +24,7 @@ from workbench.transport import StreamSocket
 
 PROGRAM = "qemu-system-x86_64"
 # The oldest CPU that the product promises to run on: an instruction that it lacks must fail here too.
-# Without monitor and mwait: where there are two CPUs, QEMU's mwait does not wait, and Linux 2.6.23 idles by it.
+# Without mwait: with two CPUs QEMU's does not wait, and Linux 2.6.23 idles by it.
 CPU = "core2duo,-monitor"
 PR_SET_PDEATHSIG = 1
 

@@ -40,7 +40,7 @@ def build(
     name: str = "small",
     box: busybox.BusyBox | None = None,
 ) -> Image:
-    """The line's kernel with PID 1 (a C file, a folder of them, or a script), programs in /tests, `box` in /bin."""
+    """The line's kernel; PID 1 (a C file, a folder of them, a script); programs in /tests; `box` in /bin."""
     sources = sorted(init.glob("*.c")) if init.is_dir() else [init]
     built = kernel.build(line.name)
 

@@ -38,7 +38,9 @@ def test_conformance(guest: Guest, backend: str) -> None:
     if backend == "kernel" and guest.model.rfork != "kernel":
         pytest.skip("this kernel has no rfork(2)")
     result = guest.shell.run(
-        f"sh {conformance.FOLDER}/run-tests --machine --jobs {conformance.JOBS} --backend {backend}", LIMIT_S, check=False
+        f"sh {conformance.FOLDER}/run-tests --machine --jobs {conformance.JOBS} --backend {backend}",
+        LIMIT_S,
+        check=False,
     )
     failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
     assert failed == [], result.output
