@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The image as it is shipped: it boots, and every fault is recovered from, with the right cause and level."""
+"""The image as it is shipped: it boots, every fault is recovered from, and a real reboot is seen as one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tests.image.conftest import settle
 from workbench import faults
 from workbench.control import Control, Outcome
 from workbench.deadline import Deadline
+from workbench.decoder import Item, Record
 from workbench.faults import KINDS, Fault
-from workbench.guest import Guest
+from workbench.guest import BOOT_S, Guest
 from workbench.observer import Observer
 
 MANIFEST = "/etc/koboshi/koboshi.toml"
@@ -126,3 +127,27 @@ def test_requests_over_the_console(guest: Guest) -> None:
     )
     assert asked(guest, "restart", name).fields["code"] == "locked"
     settle(guest)
+
+
+def test_reboot_is_counted(guest: Guest) -> None:
+    """A reboot is a second boot by the records and by the kernel's banner, and all is ready again."""
+    first = guest.model.boot_id
+    guest.reboot()
+    counts = guest.console.decoder.counts
+    assert (counts.record_boots, counts.kernel_boots, guest.model.boots) == (2, 2, 2)
+    assert guest.model.boot_id != first
+    assert guest.model.settled()
+    assert counts.lost == 0
+
+
+def test_reboot_is_no_failure(guest: Guest) -> None:
+    """On the way down every component is stopped by the shutdown, and none is taken for dead."""
+    told: list[Item] = []
+    guest.console.listen(told.append)
+    guest.shell.send("reboot")
+    guest.shell.forget()
+    guest.wait_all_ready(guest.model.boots + 1, Deadline(BOOT_S, "orderly reboot"))
+    events = [item for item in told if isinstance(item, Record)]
+    stopped = {r.component for r in events if r.event == "stopped" and r.fields.get("by") == "shutdown"}
+    assert stopped == set(guest.model.components)
+    assert not {"cold", "given-up"} & {r.event for r in events}
