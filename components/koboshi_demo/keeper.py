@@ -134,10 +134,14 @@ class Keeper:
         for reply in replies:
             records += reply.get("events", [])
             records += [reply["record"]] if "record" in reply else []
-        new = [record for record in records if sequence(record) > self.kept]
+        new, last = [], self.kept
+        for record in records:
+            if sequence(record) > last:
+                new.append(f"{self.boot} {record}")
+                last = sequence(record)
         if new:
-            self.store.keep([f"{self.boot} {record}" for record in new])
-            self.kept = sequence(new[-1])
+            self.store.keep(new)
+            self.kept = last
             self._acknowledge()
 
     def _acknowledge(self) -> None:

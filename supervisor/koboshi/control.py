@@ -68,8 +68,9 @@ class Server:
             return
         *lines, client.input = (client.input + data).split(b"\n")
         for line in lines:
-            if number in self.clients:
-                self._reply(number, self._answer(client, line))
+            reply = self._answer(client, line) if number in self.clients else None
+            if reply is not None and number in self.clients:  # still: a slow follower is dropped
+                self._reply(number, reply)
 
     def _answer(self, client: _Client, line: bytes) -> dict[str, object]:
         try:
@@ -83,6 +84,8 @@ class Server:
             count = request.get("n", 20)
             if type(count) is not int or count < 0:
                 return _refusal("n is no number of records")
+            # What waits to be passed on is in the log already: it is for those that follow before.
+            self._publish()
             client.follows = request.get("follow") is True
             return {"ok": True, "events": self.supervisor.journal.recent(count)}
         if command == "line":

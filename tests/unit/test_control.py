@@ -122,6 +122,21 @@ def test_follow(desk: Desk) -> None:
     assert [record.split()[3] for record in records] == ["restart", "ready"]
 
 
+def test_follow_as_something_happens(desk: Desk) -> None:
+    """What happened just before is among the last records, and does not come again as a new one."""
+    earlier, client = desk.connect(), desk.connect()
+    desk.ask(earlier, b'{"cmd": "events", "n": 0, "follow": true}\n')
+    desk.world.runner("a").crash()
+    client.sendall(b'{"cmd": "events", "n": 2, "follow": true}\n')
+    desk.turn()
+    (reply,) = client.recv(1 << 20).splitlines()
+    assert [line.split()[3] for line in json.loads(reply)["events"]] == ["restart", "ready"]
+    assert [json.loads(line)["record"].split()[3] for line in earlier.recv(1 << 20).splitlines()] == [
+        "restart",
+        "ready",
+    ]
+
+
 def test_a_client_that_leaves(desk: Desk) -> None:
     """A client that goes away, in the middle of a request or of a reply, is forgotten."""
     for data in (b"", b'{"cmd"', b'{"cmd": "events", "follow": true}\n'):

@@ -75,7 +75,13 @@ def test_records_are_taken_once_and_acknowledged(tmp_path: Path) -> None:
     log, told = tmp_path / "log", tmp_path / "told"
     one = Keeper("nowhere", Store(str(log)), str(told), BOOT)
     one.take([{"ok": True, "events": [record(1), record(2)]}])
-    one.take([{"ok": True, "events": [record(1), record(2), record(3)]}, {"record": record(4)}])
+    one.take(
+        [
+            {"ok": True, "events": [record(1), record(2), record(3)]},
+            {"record": record(3)},
+            {"record": record(4)},
+        ]
+    )
     assert told.read_text() == f"{BOOT} 4\n"
     assert [line.split()[2] for line in kept(log)] == ["1", "2", "3", "4"]
     two = Keeper("nowhere", Store(str(log)), str(told), BOOT)
