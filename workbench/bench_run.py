@@ -179,7 +179,7 @@ def about(image: Image, command: str, line: str = lines.DEFAULT_LINE) -> dict[st
     built = kernel.build(line)
     own = image.kernel == built.image
     return {
-        "command": command,
+        "command": command.replace(str(cache.root()), "$KOBOSHI_CACHE"),
         "kernel": f"{line}: {built.release} {built.identity}" if own else str(image.kernel),
         "config": cache.file_digest(built.config)[:16] if own else "unknown",
         "qemu": output([PROGRAM, "--version"]).splitlines()[0],
