@@ -47,8 +47,12 @@ def section(goals: list[Goal]) -> str:
     """The text between the two marks."""
     found = {(goal.name, goal.source): goal for goal in goals}
     rows = [(said, found[name, part].value) for name, part, said in SAID]
-    table = [f"| {said} | {value:.3g} |" for said, value in rows if value is not None]
+    table = [f"| {said} | {_shown(value)} |" for said, value in rows if value is not None]
     return "\n".join([BEGIN, "", "| ratio of medians in one run | |", "|---|---|", *table, "", END])
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def put(text: str, new: str) -> str:

@@ -228,6 +228,11 @@ class Listener:
         """Whether nothing more is to come."""
         return bool(self.error) or self.ended >= set(self.backends)
 
+    def begun(self) -> list[Verdict]:
+        """The verdicts of a level that has not ended: they come one after the other."""
+        rest = [Column(backend, self.kernel) for backend in self.backends if backend not in self.ended]
+        return verdicts.from_table("\n".join(self._table), rest[0]) if rest else []
+
     def take(self, item: Item) -> None:
         """For Console.listen."""
         if isinstance(item, KernelLine | Text) and (finding := judge(item)):
@@ -261,7 +266,7 @@ def in_small_image(line: Line, tests: Tests) -> list[Verdict]:
     listener = Listener(line.name, tests.backends)
     progress.note(f"conformance: {' and '.join(tests.backends)} level on {line.name}")
     reason = _listen(image, listener, tests)
-    return _completed(listener.found, tests, line.name, reason)
+    return _completed([*listener.found, *listener.begun()], tests, line.name, reason)
 
 
 def _append(tests: Tests) -> str:

@@ -4,7 +4,7 @@
 
 #define DELAY "/sys/module/suspend/parameters/pm_test_delay" /* seconds; five, and fixed on 2.6.23 */
 
-/* Freeze everybody, wait five seconds, thaw: a test of suspend since 2.6.25, and one of hibernation before. */
+/* Freeze everybody, wait some seconds, thaw: a test of suspend since 2.6.25, and one of hibernation before. */
 struct freezer_test {
 	const char *file, *on, *off, *state;
 };

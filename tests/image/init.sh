@@ -24,6 +24,16 @@ error() {
 	restart
 }
 
+# Whether all that a test has left behind ends within ten seconds. What has no command line is the kernel's.
+nothing_left() {
+	tries=100
+	while kill -KILL -- -1 2>/dev/null; left=$(cat /proc/[2-9]/cmdline /proc/[0-9][0-9]*/cmdline 2>/dev/null | tr '\0' ' '); [ "$left" ]; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
 for type in proc sysfs tmpfs; do
 	place=/$type
 	case $type in sysfs) place=/sys ;; tmpfs) place=/tmp ;; esac
@@ -33,7 +43,7 @@ ifconfig lo 127.0.0.1 up || error lo
 for backend in ${conformance_backend:-user kernel}; do
 	setsid sh /tests/run-tests --machine --backend "$backend" --jobs "${conformance_jobs:-1}" --limit "${conformance_limit:-120}" \
 		${conformance_full:+--full} </dev/null 2>&1
-	kill -KILL -- -1 2>/dev/null # what a test has left behind
+	nothing_left || error "after the $backend level: processes that do not end: $left"
 	dmesg -c | sed 's/^/log: /'
 	echo "conformance: $backend end $(cat /proc/sys/kernel/tainted)"
 done

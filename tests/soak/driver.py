@@ -18,7 +18,7 @@ from collections import Counter
 
 from tests.soak import look, press
 
-FAULTS = ("segv", "abort", "kill", "hang", "runner", "supervisor", "restart", "stop", "start")
+FAULTS = ("segv", "abort", "kill", "hang", "runner", "supervisor", "stop", "start", "restart")
 SIGNALS = {"segv": signal.SIGSEGV, "abort": signal.SIGABRT, "kill": signal.SIGKILL, "hang": signal.SIGSTOP}
 A_ROUND = 6
 SETTLE_S = 180.0
@@ -43,6 +43,7 @@ class Soak:
         self.path = result
         self.books = look.Books(self.names)
         self.stopped: set[str] = set()
+        self.owed: list[tuple[str, str]] = []
         self.done: Counter[str] = Counter()
         self.rounds = 0
         self.first: dict[str, int] = {}
@@ -65,15 +66,14 @@ class Soak:
         self.done[kind] += bool(kind)
         with press.KINDS[kind]() if kind else contextlib.nullcontext():
             for _ in range(A_ROUND):
-                # What an operator wants may have to wait for a supervisor, and that one for what is used up.
-                self.fault(
-                    self.chance.choice(FAULTS[:-2] if kind else FAULTS), self.chance.choice(self.names)
-                )
+                self.fault(self.chance.choice(FAULTS), self.chance.choice(self.names), patient=not kind)
+        while self.owed:
+            self.wish(*self.owed.pop(0), patient=True)
         self.settle()
         self.rounds += 1
         self.measure()
 
-    def fault(self, kind: str, name: str) -> None:
+    def fault(self, kind: str, name: str, patient: bool) -> None:
         """One fault or wish."""
         if kind == "hang" and name not in self.warm:
             kind = "kill"
@@ -81,21 +81,27 @@ class Soak:
         if kind == "supervisor":
             _kill(look.supervisor(), signal.SIGKILL)
         elif kind in ("stop", "start", "restart"):
-            self.wish(kind, name)
+            self.wish(kind, name, patient)
         elif kind == "runner":
             _kill(int(str(look.told().get(name, {}).get("runner", 0))), signal.SIGKILL)
         else:
             for pid in look.instances(self.marks)[name]:
                 _kill(pid, SIGNALS[kind])
 
-    def wish(self, kind: str, name: str) -> None:
-        """An operator's, of a component that nothing needs; repeated until it is accepted."""
+    def wish(self, kind: str, name: str, patient: bool) -> None:
+        """An operator's, of a component that nothing needs; repeated until it is accepted, or later.
+
+        It may have to wait for a supervisor, and that one for what is used up.
+        """
         if kind == "stop" and int(name[1:]) < (len(self.names) + 1) // 3:
             return
         deadline = time.monotonic() + SETTLE_S
         while not _ask(kind, name):
             if kind == "restart":
                 return  # it is just starting, or nobody is there
+            if not patient:
+                self.owed.append((kind, name))
+                return
             if time.monotonic() > deadline:
                 raise TroubleError(f"{kind} {name} was never done")
             time.sleep(POLL_S)

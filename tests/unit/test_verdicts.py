@@ -56,8 +56,13 @@ def test_lines_of_init() -> None:
     listener = heard(console)
     assert not listener.done
     assert Verdict("t_a", "user", "linux-2.6.23", "passed") in listener.found
+    assert [(item.backend, item.verdict) for item in listener.begun()] == [
+        ("kernel", "skipped"),
+        ("kernel", "failed"),
+    ]
     listener = heard(console + "conformance: kernel end 0\r\n")
     assert listener.done
+    assert listener.begun() == []
     assert Verdict("t_a", "kernel", "linux-2.6.23", "skipped", "not here") in listener.found
     assert Verdict("t_b", "kernel", "linux-2.6.23", "failed", "(status 1); t_b.c:1: x") in listener.found
 
