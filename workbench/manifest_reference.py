@@ -22,7 +22,11 @@ Made from `supervisor/koboshi/manifest.schema.json`, which `koboshi manifest sch
 """
 COLUMNS = "\n| key | type | default | meaning |\n|---|---|---|---|\n"
 # What most strings match, in words.
-PATTERNS = {r"^/[^\u0000]*$": "absolute path", r"^[^\u0000]*$": "string"}
+PATTERNS = {
+    r"^/[^\u0000]*$": "absolute path",
+    r"^[^\u0000]*$": "string",
+    r"^/[^\u0000]+$": "absolute path below /",
+}
 Schema = dict[str, Any]
 
 

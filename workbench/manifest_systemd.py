@@ -129,6 +129,12 @@ def _rights(unit: Unit, made: Converted) -> None:
     if unit.last("Service.ProtectSystem") == "strict":
         made.set("access.read", ["/"])
         made.set("access.write", [*writable, "/dev", "/proc", "/run", "/tmp"])
+    for key, paths in (("hide", "InaccessiblePaths"), ("read_only", "ReadOnlyPaths")):
+        words = unit.words(f"Service.{paths}")
+        made.set(f"mounts.{key}", [path.lstrip("-+") for path in words])
+        if any(path.startswith("-") for path in words):
+            made.remarks.append(f"{paths}=: what is there with a '-' has to exist here")
+    made.set("mounts.private_tmp", yes(unit.last("Service.PrivateTmp")) or None)
     made.set("limits.memory_mb", mebibytes(unit.last("Service.LimitAS")))
     made.set("limits.files", count(unit.last("Service.LimitNOFILE")))
     made.set("limits.processes", count(unit.last("Service.LimitNPROC")))

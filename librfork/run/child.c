@@ -99,6 +99,7 @@ _Noreturn void run_child(const struct run_config *config, const struct run_origi
 	set_environment(config, origin);
 	run_listen_give(config);
 	limit(config);
+	run_mounts(config);
 	run_confine_root(config);
 	run_confine_before(config);
 	become_user(config);

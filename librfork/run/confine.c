@@ -155,6 +155,8 @@ const char *run_missing(const struct run_config *config)
 	*text = '\0';
 	if (config->grant_count && landlock_version() <= 0)
 		strcat(text, "access,");
+	if (run_mounts_missing(config))
+		strcat(text, "read_only,");
 	if (config->limit_capabilities && prctl(PR_CAPBSET_READ, 0) < 0)
 		strcat(text, "capabilities,");
 	if (config->no_new_privileges && prctl(39, 0, 0, 0, 0) < 0)	/* PR_GET_NO_NEW_PRIVS */

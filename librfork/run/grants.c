@@ -32,6 +32,15 @@ void run_add_grant(struct run_config *config, const char *path, bool write)
 	config->grants[config->grant_count++] = (struct run_grant){ path, write };
 }
 
+void run_add_mount(struct run_config *config, const char *path, bool hidden)
+{
+	if (config->mount_count == RUN_MAX_GRANTS)
+		run_misuse("--hide, --read-only: more than %d", RUN_MAX_GRANTS);
+	if (*path != '/' || !path[1])
+		run_misuse("--hide, --read-only: '%s' is no absolute path below /", path);
+	config->mounts[config->mount_count++] = (struct run_mount){ path, hidden };
+}
+
 void run_add_cgroup_set(struct run_config *config, char *text)
 {
 	if (!strchr(text, '=') || !strchr(text, '.') || strchr(text, '/'))

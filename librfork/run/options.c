@@ -27,6 +27,8 @@ static const char usage[] =
 	"  --capabilities MASK              no others, hexadecimal (root's)\n"
 	"  --no-new-privileges              nothing set-uid, no file capabilities\n"
 	"  --read PATH --write PATH         no other files (all)\n"
+	"  --hide PATH --read-only PATH     not there for it, or not to be changed\n"
+	"  --private-tmp                    a /tmp of its own, in memory\n"
 	"  --root DIR                       its root directory\n"
 	"  --cgroup DIR --cgroup-set FILE=VALUE\n"
 	"rfork-run --keep -- PROGRAM [ARG...]    start PROGRAM anew whenever it fails: no component, a supervisor\n";
@@ -163,7 +165,7 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP };
+       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -175,6 +177,7 @@ static const struct option known_options[] = {
 	{ "listen", 1, NULL, LISTEN }, { "group", 1, NULL, GROUP }, { "capabilities", 1, NULL, CAPABILITIES },
 	{ "no-new-privileges", 0, NULL, NO_NEW }, { "read", 1, NULL, READ }, { "write", 1, NULL, WRITE },
 	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET },
+	{ "hide", 1, NULL, HIDE }, { "read-only", 1, NULL, READ_ONLY }, { "private-tmp", 0, NULL, PRIVATE_TMP },
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP }, { NULL, 0, NULL, 0 },
 };
 
@@ -206,6 +209,9 @@ static void take(struct run_config *config, int option, char *value)
 	case NO_NEW: config->no_new_privileges = true; break;
 	case READ: run_add_grant(config, value, false); break;
 	case WRITE: run_add_grant(config, value, true); break;
+	case HIDE: run_add_mount(config, value, true); break;
+	case READ_ONLY: run_add_mount(config, value, false); break;
+	case PRIVATE_TMP: config->private_tmp = true; break;
 	case ROOT: config->root = value; break;
 	case CGROUP: config->cgroup = value; break;
 	case CGROUP_SET: run_add_cgroup_set(config, value); break;

@@ -32,6 +32,11 @@ struct run_grant {
 	bool write;
 };
 
+struct run_mount {
+	const char *path;
+	bool hidden;		/* else read-only */
+};
+
 struct run_config {
 	char name[RUN_NAME_MAX + 1];
 	const char *state, *poke, *user, *directory, *output;
@@ -60,11 +65,13 @@ struct run_config {
 	unsigned int cgroup_set_count;
 	struct run_grant grants[RUN_MAX_GRANTS];
 	unsigned int grant_count;
+	struct run_mount mounts[RUN_MAX_GRANTS];
+	unsigned int mount_count;
 	uint64_t capabilities;
 	const char *more_groups[RUN_MAX_GROUPS];
 	unsigned int more_group_count;
 	bool keep;
-	bool limit_capabilities, no_new_privileges, cgroup_made;
+	bool limit_capabilities, no_new_privileges, cgroup_made, private_tmp;
 };
 
 /* options.c, accounts.c */
@@ -76,6 +83,7 @@ bool run_find_group(const char *name, gid_t *gid);
 void run_add_listen(struct run_config *config, const char *text);
 void run_set_capabilities(struct run_config *config, const char *text);
 void run_add_grant(struct run_config *config, const char *path, bool write);
+void run_add_mount(struct run_config *config, const char *path, bool hidden);
 void run_add_cgroup_set(struct run_config *config, char *text);
 void run_add_group(struct run_config *config, const char *name);
 void run_find_more_groups(struct run_config *config);
@@ -144,6 +152,10 @@ void run_confine_root(const struct run_config *config);
 void run_confine_before(const struct run_config *config);
 void run_confine_after(const struct run_config *config);
 const char *run_missing(const struct run_config *config);
+
+/* mounts.c */
+void run_mounts(const struct run_config *config);
+bool run_mounts_missing(const struct run_config *config);
 
 /* child.c */
 struct run_origin {		/* what an instance's environment says of those before it */

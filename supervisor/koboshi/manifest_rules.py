@@ -286,6 +286,14 @@ LIMITS = {
     "processes": (integer(1), None),
 }
 _PATHS = each(path, "an array of absolute paths", 32)
+_BELOW = each(
+    matching(re.compile(r"/[^\0]+"), "an absolute path below /"), "an array of absolute paths below /", 32
+)
+MOUNTS = {
+    "hide": (_BELOW, ()),
+    "read_only": (_BELOW, ()),
+    "private_tmp": (boolean, False),
+}
 ACCESS = {
     "read": (_PATHS, ()),
     "write": (_PATHS, ()),
@@ -339,6 +347,7 @@ COMPONENT: dict[str, object] = {
     "capabilities": (some_of(CAPABILITIES, "capabilities, as net_bind_service"), None),
     "no_new_privileges": (boolean, False),
     "access": ACCESS,
+    "mounts": MOUNTS,
     "root": (path, None),
     "limits": LIMITS,
     "cgroup": CGROUP,

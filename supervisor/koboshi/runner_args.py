@@ -14,6 +14,14 @@ _LIMITS = {
     "core_mb": ("core", _MIB),
     "processes": ("nproc", 1),
 }
+_LISTS = (
+    ("--group", "groups"),
+    ("--listen", "listen"),
+    ("--read", "access.read"),
+    ("--write", "access.write"),
+    ("--hide", "mounts.hide"),
+    ("--read-only", "mounts.read_only"),
+)
 _OUTPUTS = {"console": "/dev/console", "discard": "/dev/null"}
 
 
@@ -64,9 +72,10 @@ def _readiness(component: Component) -> list[str]:
 
 def _grants(component: Component) -> list[str]:
     argv: list[str] = []
-    for option, key in (("--group", "groups"), ("--listen", "listen"), ("--read", "access.read")):
+    for option, key in _LISTS:
         argv += [word for value in component.words(key) for word in (option, value)]
-    argv += [word for value in component.words("access.write") for word in ("--write", value)]
+    if component.values["mounts.private_tmp"] is True:
+        argv.append("--private-tmp")
     kept = component.values["capabilities"]
     if isinstance(kept, tuple):
         argv += ["--capabilities", f"{sum(1 << CAPABILITIES.index(name) for name in kept):x}"]

@@ -72,6 +72,7 @@ SAFE_INNER = {
     "cold": ["delay_s", "window_s", "oops"],
     "ladder": ["dependents", "window_s", "oops"],
     "access": [*manifest_rules.ACCESS, "oops"],
+    "mounts": [*manifest_rules.MOUNTS, "oops"],
     "cgroup": [*manifest_rules.CGROUP, "oops"],
 }
 
@@ -141,7 +142,7 @@ def test_every_key_is_in_both() -> None:
     """Keys and defaults of the schema are those of the code."""
     properties = SCHEMA["$defs"]["component"]["properties"]
     assert set(properties) == set(manifest_rules.COMPONENT)
-    for table in ("limits", "restart", "cold", "ladder", "access", "cgroup"):
+    for table in ("limits", "restart", "cold", "ladder", "access", "mounts", "cgroup"):
         rules: Any = manifest_rules.COMPONENT[table]
         assert set(properties[table]["properties"]) == set(rules)
         for key, (_rule, default) in rules.items():

@@ -44,6 +44,7 @@ def test_what_is_carried_over() -> None:
         "capabilities": ["net_bind_service"],
         "no_new_privileges": True,
         "access": {"read": ["/"], "write": ["/var/lib/broker", "/dev", "/proc", "/run", "/tmp"]},
+        "mounts": {"read_only": ["/etc/ssl", "/usr/share"], "private_tmp": True},
         "limits": {"memory_mb": 64, "files": 1024},
         "cgroup": {"memory_mb": 1024, "cpu_percent": 50},
         "listen": ["tcp:1883", "unix:/run/broker.sock", "udp:127.0.0.1:99"],
@@ -64,10 +65,11 @@ def test_what_is_not() -> None:
     made = manifest_systemd.text([units.read(file) for file in FILES])
     remarks = [line.removeprefix("# ") for line in made.splitlines() if line.startswith("# ")][1:]
     assert remarks == [
+        "ReadOnlyPaths=: what is there with a '-' has to exist here",
         "ListenStream=[::]:5: no IPv6 and no abstract sockets",
         "Needs what is not among the files: other.service",
         "cold.window_s is 400: else 5 hangs were never too many",
-        "Not carried over: ExecReload=, PrivateTmp=",
+        "Not carried over: ExecReload=, KillSignal=",
         "$VARIABLES and %specifiers are not replaced: write what they stand for",
         "ExecStart= had no absolute path: is it in /usr/bin?",
         "Type=forking is not known: it must stay in the foreground, for which daemons have an option",

@@ -24,9 +24,16 @@ def pairs(argv: list[str], option: str) -> list[str]:
 def test_nothing_is_taken_away_unasked() -> None:
     """Without keys about it a component has what its user has."""
     argv = options("")
-    assert not {"--capabilities", "--no-new-privileges", "--read", "--write", "--root", "--cgroup"} & set(
-        argv
-    )
+    assert not {
+        "--capabilities",
+        "--no-new-privileges",
+        "--read",
+        "--write",
+        "--root",
+        "--cgroup",
+        "--hide",
+        "--private-tmp",
+    } & set(argv)
 
 
 def test_grants() -> None:
@@ -35,12 +42,16 @@ def test_grants() -> None:
         'capabilities = ["net_bind_service", "chown"]\nno_new_privileges = true\nroot = "/jail"\n'
         'access = { read = ["/usr", "/lib"], write = ["/data/a"] }\ngroups = ["dialout"]\n'
         'listen = ["tcp:80", "unix:/run/a.sock"]\n'
+        'mounts = { hide = ["/data/secret"], read_only = ["/etc", "/data"], private_tmp = true }\n'
     )
     assert pairs(argv, "--capabilities") == ["401"]
     assert "--no-new-privileges" in argv
     assert pairs(argv, "--read") == ["/usr", "/lib"]
     assert pairs(argv, "--write") == ["/data/a"]
     assert pairs(argv, "--root") == ["/jail"]
+    assert pairs(argv, "--hide") == ["/data/secret"]
+    assert pairs(argv, "--read-only") == ["/etc", "/data"]
+    assert "--private-tmp" in argv
     assert pairs(argv, "--group") == ["dialout"]
     assert pairs(argv, "--listen") == ["tcp:80", "unix:/run/a.sock"]
 
@@ -63,6 +74,8 @@ def test_control_groups() -> None:
     [
         ('capabilities = ["net_admn"]', "component.a.capabilities", "did you mean net_admin?"),
         ('access = { read = ["usr"] }', "component.a.access.read", "no absolute path"),
+        ('mounts = { hide = ["/"] }', "component.a.mounts.hide", "not allowed"),
+        ("mounts = { private_tmp = 1 }", "component.a.mounts.private_tmp", "an integer"),
         ('listen = ["tcp:0"]', "component.a.listen", "not allowed"),
         ('listen = ["tcp:80", "tcp:81"]\nready = "fd:4"', "component.a.ready", "of a socket"),
         ('ready = "fd:2"', "component.a.ready", "no way of being ready"),
