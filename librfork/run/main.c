@@ -11,6 +11,8 @@ int main(int argc, char **argv)
 	run_parse(&config, argc, argv);
 	if (config.keep)
 		return run_keep(&config);
+	if (config.stack)
+		return run_stack(&config);
 	run_state_open(&config);
 	run_previous_wait(&config);
 	run_cgroup_open(&config);

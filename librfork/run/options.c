@@ -31,7 +31,8 @@ static const char usage[] =
 	"  --private-tmp                    a /tmp of its own, in memory\n"
 	"  --root DIR                       its root directory\n"
 	"  --cgroup DIR --cgroup-set FILE=VALUE\n"
-	"rfork-run --keep -- PROGRAM [ARG...]    start PROGRAM anew whenever it fails: no component, a supervisor\n";
+	"rfork-run --keep -- PROGRAM [ARG...]    start PROGRAM anew whenever it fails: no component, a supervisor\n"
+	"rfork-run --stack DIR -- PID            read a core dump, keep who called whom (kernel.core_pattern)\n";
 
 static uint32_t number(const char *option, const char *text, uint32_t least, uint32_t most)
 {
@@ -165,7 +166,7 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP };
+       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -178,7 +179,8 @@ static const struct option known_options[] = {
 	{ "no-new-privileges", 0, NULL, NO_NEW }, { "read", 1, NULL, READ }, { "write", 1, NULL, WRITE },
 	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET },
 	{ "hide", 1, NULL, HIDE }, { "read-only", 1, NULL, READ_ONLY }, { "private-tmp", 0, NULL, PRIVATE_TMP },
-	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP }, { NULL, 0, NULL, 0 },
+	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
+	{ "stack", 1, NULL, STACK }, { NULL, 0, NULL, 0 },
 };
 
 static void take(struct run_config *config, int option, char *value)
@@ -202,6 +204,7 @@ static void take(struct run_config *config, int option, char *value)
 	case RLIMIT: add_limit(config, value); break;
 	case OUTPUT: config->output = value; break;
 	case KEEP: config->keep = true; break;
+	case STACK: config->stack = value; break;
 	case OUTPUT_RATE: config->output_rate = number("output-rate", value, 1, UINT32_MAX); break;
 	case LISTEN: run_add_listen(config, value); break;
 	case GROUP: run_add_group(config, value); break;

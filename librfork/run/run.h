@@ -61,6 +61,7 @@ struct run_config {
 	uint32_t output_rate;		/* bytes a second; 0: what suits the kind of output */
 	/* confinement */
 	const char *root, *cgroup;
+	const char *stack;		/* folder for what --stack finds; nothing is started */
 	char *cgroup_set[RUN_MAX_SETTINGS];
 	unsigned int cgroup_set_count;
 	struct run_grant grants[RUN_MAX_GRANTS];
@@ -142,6 +143,9 @@ bool run_descends(pid_t pid, pid_t ancestor);
 
 /* keep.c */
 enum run_exit run_keep(const struct run_config *config);
+
+/* stack.c */
+enum run_exit run_stack(const struct run_config *config);
 
 /* listen.c */
 void run_listen_open(struct run_config *config);

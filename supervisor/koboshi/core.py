@@ -25,6 +25,8 @@ COMMIT_RETRY_S = 1.0
 _SIGHUP, _SIGUSR1 = 1, 10
 # So much of a component's output is looked at after a crash.
 _TAIL = 512
+# What rfork-run has left of a crash comes with it, however slow the machine is.
+_FRESH_S = 30.0
 
 
 class Core(Owner):
@@ -103,8 +105,18 @@ class Core(Owner):
         path = path or self.paths.component(component.name) + "/output"
         output = self._tail(path) if path.startswith("/") else ""
         registers = self.crashes.registers.get(event.integer("old"), {})
-        if self.evidence.note(component, event, decision, Said(line, registers, output)):
+        said = Said(line, registers, self._stack(event), output)
+        if self.evidence.note(component, event, decision, said):
             self.later("evidence")
+
+    def _stack(self, event: Event) -> list[str]:
+        """Who called whom, as `rfork-run --stack` has just left it; one of 32 files."""
+        pid = event.integer("old")
+        got = self.system.read(f"{self.paths.stacks}/{pid % 32}", 0)
+        head, *places = got[1].decode("utf-8", "replace").splitlines() if got is not None and got[1] else [""]
+        owner, _, at = head.partition(" ")
+        # Another one's, long ago, with the same number or the same rest of it?
+        return places if owner == str(pid) and abs(event.time - float(at)) < _FRESH_S else []
 
     def _tail(self, path: str) -> str:
         """The last words of a ring of two files."""

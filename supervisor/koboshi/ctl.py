@@ -250,7 +250,7 @@ def _crashes(found: object) -> str:
         text += "{number} {time:.3f} {component} {fault} -> {decision}\n".format_map(crash)
         registers = crash.get("registers") or {}
         told = " ".join(f"{name}={value}" for name, value in registers.items())
-        said = [str(crash["kernel"]), told, *str(crash["output"]).splitlines()]
+        said = [str(crash["kernel"]), told, *(crash.get("stack") or []), *str(crash["output"]).splitlines()]
         text += "".join(f"    {line}\n" for line in said if line)
     return text
 

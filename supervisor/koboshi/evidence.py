@@ -23,13 +23,14 @@ _MEMORY = ("MemFree", "MemAvailable", "Committed_AS")
 
 
 class Said:
-    """What others had to say of a crash: the kernel, its registers by name in hexadecimal, the component."""
+    """What others had to say of a crash: kernel, registers in hexadecimal, who called whom, component."""
 
-    __slots__ = ("kernel", "output", "registers")
+    __slots__ = ("kernel", "output", "registers", "stack")
 
-    def __init__(self, kernel: str, registers: dict[str, str], output: str) -> None:
+    def __init__(self, kernel: str, registers: dict[str, str], stack: list[str], output: str) -> None:
         self.kernel = kernel
         self.registers = registers
+        self.stack = stack
         self.output = output
 
 
@@ -84,6 +85,7 @@ class Evidence:
                 "downtime": component.downtime_shown(),
                 "memory_kb": self._memory(),
                 "registers": said.registers,
+                "stack": said.stack,
                 "kernel": said.kernel[:_LINE_BYTES],
                 "output": said.output[-_OUTPUT_BYTES:],
             }
@@ -107,8 +109,10 @@ class Evidence:
 
 def _fitting(seq: int, values: dict[str, object]) -> bytes:
     """A slot; the texts are cut until it is one."""
-    for keep in (_OUTPUT_BYTES, 100, 0):
-        cut = {**values, "output": str(values["output"])[-keep:] if keep else ""}
+    stack = values["stack"]
+    assert isinstance(stack, list)
+    for keep, callers in ((_OUTPUT_BYTES, len(stack)), (100, 4), (0, 0)):
+        cut = {**values, "stack": stack[:callers], "output": str(values["output"])[-keep:] if keep else ""}
         if keep == 0:
             cut["kernel"], cut["registers"] = "", {}
         if len(json.dumps(cut)) + 64 <= SLOT_BYTES:

@@ -162,10 +162,32 @@ class Machine:
     def tell_registers(self, wanted: bool) -> None:
         """Of every fatal signal; where the kernel cannot, crash records have none."""
         try:
-            with open("/proc/sys/kernel/print-fatal-signals", "wb", buffering=0) as file:
-                file.write(b"1" if wanted else b"0")
+            _set("/proc/sys/kernel/print-fatal-signals", "1" if wanted else "0")
         except OSError:
             pass
+
+    def tell_stacks(self, program: str, folder: str) -> str:
+        """From core dumps, by rfork-run; without `program` they go where they went, if that was here.
+
+        Returns why not, or nothing.
+        """
+        pattern = f"|{program} --stack {folder} -- %P" if program else "core"
+        path = "/proc/sys/kernel/core_pattern"
+        if len(pattern) > 127:
+            return f"{pattern}: longer than the kernel takes"
+        try:
+            with open(path, "rb") as file:
+                ours = b" --stack " in file.read()
+            if not program and not ours:
+                return ""
+            if program:
+                os.makedirs(folder, 0o700, exist_ok=True)
+                # The process is looked into, so the kernel has to wait; not for more than so many at a time.
+                _set("/proc/sys/kernel/core_pipe_limit", "4")
+            _set(path, pattern)
+        except OSError as error:
+            return f"{error.filename}: {error.strerror}" if program else ""
+        return ""
 
     def kernel_messages(self) -> list[str]:
         """What the kernel has said since the last call; at first, all that it still has."""
@@ -185,6 +207,11 @@ class Machine:
             if not record:
                 return lines
             lines.append(record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace"))
+
+
+def _set(path: str, value: str) -> None:
+    with open(path, "wb", buffering=0) as file:
+        file.write(value.encode())
 
 
 def _hand_over(pipe: int, work: Callable[[], Plain]) -> None:

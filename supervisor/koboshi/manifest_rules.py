@@ -333,6 +333,7 @@ DEVICE: dict[str, object] = {
     "reboot_window_s": (number(0, above=True), 86400.0),
     "vital_s": (number(1), 300.0),
     "registers": (boolean, False),
+    "stacks": (boolean, False),
     "watchdog": (path, None),
     "watchdog_s": (integer(5, 3600), 30),
 }

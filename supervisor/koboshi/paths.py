@@ -21,6 +21,7 @@ class Paths:
         self.events = run + "/events"
         self.state = run + "/state.json"
         self.status = run + "/status.json"
+        self.stacks = run + "/stacks.d"  # no component's name
 
     def component(self, name: str) -> str:
         """A component's state folder."""

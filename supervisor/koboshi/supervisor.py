@@ -122,6 +122,9 @@ class Supervisor(Following):
         self.record("manifest", {"result": "loaded", "file": manifest.file})
         old, self.manifest = self.manifest, manifest
         self.system.tell_registers(manifest.device["registers"] is True)
+        wanted = manifest.device["stacks"] is True
+        if problem := self.system.tell_stacks(self.paths.rfork_run if wanted else "", self.paths.stacks):
+            self.system.complain(f"device.stacks: {problem}")
         self.device.configure(manifest)
         lasts = self.device.lasting is not None and self.device.directory is not None
         self.evidence.use(str(self.device.directory) if lasts else self.paths.run)

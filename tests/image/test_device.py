@@ -72,6 +72,27 @@ def test_fault(guest: Guest, observer: Observer, kind: str) -> None:
     assert observer.settled() == {name: [c.pid] for name, c in guest.model.components.items()}
 
 
+def test_crash_record_has_registers_and_callers(guest: Guest) -> None:
+    """Where the manifest asks for them, the kernel tells the registers, and the stack who called whom."""
+    guest.shell.run(f"cp {MANIFEST} /tmp/right.toml")
+    guest.shell.run(f"printf '[device]\\nregisters = true\\nstacks = true\\n' >>{MANIFEST}")
+    try:
+        guest.shell.run("koboshictl reload")
+        outcome = faults.inject(guest, Fault("gps", KINDS["wild"]))
+        settle(guest)
+    finally:
+        guest.shell.run(f"cp /tmp/right.toml {MANIFEST}; koboshictl reload")
+    assert outcome.problem == ""
+    assert outcome.restart is not None
+    found = json.loads(guest.shell.run("koboshictl --json crashes").output)["crashes"]
+    (record,) = (one for one in found if one["pid"] == outcome.restart.old)
+    assert record["registers"].keys() >= {"rip", "rsp", "rax", "r15"}
+    places = [place.partition("+") for place in record["stack"]]
+    assert places
+    assert {path for path, _plus, _offset in places} == {"/usr/bin/koboshi-gps"}
+    assert guest.shell.run("cat /proc/sys/kernel/core_pattern").output == "core"
+
+
 def test_wrong_manifest_is_refused(guest: Guest) -> None:
     """A manifest with a mistake is refused with file, line and key, and nothing is stopped."""
     pids = {name: c.pid for name, c in guest.model.components.items()}

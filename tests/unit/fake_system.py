@@ -132,6 +132,7 @@ class World:
         self.fed = 0
         self.kmsg: list[str] = []
         self.registers = False
+        self.stacks = ("", "")
         self.reboots = 0
         self.boot = 0
         self.events: dict[str, list[tuple[str, str]]] = {}
@@ -347,6 +348,10 @@ class FakeSystem(System):
 
     def tell_registers(self, wanted: bool) -> None:
         self.world.registers = wanted
+
+    def tell_stacks(self, program: str, folder: str) -> str:
+        self.world.stacks = (program, folder)
+        return ""
 
     def kernel_messages(self) -> list[str]:
         lines, self.world.kmsg = self.world.kmsg, []

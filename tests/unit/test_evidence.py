@@ -152,3 +152,31 @@ def test_registers(world: World) -> None:
         "cr2": "8",
     }
     assert "r14=deadbeef" in ctl._crashes([record])
+
+
+def test_callers(world: World) -> None:
+    """Where the manifest asks for it, rfork-run looks into what crashes; another's callers are not taken."""
+    supervisor = boot(world, DISK + "stacks = true\n")
+    assert world.stacks == ("/usr/bin/rfork-run", f"{RUN}/stacks.d")
+    pid = world.runner("a").instance
+    file = f"{RUN}/stacks.d/{pid % 32}"
+    world.write(file, f"{pid} {world.now + 9:.6f}\n/usr/bin/a+0x1136\n/lib/c.so+0x20\n".encode())
+    crash(world, supervisor)
+    crash(world, supervisor, line=LINE.replace("1136", "1140"))
+    first, second = crashes(supervisor)
+    assert first["stack"] == ["/usr/bin/a+0x1136", "/lib/c.so+0x20"]
+    assert second["stack"] == []
+    assert "    /lib/c.so+0x20\n" in ctl._crashes([first])
+
+
+def test_deep_stacks_are_cut(world: World) -> None:
+    """However long the files' names are, the record is there and bounded."""
+    supervisor = boot(world, DISK + "stacks = true\n")
+    pid = world.runner("a").instance
+    places = "".join(f"/{'x' * 120}+{number:#x}\n" for number in range(12))
+    world.write(f"{RUN}/stacks.d/{pid % 32}", f"{pid} {world.now + 10:.6f}\n{places}".encode())
+    world.write(f"{RUN}/a/output", b"y" * 500)
+    crash(world, supervisor)
+    (record,) = crashes(supervisor)
+    assert record["stack"] == places.splitlines()[:4]
+    assert len(str(record["output"])) == 100

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --stack: the kernel starts this for a core dump (kernel.core_pattern) and waits for it while the process that
+ * crashed is still there. Of the dump only the first note is read, for the registers; what its stack says of who
+ * called whom comes from its memory.
+ */
+#include "run.h"
+#include <elf.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/procfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEAD 65536	/* bytes of the dump in which the first note is */
+#define DEEP 8192	/* bytes of the stack that are looked at */
+#define CALLERS 12
+#define SLOTS 32	/* files that are kept, whoever crashes */
+#define STACK_POINTER 19
+
+struct code {
+	uint64_t start, end, offset;
+	char path[128];
+};
+
+static size_t read_all(int fd, char *buffer, size_t size)
+{
+	size_t done = 0;
+	ssize_t got;
+
+	while (done < size && (got = read(fd, buffer + done, size - done)) > 0)
+		done += (size_t)got;
+	return done;
+}
+
+/* The registers of the thread that crashed: the dump's first note. */
+static bool find_registers(const char *head, size_t size, struct elf_prstatus *status)
+{
+	const Elf64_Ehdr *elf = (const Elf64_Ehdr *)(const void *)head;
+	const Elf64_Phdr *part;
+	const Elf64_Nhdr *note;
+	size_t place;
+
+	if (size < sizeof *elf || memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    elf->e_phoff > size - sizeof *part)
+		return false;
+	part = (const Elf64_Phdr *)(const void *)(head + elf->e_phoff);	/* the notes are the first part */
+	if (part->p_type != PT_NOTE || part->p_offset > size || size - part->p_offset < sizeof *note)
+		return false;
+	note = (const Elf64_Nhdr *)(const void *)(head + part->p_offset);
+	place = part->p_offset + sizeof *note + ((note->n_namesz + 3) & ~3u);
+	if (note->n_type != NT_PRSTATUS || note->n_descsz != sizeof *status || place > size ||
+	    size - place < sizeof *status)
+		return false;
+	memcpy(status, head + place, sizeof *status);
+	return true;
+}
+
+/* Where there is code of files. */
+static size_t find_code(const char *pid, struct code *found, size_t most)
+{
+	char path[64], line[512];
+	size_t count = 0;
+	FILE *maps;
+
+	snprintf(path, sizeof path, "/proc/%s/maps", pid);
+	maps = fopen(path, "re");
+	while (maps && count < most && fgets(line, sizeof line, maps)) {
+		struct code *c = &found[count];
+		unsigned long long start, end, offset;
+		char rights[8];
+
+		if (sscanf(line, "%llx-%llx %7s %llx %*s %*s %127s", &start, &end, rights, &offset, c->path) == 5 &&
+		    rights[2] == 'x' && c->path[0] == '/') {
+			*c = (struct code){ .start = start, .end = end, .offset = offset, .path = "" };
+			sscanf(line, "%*s %*s %*s %*s %*s %127s", c->path);
+			count++;
+		}
+	}
+	if (maps)
+		fclose(maps);
+	return count;
+}
+
+/* Whether a call ends right before this place. */
+static bool after_call(int memory, uint64_t place)
+{
+	unsigned char code[7];
+
+	if (pread(memory, code, sizeof code, (off_t)(place - sizeof code)) != (ssize_t)sizeof code)
+		return false;
+	if (code[2] == 0xe8)
+		return true;
+	for (int length = 2; length <= 7; length++)	/* call through a register or memory: ff /2 */
+		if (code[7 - length] == 0xff && (code[8 - length] >> 3 & 7) == 2)
+			return true;
+	return false;
+}
+
+static const struct code *code_of(const struct code *code, size_t count, uint64_t place)
+{
+	for (size_t i = 0; i < count; i++)
+		if (place >= code[i].start && place < code[i].end)
+			return &code[i];
+	return NULL;
+}
+
+/* PID and CLOCK_MONOTONIC, and a line for each caller that the stack tells of. */
+static void tell(FILE *to, const char *pid, const struct elf_prstatus *status)
+{
+	static struct code code[64];
+	static uint64_t words[DEEP / 8];
+	size_t count = find_code(pid, code, sizeof code / sizeof *code), told = 0;
+	uint64_t stack = (uint64_t)status->pr_reg[STACK_POINTER] & ~7ull;
+	struct timespec now;
+	char path[64];
+	ssize_t got = 0;
+	int memory;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fprintf(to, "%s %lld.%06ld\n", pid, (long long)now.tv_sec, now.tv_nsec / 1000);
+	snprintf(path, sizeof path, "/proc/%s/mem", pid);
+	memory = open(path, O_RDONLY | O_CLOEXEC);
+	/* Up to the stack's end there may be less. */
+	for (size_t size = sizeof words; memory >= 0 && size >= 64 && got <= 0; size /= 2)
+		got = pread(memory, words, size, (off_t)stack);
+	for (ssize_t i = 0; i < got / 8 && told < CALLERS; i++) {
+		const struct code *c = code_of(code, count, words[i]);
+
+		if (c && after_call(memory, words[i])) {
+			fprintf(to, "%s+0x%llx\n", c->path, (unsigned long long)(words[i] - c->start + c->offset));
+			told++;
+		}
+	}
+	if (memory >= 0)
+		close(memory);
+}
+
+enum run_exit run_stack(const struct run_config *config)
+{
+	static _Alignas(16) char head[HEAD];
+	const char *pid = config->argv[0];
+	char path[512], draft[520];
+	struct elf_prstatus status;
+	FILE *file;
+
+	if (strspn(pid, "0123456789") != strlen(pid) || !*pid)
+		run_misuse("--stack: '%s' is no PID", pid);
+	if (!find_registers(head, read_all(STDIN_FILENO, head, sizeof head), &status))
+		return RUN_SYSTEM;
+	snprintf(path, sizeof path, "%s/%d", config->stack, atoi(pid) % SLOTS);
+	snprintf(draft, sizeof draft, "%s.new", path);
+	file = fopen(draft, "we");
+	if (!file)
+		run_fail("open", draft);
+	tell(file, pid, &status);
+	if (fclose(file) != 0 || rename(draft, path) < 0)
+		run_fail("write", path);
+	return RUN_DONE;
+}
