@@ -12,7 +12,7 @@ from pathlib import Path
 
 from koboshi.capabilities import CAPABILITIES
 from koboshi.manifest import ManifestRefusedError, parse
-from koboshi.manifest_rules import COLD, LADDER
+from koboshi.manifest_rules import COLD, LADDER, MAX_LISTEN
 
 from workbench import units
 from workbench.units import Unit, count, mebibytes, seconds, yes
@@ -184,6 +184,12 @@ def _readiness(unit: Unit, made: Converted) -> None:
             ": it must stay in the foreground, for which daemons have an option" if kind == "forking" else ""
         )
         made.remarks.append(f"Type={kind} is not known{also}")
+    listen = made.values.get("listen")
+    most = MAX_LISTEN - (len(listen) if isinstance(listen, list) else 0)
+    stored = count(unit.last("Service.FileDescriptorStoreMax")) or 0
+    made.set("stored_descriptors", min(stored, most) or None)
+    if stored > most:
+        made.remarks.append(f"FileDescriptorStoreMax={stored}: {most} is as much as there is")
     made.set("heartbeat_s", seconds(unit.last("Service.WatchdogSec")) or None)
     made.set("stop_timeout_s", seconds(unit.last("Service.TimeoutStopSec")))
 

@@ -89,16 +89,25 @@ void run_listen_open(struct run_config *config)
 /* In an instance. dup2(2) leaves FD_CLOEXEC behind. */
 void run_listen_give(const struct run_config *config)
 {
-	char text[24];
+	char text[24], stored[RUN_MAX_LISTEN * (RUN_NAME_MAX + 1) + 1], names[sizeof stored + 128] = "";
+	unsigned int count;
 
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_PID");
-	if (!config->listen_count)
-		return;
+	unsetenv("LISTEN_FDNAMES");
 	for (unsigned int i = 0; i < config->listen_count; i++)
 		if (dup2(config->listen_fds[i], FIRST_FD + (int)i) < 0)
 			run_fail("dup2", config->listen[i]);
-	snprintf(text, sizeof text, "%u", config->listen_count);
+	count = run_store_give(config, stored, sizeof stored);
+	if (!config->listen_count && !count)
+		return;
+	if (count) {
+		for (unsigned int i = 0; i < config->listen_count; i++)
+			strcat(names, ":listen");
+		strcat(names, stored);
+		setenv("LISTEN_FDNAMES", names + 1, 1);
+	}
+	snprintf(text, sizeof text, "%u", config->listen_count + count);
 	setenv("LISTEN_FDS", text, 1);
 	snprintf(text, sizeof text, "%d", (int)getpid());
 	setenv("LISTEN_PID", text, 1);

@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 	runner.notify = run_notify_open(&config);
 	run_listen_open(&config);
 	run_ready_fd_open(&config);
+	run_store_open(&config);
 	run_output_open(&config, &runner.capture);
 	/* Whoever reads our standard error may go; the component stays. */
 	sigaction(SIGPIPE, &ignore, &runner.origin.pipe);

@@ -19,6 +19,7 @@ static void take_line(const char *line, struct run_note *note)
 	static const struct { const char *text; unsigned int what; } flags[] = {
 		{ "READY=1", NOTE_READY }, { "WATCHDOG=1", NOTE_ALIVE },
 		{ "WATCHDOG=trigger", NOTE_TRIGGER }, { "STOPPING=1", NOTE_STOPPING },
+		{ "FDSTORE=1", NOTE_STORE }, { "FDSTOREREMOVE=1", NOTE_REMOVE },
 	};
 	unsigned long long number = 0;
 
@@ -31,6 +32,8 @@ static void take_line(const char *line, struct run_note *note)
 	} else if (sscanf(line, "MAINPID=%llu", &number) == 1 && number > 1 && number < (1u << 30)) {
 		note->what |= NOTE_MAIN;
 		note->main_pid = (pid_t)number;
+	} else if (!strncmp(line, "FDNAME=", 7) && !strchr(line, ':')) {
+		snprintf(note->fd_name, sizeof note->fd_name, "%.*s", RUN_NAME_MAX, line + 7);
 	} else if (!strncmp(line, "STATUS=", 7)) {
 		note->what |= NOTE_STATUS;
 		snprintf(note->status, sizeof note->status, "%.*s", RUN_STATUS_MAX, line + 7);
@@ -40,23 +43,25 @@ static void take_line(const char *line, struct run_note *note)
 static void read_text(char *text, struct run_note *note)
 {
 	note->what = 0;
+	note->fd_name[0] = '\0';
 	for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 		take_line(line, note);
 }
 
-/* False: there is none now. Descriptors sent along are not taken (there is no room
- * for them in the control buffer, so the kernel drops them). */
-bool run_notify_receive(int socket, struct run_note *note)
+/* False: there is none now. Descriptors sent along are taken only with --store: else there is no room for them
+ * in the control buffer, so that the kernel drops them. */
+bool run_notify_receive(const struct run_config *config, int socket, struct run_note *note)
 {
 	char text[4096];
 	union {
-		char bytes[CMSG_SPACE(sizeof(struct ucred))];
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * RUN_MAX_LISTEN)];
 		struct cmsghdr align;
 	} control;
 	struct iovec part = { text, sizeof text - 1 };
 	struct msghdr message = {
 		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control.bytes, .msg_controllen = sizeof control.bytes,
+		.msg_control = control.bytes,
+		.msg_controllen = config->store_max ? sizeof control.bytes : CMSG_SPACE(sizeof(struct ucred)),
 	};
 	struct cmsghdr *header;
 	struct ucred sender = { 0 };
@@ -65,9 +70,10 @@ bool run_notify_receive(int socket, struct run_note *note)
 	if (got < 0)
 		return false;
 	text[got] = '\0';
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
-		memcpy(&sender, CMSG_DATA(header), sizeof sender);
+	for (header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
+		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&sender, CMSG_DATA(header), sizeof sender);
+	note->fd_count = run_store_take(&message, note->fds);
 	note->sender = sender.pid;
 	read_text(text, note);
 	return true;

@@ -23,6 +23,7 @@ static const char usage[] =
 	"  --user NAME --directory DIR --env K=V --rlimit NAME=N --output FILE\n"
 	"  --output-rate BYTES              of it, a second (262144, on a line 2048)\n"
 	"  --listen tcp:[ADDRESS:]PORT | udp:... | unix:PATH | unixgram:PATH   sockets every instance has\n"
+	"  --store N                        descriptors that an instance may store for the next one (0)\n"
 	"  --group NAME                     one more group (the user's)\n"
 	"  --capabilities MASK              no others, hexadecimal (root's)\n"
 	"  --no-new-privileges              nothing set-uid, no file capabilities\n"
@@ -166,7 +167,7 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK };
+       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -180,7 +181,7 @@ static const struct option known_options[] = {
 	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET },
 	{ "hide", 1, NULL, HIDE }, { "read-only", 1, NULL, READ_ONLY }, { "private-tmp", 0, NULL, PRIVATE_TMP },
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
-	{ "stack", 1, NULL, STACK }, { NULL, 0, NULL, 0 },
+	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE }, { NULL, 0, NULL, 0 },
 };
 
 static void take(struct run_config *config, int option, char *value)
@@ -205,6 +206,7 @@ static void take(struct run_config *config, int option, char *value)
 	case OUTPUT: config->output = value; break;
 	case KEEP: config->keep = true; break;
 	case STACK: config->stack = value; break;
+	case STORE: config->store_max = number("store", value, 0, RUN_MAX_LISTEN); break;
 	case OUTPUT_RATE: config->output_rate = number("output-rate", value, 1, UINT32_MAX); break;
 	case LISTEN: run_add_listen(config, value); break;
 	case GROUP: run_add_group(config, value); break;
@@ -244,6 +246,10 @@ void run_parse(struct run_config *config, int argc, char **argv)
 	if (config->user && !run_find_user(config))
 		run_misuse("--user: '%s' is not in /etc/passwd", config->user);
 	run_find_more_groups(config);
+	if (config->listen_count + config->store_max > RUN_MAX_LISTEN)
+		run_misuse("--store, --listen: more than %d descriptors together", RUN_MAX_LISTEN);
+	if (config->ready == READY_FD && config->store_max)
+		run_misuse("--ready fd:N and --store: the stored ones may have that number");
 	if (config->ready == READY_FD && config->ready_fd < 3 + (int)config->listen_count)
 		run_misuse("--ready: the sockets of --listen have descriptors 3 to %u", 2 + config->listen_count);
 }

@@ -53,7 +53,7 @@ static void extend(struct runner *r, uint64_t ns)
 	run_record(&r->log, "extend", "pid=%d ms=%llu", (int)r->pid, (unsigned long long)(ns / 1000000));
 }
 
-static void heed(struct runner *r, const struct run_note *note)
+static void heed(struct runner *r, struct run_note *note)
 {
 	unsigned int what = note->what;
 
@@ -76,6 +76,7 @@ static void heed(struct runner *r, const struct run_note *note)
 		r->main_pid = note->main_pid;
 	if (what & NOTE_STATUS)
 		run_status_said(r, note->status);
+	run_store_heed(r, note);
 }
 
 /* MAINPID= names one more who may speak for the instance, a daemon that is no child of it any more. */
@@ -88,6 +89,7 @@ static bool speaks_for_it(const struct runner *r, pid_t sender)
 static void keep(struct runner *r, const struct run_note *note)
 {
 	if (r->pending_count == RUN_PENDING) {
+		run_store_drop(r->pending);
 		memmove(r->pending, r->pending + 1, sizeof r->pending - sizeof *r->pending);
 		r->pending_count--;
 	}
@@ -98,11 +100,13 @@ void run_notes(struct runner *r)
 {
 	struct run_note note;
 
-	while (r->notify >= 0 && run_notify_receive(r->notify, &note)) {
+	while (r->notify >= 0 && run_notify_receive(r->config, r->notify, &note)) {
 		if (note.what && speaks_for_it(r, note.sender))
 			heed(r, &note);
 		else if (note.what)
 			keep(r, &note);
+		else
+			run_store_drop(&note);
 	}
 	if (run_ready_fd_said(r) && !r->ready)
 		run_instance_ready(r, rfork_now());
@@ -141,6 +145,8 @@ void run_drop_notes(struct runner *r, pid_t sender)
 	for (unsigned int i = 0; i < r->pending_count; i++)
 		if (r->pending[i].sender != sender)
 			r->pending[kept++] = r->pending[i];
+		else
+			run_store_drop(&r->pending[i]);
 	r->pending_count = kept;
 }
 

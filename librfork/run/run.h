@@ -56,6 +56,8 @@ struct run_config {
 	const char *listen[RUN_MAX_LISTEN];
 	int listen_fds[RUN_MAX_LISTEN];
 	unsigned int listen_count;
+	int store[2];			/* who looks, and who puts */
+	unsigned int store_max;		/* 0: nothing is stored */
 	int ready_fd, ready_pipe[2];
 	int output_pipe[2];		/* -1: the instance opens its output itself */
 	uint32_t output_rate;		/* bytes a second; 0: what suits the kind of output */
@@ -131,14 +133,19 @@ const char *run_boot_id(void);
 #define NOTE_EXTEND 16u
 #define NOTE_MAIN 32u
 #define NOTE_STATUS 64u
+#define NOTE_STORE 128u
+#define NOTE_REMOVE 256u
 #define RUN_STATUS_MAX 80
 struct run_note {
 	pid_t sender, main_pid;
 	unsigned int what;
 	uint64_t extend_ns;
+	int fds[RUN_MAX_LISTEN];
+	unsigned int fd_count;
+	char fd_name[RUN_NAME_MAX + 1];
 	char status[RUN_STATUS_MAX + 1];
 };
-bool run_notify_receive(int socket, struct run_note *note);
+bool run_notify_receive(const struct run_config *config, int socket, struct run_note *note);
 bool run_descends(pid_t pid, pid_t ancestor);
 
 /* keep.c */
@@ -181,6 +188,11 @@ void run_output_open(struct run_config *config, struct run_capture *capture);
 
 /* loop.c */
 #define RUN_PENDING 16
+struct run_stored {
+	int fds[RUN_MAX_LISTEN];
+	char names[RUN_MAX_LISTEN][RUN_NAME_MAX + 1];
+	unsigned int count;
+};
 struct runner {
 	const struct run_config *config;
 	struct run_log log;
@@ -199,6 +211,8 @@ struct runner {
 	uint64_t cold_generation;	/* the last one that began at the start of PROGRAM */
 	bool in_mark, ready_said;	/* readyfd.c */
 	uint64_t mark, ready_mark;
+	struct run_stored stored;
+	bool store_published;
 	bool stopping;
 	struct run_capture capture;
 	unsigned int late;	/* instances in a row that did not get ready in time */
@@ -229,6 +243,14 @@ void run_check_deadlines(struct runner *r);
 /* status.c */
 void run_status_said(struct runner *r, const char *text);
 void run_status_check(struct runner *r);
+
+/* store.c */
+struct msghdr;
+void run_store_open(struct run_config *config);
+unsigned int run_store_take(struct msghdr *message, int *fds);
+void run_store_heed(struct runner *r, struct run_note *note);
+void run_store_drop(struct run_note *note);
+unsigned int run_store_give(const struct run_config *config, char *names, size_t size);
 
 /* readyfd.c */
 int run_high_fd(int fd);

@@ -69,7 +69,7 @@ void run_state_open(const struct run_config *config)
 
 bool run_wants_notify(const struct run_config *config)
 {
-	return config->ready == READY_NOTIFY || config->heartbeat_ms;
+	return config->ready == READY_NOTIFY || config->heartbeat_ms || config->store_max;
 }
 
 /* What NOTIFY_SOCKET says: a path, or without a state folder a name after '@'. */

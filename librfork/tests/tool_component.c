@@ -9,6 +9,7 @@
  *   connect:PORT (print what is read) open-read:PATH open-write:PATH (print how it went) may:CAPABILITY (whether it has it)
  *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
  *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
+ *   store:NAME (a file without a name in which that stands) unstore:NAME stored:N (print what stands in descriptor N)
  */
 #include "testing.h"
 #include <arpa/inet.h>
@@ -19,19 +20,64 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
-static void notify(const char *text)
+/* With a descriptor, or -1. */
+static void notify_with(const char *text, int fd)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	const char *name = getenv("NOTIFY_SOCKET");
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr header;
+	} rights;
+	struct iovec part = { (char *)(uintptr_t)text, strlen(text) };
+	struct msghdr message = { .msg_name = &address, .msg_iov = &part, .msg_iovlen = 1 };
 	int socket_fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	CHECK(socket_fd >= 0 && name && strlen(name) < sizeof address.sun_path);
 	memcpy(address.sun_path, name, strlen(name));
 	if (*name == '@')
 		address.sun_path[0] = '\0';
-	CHECK(sendto(socket_fd, text, strlen(text), 0, (struct sockaddr *)&address,
-		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))) > 0);
+	message.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name));
+	if (fd >= 0) {
+		message.msg_control = rights.bytes;
+		message.msg_controllen = sizeof rights.bytes;
+		rights.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&rights.header), &fd, sizeof fd);
+	}
+	CHECK(sendmsg(socket_fd, &message, 0) > 0);
 	close(socket_fd);
+}
+
+static void notify(const char *text)
+{
+	notify_with(text, -1);
+}
+
+static void store(const char *name)
+{
+	char text[80];
+	int fd = open("stored", O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	CHECK(fd >= 0 && unlink("stored") == 0 && write(fd, name, strlen(name)) == (ssize_t)strlen(name));
+	snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
+	notify_with(text, fd);
+	close(fd);
+}
+
+static void unstore(const char *name)
+{
+	char text[80];
+
+	snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	notify(text);
+}
+
+static void stored(int fd)
+{
+	char text[80];
+	ssize_t got = pread(fd, text, sizeof text, 0);
+
+	dprintf(STDOUT_FILENO, "%d=%.*s\n", fd, got > 0 ? (int)got : 0, text);
 }
 
 static void listen_on(in_port_t port)
@@ -177,6 +223,9 @@ static int act(const char *action)
 	const char *value = after_colon(action);
 
 	if (is(action, "notify")) notify(value);
+	else if (is(action, "store")) store(value);
+	else if (is(action, "unstore")) unstore(value);
+	else if (is(action, "stored")) stored(atoi(value));
 	else if (is(action, "checkpoint")) CHECK(rfork_checkpoint() >= 0);
 	else if (is(action, "crash")) kill(getpid(), SIGSEGV);
 	else if (is(action, "abort")) abort();

@@ -190,6 +190,15 @@ class _Checker:
         if kind == "fd" and isinstance(sockets, tuple) and int(number) < 3 + len(sockets):
             problem = f"descriptor {number} is that of a socket"
             self.wrong((*path, "ready"), problem, f"fd:{3 + len(sockets)} or above, after those of listen")
+        stored = values.get("stored_descriptors")
+        if not isinstance(stored, int) or not isinstance(sockets, tuple):
+            return
+        where = (*path, "stored_descriptors")
+        if stored + len(sockets) > rules.MAX_LISTEN:
+            problem = f"{stored} and {len(sockets)} of listen are more than {rules.MAX_LISTEN}"
+            self.wrong(where, problem, f"at most {rules.MAX_LISTEN - len(sockets)}")
+        if stored and kind == "fd":
+            self.wrong(where, f"may have the number {number}, that of ready", 'ready = "notify"')
 
     def cold_limit(self, path: Path, values: dict[str, object]) -> None:
         attempts, window, delay, longest = (values[f"cold.{key}"] for key in rules.COLD)

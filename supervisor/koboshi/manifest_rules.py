@@ -356,6 +356,7 @@ COMPONENT: dict[str, object] = {
         each(matching(LISTEN, "a socket"), "as tcp:80, udp:127.0.0.1:53 or unix:/run/x", MAX_LISTEN),
         (),
     ),
+    "stored_descriptors": (integer(0, MAX_LISTEN), 0),
     "output": (output, None),
     "output_bytes_s": (integer(1), None),
     "needs": (needs, ()),

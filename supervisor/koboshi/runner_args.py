@@ -76,6 +76,8 @@ def _grants(component: Component) -> list[str]:
         argv += [word for value in component.words(key) for word in (option, value)]
     if component.values["mounts.private_tmp"] is True:
         argv.append("--private-tmp")
+    if stored := component.values["stored_descriptors"]:
+        argv += ["--store", str(stored)]
     kept = component.values["capabilities"]
     if isinstance(kept, tuple):
         argv += ["--capabilities", f"{sum(1 << CAPABILITIES.index(name) for name in kept):x}"]

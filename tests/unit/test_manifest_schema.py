@@ -111,10 +111,12 @@ def components(draw: st.DrawFn) -> dict[str, Any]:
 
 def _beyond_a_schema(component: dict[str, Any]) -> bool:
     """Rules that compare values with one another (docs/manifest.md) are the code's alone."""
-    cold = component.get("cold")
+    cold, heartbeat = component.get("cold"), component.get("heartbeat_s")
     return (
         bool(component.get("needs"))
         or bool(component.get("on_restart"))
+        or bool(component.get("stored_descriptors"))
+        or (isinstance(heartbeat, int | float) and heartbeat > 1)
         or (isinstance(cold, dict) and bool(cold))
     )
 

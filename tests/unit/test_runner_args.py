@@ -42,6 +42,7 @@ def test_grants() -> None:
         'capabilities = ["net_bind_service", "chown"]\nno_new_privileges = true\nroot = "/jail"\n'
         'access = { read = ["/usr", "/lib"], write = ["/data/a"] }\ngroups = ["dialout"]\n'
         'listen = ["tcp:80", "unix:/run/a.sock"]\n'
+        "stored_descriptors = 3\n"
         'mounts = { hide = ["/data/secret"], read_only = ["/etc", "/data"], private_tmp = true }\n'
     )
     assert pairs(argv, "--capabilities") == ["401"]
@@ -52,6 +53,7 @@ def test_grants() -> None:
     assert pairs(argv, "--hide") == ["/data/secret"]
     assert pairs(argv, "--read-only") == ["/etc", "/data"]
     assert "--private-tmp" in argv
+    assert pairs(argv, "--store") == ["3"]
     assert pairs(argv, "--group") == ["dialout"]
     assert pairs(argv, "--listen") == ["tcp:80", "unix:/run/a.sock"]
 
@@ -76,6 +78,8 @@ def test_control_groups() -> None:
         ('access = { read = ["usr"] }', "component.a.access.read", "no absolute path"),
         ('mounts = { hide = ["/"] }', "component.a.mounts.hide", "not allowed"),
         ("mounts = { private_tmp = 1 }", "component.a.mounts.private_tmp", "an integer"),
+        ('stored_descriptors = 16\nlisten = ["tcp:80"]', "component.a.stored_descriptors", "more than 16"),
+        ('stored_descriptors = 1\nready = "fd:9"', "component.a.stored_descriptors", "that of ready"),
         ('listen = ["tcp:0"]', "component.a.listen", "not allowed"),
         ('listen = ["tcp:80", "tcp:81"]\nready = "fd:4"', "component.a.ready", "of a socket"),
         ('ready = "fd:2"', "component.a.ready", "no way of being ready"),
