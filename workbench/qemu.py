@@ -38,7 +38,8 @@ class Options:
     append: str = ""  # added to the image's
     catch_reboot: bool = False  # a reboot ends QEMU
     accel: str = "tcg"  # "kvm" only where a probe guest has booted under a time limit
-    drive: Path | None = None  # a raw disk image beside what the image boots from: /dev/vda
+    drive: Path | None = None  # a raw disk image beside what the image boots from
+    drive_bus: str = "virtio"  # or "ide", which Linux 2.6.23 has too
     icount: int | None = None  # one instruction takes 2**icount ns of the guest's time; needs one CPU
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ def machine(image: Image, options: Options) -> list[str]:
     # The board's hardware watchdog; nothing arms it but a manifest that names it.
     command += ["-device", "i6300esb"]
     if options.drive:
-        command += ["-drive", f"file={options.drive},if=virtio,format=raw"]
+        command += ["-drive", f"file={options.drive},if={options.drive_bus},format=raw"]
     return [*command, "-no-reboot"] if options.catch_reboot else command
 
 

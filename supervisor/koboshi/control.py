@@ -157,7 +157,9 @@ def _held(supervisor: Supervisor) -> dict[str, object] | None:
     """The reply to a wish that could not be committed."""
     if supervisor.retry_at is None:
         return None
-    return _refusal(f"{supervisor.paths.state} cannot be written (is /run full?): done as soon as it can")
+    return _refusal(
+        f"{supervisor.paths.state} cannot be written (is /run full?): held, and lost with this supervisor"
+    )
 
 
 def _refusal(text: str) -> dict[str, object]:
