@@ -96,9 +96,11 @@ class Soak:
         if kind == "stop" and int(name[1:]) < (len(self.names) + 1) // 3:
             return
         deadline = time.monotonic() + SETTLE_S
-        while not _ask(kind, name):
-            if kind == "restart":
+        while (reply := _ask(kind, name)) != "ok":
+            if kind == "restart" and reply == "refused":
                 return  # it is just starting, or nobody is there
+            if kind == "restart":
+                kind = "start"  # carried out or not: so it runs for certain
             if not patient:
                 self.owed.append((kind, name))
                 return
@@ -174,20 +176,26 @@ class Soak:
         os.rename(self.path + ".new", self.path)
 
 
-def _ask(command: str, component: str) -> bool:
-    """An operator's wish; False if nobody was there, it was refused, or it could not be committed.
+def _ask(command: str, component: str) -> str:
+    """An operator's wish: ok, refused, or unsure.
 
-    In the last case it is carried out, but the next supervisor may not know of it.
+    Unsure is what was not answered, for the supervisor was killed, and what could not be committed: it is
+    carried out, but the next supervisor may not know of it.
     """
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(30)
         try:
             channel.connect(look.RUN + "/control")
+        except OSError:
+            return "refused"
+        try:
             channel.sendall(json.dumps({"cmd": command, "component": component}).encode() + b"\n")
             reply = json.loads(channel.makefile("rb").readline() or b"{}")
         except (OSError, ValueError):
-            return False
-    return bool(reply.get("ok"))
+            return "unsure"
+    if reply.get("ok"):
+        return "ok"
+    return "unsure" if "held" in str(reply.get("error", "held")) else "refused"
 
 
 def _kill(pid: int, number: int) -> None:
