@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -44,7 +45,7 @@ static void hide(const char *path)
 
 	if (stat(path, &st) < 0)
 		run_fail("hidden path", path);
-	if (S_ISDIR(st.st_mode) ? mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0") < 0 :
+	if (S_ISDIR(st.st_mode) ? mount("tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=555") < 0 :
 				  mount("/dev/null", path, NULL, MS_BIND, NULL) < 0)
 		run_fail("hidden path", path);
 }
@@ -65,7 +66,20 @@ static void own(const char *path)
 		run_fail("private /tmp", path);
 }
 
-/* A path as the component names it: below its root directory. */
+static bool below(const char *path, const char *root)
+{
+	char *real = realpath(path, NULL), *real_root = realpath(root, NULL);
+	size_t length = real_root ? strlen(real_root) : 0;
+	bool is = real && real_root && !strncmp(real, real_root, length) && (real[length] == '/' || length == 1);
+
+	if (!real)
+		run_fail("mount", path);
+	free(real);
+	free(real_root);
+	return is;
+}
+
+/* A path as the component names it: below its root directory, which a link there must not lead out of. */
 static void apply(const struct run_config *config, void (*change)(const char *path), const char *path)
 {
 	char whole[4096];
@@ -73,6 +87,10 @@ static void apply(const struct run_config *config, void (*change)(const char *pa
 	if (snprintf(whole, sizeof whole, "%s%s", config->root ? config->root : "", path) >= (int)sizeof whole) {
 		errno = ENAMETOOLONG;
 		run_fail("mount", path);
+	}
+	if (config->root && !below(whole, config->root)) {
+		errno = EXDEV;
+		run_fail("a path that leads out of --root", path);
 	}
 	change(whole);
 }
@@ -83,7 +101,7 @@ void run_mounts(const struct run_config *config)
 		return;
 	if (unshare(CLONE_NEWNS) < 0)
 		run_fail("unshare", "CLONE_NEWNS");
-	/* What others mount later is seen here too, and nothing of here by others. */
+	/* Nothing of here is seen by others; what they mount later is seen here where their mounts are shared. */
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
 		run_fail("mount", "/");
 	/* /tmp comes last: the others' paths may lie in everybody's. */

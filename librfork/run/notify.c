@@ -65,7 +65,7 @@ bool run_notify_receive(const struct run_config *config, int socket, struct run_
 	};
 	struct cmsghdr *header;
 	struct ucred sender = { 0 };
-	ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT);
+	ssize_t got = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (got < 0)
 		return false;

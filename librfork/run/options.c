@@ -248,6 +248,8 @@ void run_parse(struct run_config *config, int argc, char **argv)
 	run_find_more_groups(config);
 	if (config->listen_count + config->store_max > RUN_MAX_LISTEN)
 		run_misuse("--store, --listen: more than %d descriptors together", RUN_MAX_LISTEN);
+	if (config->ready == READY_FILE && config->private_tmp && !strncmp(config->ready_path, "/tmp/", 5))
+		run_misuse("--ready: '%s' is not seen from here with --private-tmp", config->ready_path);
 	if (config->ready == READY_FD && config->store_max)
 		run_misuse("--ready fd:N and --store: the stored ones may have that number");
 	if (config->ready == READY_FD && config->ready_fd < 3 + (int)config->listen_count)

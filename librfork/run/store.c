@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FIRST_FD 3
@@ -46,12 +47,16 @@ unsigned int run_store_take(struct msghdr *message, int *fds)
 	return count;
 }
 
+/* Where kcmp(2) is missing, what has an inode of its own is known by that; eventfds and the like share one. */
 static bool same(int a, int b)
 {
 	struct stat first, second;
+	long order = syscall(SYS_kcmp, getpid(), getpid(), 0 /* KCMP_FILE */, a, b);
 
+	if (order >= 0 || errno != ENOSYS)
+		return order == 0;
 	return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
-	       first.st_ino == second.st_ino;
+	       first.st_ino == second.st_ino && first.st_mode & S_IFMT;
 }
 
 static void forget(struct run_stored *stored, unsigned int place)
@@ -96,13 +101,42 @@ static void publish(struct runner *r)
 		run_complain("recv", "--store", errno);
 }
 
-/* What the instance says of it; its descriptors are ours now. */
+/* What is in the message now: it alone holds them, so that nothing else that is forked here does. */
+static void load(struct runner *r)
+{
+	struct run_stored *stored = &r->stored;
+	char text[RUN_MAX_LISTEN * (RUN_NAME_MAX + 1) + 1];
+	union rights rights;
+	struct iovec part = { text, sizeof text - 1 };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes,
+	};
+	ssize_t got = recvmsg(r->config->store[0], &message, MSG_PEEK | MSG_DONTWAIT);
+
+	stored->count = 0;
+	if (got < 0)
+		return;
+	text[got] = '\0';
+	stored->count = run_store_take(&message, stored->fds);
+	for (unsigned int i = 0; i < stored->count; i++) {
+		char *name = strtok(i ? NULL : text, ":");
+
+		snprintf(stored->names[i], sizeof stored->names[i], "%s", name ? name : "stored");
+	}
+}
+
+/* What the instance says of it; its descriptors are the message's now. */
 void run_store_heed(struct runner *r, struct run_note *note)
 {
 	struct run_stored *stored = &r->stored;
 	const char *name = note->fd_name[0] ? note->fd_name : "stored";
 	bool changed = false;
 
+	if (!(note->what & (NOTE_STORE | NOTE_REMOVE)) || !r->config->store_max) {
+		run_store_drop(note);
+		return;
+	}
+	load(r);
 	for (unsigned int i = 0; i < stored->count && note->what & NOTE_REMOVE; i++)
 		if (!strcmp(stored->names[i], name)) {
 			forget(stored, i--);
@@ -115,7 +149,7 @@ void run_store_heed(struct runner *r, struct run_note *note)
 		while (place < stored->count && !same(stored->fds[place], note->fds[i]))
 			place++;
 		if (place == stored->count && stored->count < r->config->store_max) {
-			stored->fds[stored->count++] = run_high_fd(note->fds[i]);
+			stored->fds[stored->count++] = note->fds[i];
 			note->fds[i] = -1;
 		} else if (place == stored->count) {
 			run_record(&r->log, "store", "full=%u", r->config->store_max);
@@ -127,6 +161,8 @@ void run_store_heed(struct runner *r, struct run_note *note)
 	run_store_drop(note);
 	if (changed)
 		publish(r);
+	while (stored->count)
+		close(stored->fds[--stored->count]);
 }
 
 void run_store_drop(struct run_note *note)

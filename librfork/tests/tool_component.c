@@ -9,7 +9,7 @@
  *   connect:PORT (print what is read) open-read:PATH open-write:PATH (print how it went) may:CAPABILITY (whether it has it)
  *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
  *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
- *   store:NAME (a file without a name in which that stands) unstore:NAME stored:N (print what stands in descriptor N)
+ *   store:NAME (a file without a name in which that stands) unstore:NAME store-again:NAME (descriptor 4) stored:N (print what stands in descriptor N)
  */
 #include "testing.h"
 #include <arpa/inet.h>
@@ -62,6 +62,15 @@ static void store(const char *name)
 	snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
 	notify_with(text, fd);
 	close(fd);
+}
+
+/* Descriptor 4, which came from the store, once more. */
+static void store_again(const char *name)
+{
+	char text[80];
+
+	snprintf(text, sizeof text, "FDSTORE=1\nFDNAME=%s", name);
+	notify_with(text, 4);
 }
 
 static void unstore(const char *name)
@@ -224,6 +233,7 @@ static int act(const char *action)
 
 	if (is(action, "notify")) notify(value);
 	else if (is(action, "store")) store(value);
+	else if (is(action, "store-again")) store_again(value);
 	else if (is(action, "unstore")) unstore(value);
 	else if (is(action, "stored")) stored(atoi(value));
 	else if (is(action, "checkpoint")) CHECK(rfork_checkpoint() >= 0);

@@ -167,7 +167,7 @@ class Machine:
             pass
 
     def tell_stacks(self, program: str, folder: str) -> str:
-        """From core dumps, by rfork-run; without `program` they go where they went, if that was here.
+        """From core dumps, by rfork-run; without `program` to `core` again, if it was here that they went.
 
         Returns why not, or nothing.
         """

@@ -190,6 +190,10 @@ class _Checker:
         if kind == "fd" and isinstance(sockets, tuple) and int(number) < 3 + len(sockets):
             problem = f"descriptor {number} is that of a socket"
             self.wrong((*path, "ready"), problem, f"fd:{3 + len(sockets)} or above, after those of listen")
+        if values.get("mounts.private_tmp") is True and str(values.get("ready")).startswith("file:/tmp/"):
+            self.wrong(
+                (*path, "ready"), "is not seen with mounts.private_tmp", "a file elsewhere, as in /run"
+            )
         stored = values.get("stored_descriptors")
         if not isinstance(stored, int) or not isinstance(sockets, tuple):
             return

@@ -78,6 +78,7 @@ def test_crash_record_has_registers_and_callers(guest: Guest) -> None:
     guest.shell.run(f"printf '[device]\\nregisters = true\\nstacks = true\\n' >>{MANIFEST}")
     try:
         guest.shell.run("koboshictl reload")
+        guest.shell.run("sleep 6")  # records of crashes are that far apart
         outcome = faults.inject(guest, Fault("gps", KINDS["wild"]))
         settle(guest)
     finally:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,18 +58,20 @@ def _redis(folder: Path) -> bool:
     return _ask(folder / "socket", b"PING\r\n", b"+PONG")
 
 
-def _nginx(folder: Path) -> bool:
-    return _ask(folder / "socket", b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1 204")
-
-
 def _rsyslog(folder: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         try:
-            client.sendto(b"<13>koboshi: heard", str(folder / "socket"))
+            word = f"at {time.monotonic():.6f}"
+            client.sendto(f"<13>koboshi: {word}".encode(), str(folder / "socket"))
         except OSError:
             return False
-    lines = (folder / "heard").read_text() if (folder / "heard").exists() else ""
-    return "heard" in lines
+    heard = folder / "heard"
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if heard.exists() and word in heard.read_text():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 DAEMONS = [
@@ -85,14 +88,6 @@ DAEMONS = [
         "port 0\nunixsocket FOLDER/socket\ndir FOLDER\nsave ''\nsupervised systemd\n",
         "notify",
         _redis,
-    ),
-    Daemon(
-        "nginx",
-        ["-e", "FOLDER/error", "-c", "CONFIG"],
-        "daemon off;\npid FOLDER/pid;\nuser root;\nevents { }\nhttp {\n access_log off;\n"
-        " server { listen unix:FOLDER/socket; return 204; }\n}\n",
-        "none",
-        _nginx,
     ),
     Daemon(
         "rsyslogd",

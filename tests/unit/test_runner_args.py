@@ -79,6 +79,7 @@ def test_control_groups() -> None:
         ('mounts = { hide = ["/"] }', "component.a.mounts.hide", "not allowed"),
         ("mounts = { private_tmp = 1 }", "component.a.mounts.private_tmp", "an integer"),
         ('stored_descriptors = 16\nlisten = ["tcp:80"]', "component.a.stored_descriptors", "more than 16"),
+        ('ready = "file:/tmp/x"\nmounts.private_tmp = true', "component.a.ready", "private_tmp"),
         ('stored_descriptors = 1\nready = "fd:9"', "component.a.stored_descriptors", "that of ready"),
         ('listen = ["tcp:0"]', "component.a.listen", "not allowed"),
         ('listen = ["tcp:80", "tcp:81"]\nready = "fd:4"', "component.a.ready", "of a socket"),
