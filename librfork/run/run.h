@@ -188,11 +188,6 @@ void run_output_open(struct run_config *config, struct run_capture *capture);
 
 /* loop.c */
 #define RUN_PENDING 16
-struct run_stored {
-	int fds[RUN_MAX_LISTEN];
-	char names[RUN_MAX_LISTEN][RUN_NAME_MAX + 1];
-	unsigned int count;
-};
 struct runner {
 	const struct run_config *config;
 	struct run_log log;
@@ -211,7 +206,6 @@ struct runner {
 	uint64_t cold_generation;	/* the last one that began at the start of PROGRAM */
 	bool in_mark, ready_said;	/* readyfd.c */
 	uint64_t mark, ready_mark;
-	struct run_stored stored;
 	bool store_published;
 	bool stopping;
 	struct run_capture capture;

@@ -74,8 +74,9 @@ static size_t find_code(const char *pid, struct code *found, size_t most)
 
 		if (sscanf(line, "%llx-%llx %7s %llx %*s %*s %127s", &start, &end, rights, &offset, c->path) == 5 &&
 		    rights[2] == 'x' && c->path[0] == '/') {
-			*c = (struct code){ .start = start, .end = end, .offset = offset, .path = "" };
-			sscanf(line, "%*s %*s %*s %*s %*s %127s", c->path);
+			c->start = start;
+			c->end = end;
+			c->offset = offset;
 			count++;
 		}
 	}

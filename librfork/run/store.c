@@ -17,6 +17,14 @@
 
 #define FIRST_FD 3
 
+#define NAMES_SIZE (RUN_MAX_LISTEN * (RUN_NAME_MAX + 1) + 1)
+
+struct stored {
+	int fds[RUN_MAX_LISTEN];
+	char names[RUN_MAX_LISTEN][RUN_NAME_MAX + 1];
+	unsigned int count;
+};
+
 union rights {
 	char bytes[CMSG_SPACE(sizeof(int) * RUN_MAX_LISTEN)];
 	struct cmsghdr align;
@@ -59,7 +67,7 @@ static bool same(int a, int b)
 	       first.st_ino == second.st_ino && first.st_mode & S_IFMT;
 }
 
-static void forget(struct run_stored *stored, unsigned int place)
+static void forget(struct stored *stored, unsigned int place)
 {
 	close(stored->fds[place]);
 	stored->count--;
@@ -68,11 +76,10 @@ static void forget(struct run_stored *stored, unsigned int place)
 }
 
 /* All of it in a new message, then the old one goes: whoever looks finds one of them. */
-static void publish(struct runner *r)
+static void publish(struct runner *r, const struct stored *stored)
 {
-	struct run_stored *stored = &r->stored;
 	bool first = !r->store_published;
-	char text[RUN_MAX_LISTEN * (RUN_NAME_MAX + 1) + 1] = "";
+	char text[NAMES_SIZE] = "";
 	union rights rights;
 	struct iovec part = { text, 0 };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
@@ -101,25 +108,28 @@ static void publish(struct runner *r)
 		run_complain("recv", "--store", errno);
 }
 
-/* What is in the message now: it alone holds them, so that nothing else that is forked here does. */
-static void load(struct runner *r)
+/* The message now, without taking it: its names, each after a ':', and its descriptors, the caller's to close. */
+static unsigned int look(const struct run_config *config, char *names, size_t size, int *fds)
 {
-	struct run_stored *stored = &r->stored;
-	char text[RUN_MAX_LISTEN * (RUN_NAME_MAX + 1) + 1];
 	union rights rights;
-	struct iovec part = { text, sizeof text - 1 };
+	struct iovec part = { names, size - 1 };
 	struct msghdr message = {
 		.msg_iov = &part, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes,
 	};
-	ssize_t got = recvmsg(r->config->store[0], &message, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t got = recvmsg(config->store[0], &message, MSG_PEEK | MSG_DONTWAIT);
 
-	stored->count = 0;
-	if (got < 0)
-		return;
-	text[got] = '\0';
-	stored->count = run_store_take(&message, stored->fds);
+	names[got > 0 ? got : 0] = '\0';
+	return got > 0 ? run_store_take(&message, fds) : 0;
+}
+
+/* The message alone holds them between two words of an instance, so that nothing else that is forked here does. */
+static void load(const struct runner *r, struct stored *stored)
+{
+	char names[NAMES_SIZE];
+
+	stored->count = look(r->config, names, sizeof names, stored->fds);
 	for (unsigned int i = 0; i < stored->count; i++) {
-		char *name = strtok(i ? NULL : text, ":");
+		char *name = strtok(i ? NULL : names, ":");
 
 		snprintf(stored->names[i], sizeof stored->names[i], "%s", name ? name : "stored");
 	}
@@ -128,7 +138,7 @@ static void load(struct runner *r)
 /* What the instance says of it; its descriptors are the message's now. */
 void run_store_heed(struct runner *r, struct run_note *note)
 {
-	struct run_stored *stored = &r->stored;
+	struct stored stored;
 	const char *name = note->fd_name[0] ? note->fd_name : "stored";
 	bool changed = false;
 
@@ -136,33 +146,33 @@ void run_store_heed(struct runner *r, struct run_note *note)
 		run_store_drop(note);
 		return;
 	}
-	load(r);
-	for (unsigned int i = 0; i < stored->count && note->what & NOTE_REMOVE; i++)
-		if (!strcmp(stored->names[i], name)) {
-			forget(stored, i--);
+	load(r, &stored);
+	for (unsigned int i = 0; i < stored.count && note->what & NOTE_REMOVE; i++)
+		if (!strcmp(stored.names[i], name)) {
+			forget(&stored, i--);
 			changed = true;
 		}
 	for (unsigned int i = 0; i < note->fd_count && note->what & NOTE_STORE; i++) {
 		unsigned int place = 0;
 
 		/* What it got from us and stores again is there. */
-		while (place < stored->count && !same(stored->fds[place], note->fds[i]))
+		while (place < stored.count && !same(stored.fds[place], note->fds[i]))
 			place++;
-		if (place == stored->count && stored->count < r->config->store_max) {
-			stored->fds[stored->count++] = note->fds[i];
+		if (place == stored.count && stored.count < r->config->store_max) {
+			stored.fds[stored.count++] = note->fds[i];
 			note->fds[i] = -1;
-		} else if (place == stored->count) {
+		} else if (place == stored.count) {
 			run_record(&r->log, "store", "full=%u", r->config->store_max);
 			break;
 		}
-		strcpy(stored->names[place], name);
+		strcpy(stored.names[place], name);
 		changed = true;
 	}
 	run_store_drop(note);
 	if (changed)
-		publish(r);
-	while (stored->count)
-		close(stored->fds[--stored->count]);
+		publish(r, &stored);
+	while (stored.count)
+		close(stored.fds[--stored.count]);
 }
 
 void run_store_drop(struct run_note *note)
@@ -173,26 +183,16 @@ void run_store_drop(struct run_note *note)
 	note->fd_count = 0;
 }
 
-/* In an instance: after those of --listen. The names of all, beginning with ':', and how many are stored. */
+/* In an instance: after those of --listen. The names of all, each after a ':', and how many are stored. */
 unsigned int run_store_give(const struct run_config *config, char *names, size_t size)
 {
-	union rights rights;
-	struct iovec part = { names, size - 1 };
-	struct msghdr message = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights.bytes,
-	};
 	int fds[RUN_MAX_LISTEN];
 	unsigned int count;
-	ssize_t got;
 
 	*names = '\0';
 	if (!config->store_max)
 		return 0;
-	got = recvmsg(config->store[0], &message, MSG_PEEK | MSG_DONTWAIT);
-	if (got < 0)
-		return 0;
-	names[got] = '\0';
-	count = run_store_take(&message, fds);
+	count = look(config, names, size, fds);
 	for (unsigned int i = 0; i < count; i++)	/* out of the way first */
 		fds[i] = run_high_fd(fds[i]);
 	for (unsigned int i = 0; i < count; i++)

@@ -157,9 +157,8 @@ def _held(supervisor: Supervisor) -> dict[str, object] | None:
     """The reply to a wish that could not be committed."""
     if supervisor.retry_at is None:
         return None
-    return _refusal(
-        f"{supervisor.paths.state} cannot be written (is /run full?): held, and lost with this supervisor"
-    )
+    text = f"{supervisor.paths.state} cannot be written (is /run full?): held, and lost with this supervisor"
+    return {**_refusal(text), "held": True}
 
 
 def _refusal(text: str) -> dict[str, object]:

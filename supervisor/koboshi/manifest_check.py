@@ -140,6 +140,7 @@ class _Checker:
         values = self.values(path, table, rules.COMPONENT)
         self.program(path, table)
         self.descriptors(path, values)
+        self.ready_file(path, values)
         if "ready_timeout_s" in table and values.get("ready") == "none":
             self.wrong((*path, "ready_timeout_s"), "has no effect", "a ready other than none, or no timeout")
         if len(self.errors) == before:
@@ -190,10 +191,6 @@ class _Checker:
         if kind == "fd" and isinstance(sockets, tuple) and int(number) < 3 + len(sockets):
             problem = f"descriptor {number} is that of a socket"
             self.wrong((*path, "ready"), problem, f"fd:{3 + len(sockets)} or above, after those of listen")
-        if values.get("mounts.private_tmp") is True and str(values.get("ready")).startswith("file:/tmp/"):
-            self.wrong(
-                (*path, "ready"), "is not seen with mounts.private_tmp", "a file elsewhere, as in /run"
-            )
         stored = values.get("stored_descriptors")
         if not isinstance(stored, int) or not isinstance(sockets, tuple):
             return
@@ -203,6 +200,12 @@ class _Checker:
             self.wrong(where, problem, f"at most {rules.MAX_LISTEN - len(sockets)}")
         if stored and kind == "fd":
             self.wrong(where, f"may have the number {number}, that of ready", 'ready = "notify"')
+
+    def ready_file(self, path: Path, values: dict[str, object]) -> None:
+        if values.get("mounts.private_tmp") is True and str(values.get("ready")).startswith("file:/tmp/"):
+            self.wrong(
+                (*path, "ready"), "is not seen with mounts.private_tmp", "a file elsewhere, as in /run"
+            )
 
     def cold_limit(self, path: Path, values: dict[str, object]) -> None:
         attempts, window, delay, longest = (values[f"cold.{key}"] for key in rules.COLD)

@@ -195,7 +195,7 @@ def _ask(command: str, component: str) -> str:
             return "unsure"
     if reply.get("ok"):
         return "ok"
-    return "unsure" if "held" in str(reply.get("error", "held")) else "refused"
+    return "unsure" if reply.get("held") or not reply else "refused"
 
 
 def _kill(pid: int, number: int) -> None:
