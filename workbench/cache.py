@@ -32,6 +32,7 @@ KINDS = (
     "image",
     "buildroot-tree",
     "buildroot",
+    "passed",
 )
 # What tools and builds by hand leave in source folders is no input of a build.
 LEFTOVERS = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", "build"}
