@@ -193,6 +193,8 @@ void wild_call(void)
 		words[1] = one_in(2) ? 0 : (uintptr_t)unwritable(); /* never a place that is in use */
 		if ((uint32_t)words[2] == SIGSTOP)
 			words[2] = SIGCHLD; /* an exit signal that stops this process would look like a hang */
+		if (!one_in(16))
+			words[3] = below(4); /* nobody would stop it, and for as long as it restarts little else happens */
 	}
 	rfork_call(cmd, places[below(COUNT_OF(places))], sizes[below(COUNT_OF(sizes))]);
 }
