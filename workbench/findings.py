@@ -22,11 +22,12 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("hung-task", re.compile(r"INFO: task ")),
     ("lockdep", re.compile(r"INFO: trying to register non-static key")),
     ("leak", re.compile(r"kmemleak: \d+ new suspected memory leaks")),
+    ("initramfs", re.compile(r"Initramfs unpacking failed")),
     ("sanitizer", re.compile(r"\bUBSAN: |\bKASAN: |\bKCSAN: ")),
     ("tainted", re.compile(r"\bTainted: ")),
 )
 # For grep -E in the guest: more than RULES, never less.
-GREP = "panic|BUG|Bad page|slab error|WARNING|Oops|general protection|INFO:|kmemleak:|SAN:|Tainted:"
+GREP = "panic|BUG|Bad page|slab error|WARNING|Oops|general protection|INFO:|kmemleak:|SAN:|Tainted:|Initramfs"
 USER_SPACE = re.compile(r"^traps: |segfault at |general protection rip:")  # the last one: 2.6.23
 
 # include/linux/panic.h of 6.12; an out-of-tree or staging module taints too, and the image has none

@@ -17,12 +17,14 @@ from workbench.command import CommandError, logged, output
 from workbench.errors import WorkbenchError
 from workbench.findings import Finding
 from workbench.guest import Guest
+from workbench.qemu import Options
 
 # Those of tools/testing/selftests that are about processes; 6.12 has none of signals by themselves.
 TARGETS = ("clone3", "pidfd", "exec", "ptrace", "timers", "rlimits", "sigaltstack", "core", "cgroup", "proc")
 SELFTESTS = "tools/testing/selftests"
 FOLDER = "/usr/lib/selftests"
 LIMIT_S = 90  # one program; those that take longer end by it on both kernels
+MEMORY_MB = 1024  # the programs and what they need are a hundred, and the root may have half
 TRIES = 3  # of a program whose results differ: much of what they measure is time
 _LISTED = re.compile(r"([\w-]+):([\w.-]+)")
 _TAP = re.compile(r"^(?:# +)?(ok|not ok) +\d+ *-? *([^#]*)(#.*\bSKIP\b)?", re.IGNORECASE)
@@ -133,7 +135,7 @@ def _guest(line: str, programs: Mapping[str, Path]) -> Guest:
     extra = {
         f"{FOLDER}/{path.relative_to(path.parents[1])}": path for path in beside if path.parent in folders
     }
-    return Guest(quickimage.build(extra=extra, line=line))
+    return Guest(quickimage.build(extra=extra, line=line), Options(memory_mb=MEMORY_MB))
 
 
 def _pair(guests: Sequence[Guest], name: str) -> Pair:

@@ -51,6 +51,7 @@ static void become_worker(uint64_t seed, int number, int with_faults)
 	snprintf(group, sizeof group, FUZZ_CGROUP "/cgroup.procs");
 	if (write_file(group, "0") < 0)
 		_exit(111);
+	arguments_init();
 	faulty = with_faults;
 	if (faulty)
 		write_file("/proc/self/make-it-fail", "1");

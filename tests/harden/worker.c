@@ -141,7 +141,6 @@ void worker(uint64_t seed, int number)
 		if (signal_number != SIGCHLD)
 			signal(signal_number, SIG_IGN); /* exit signals of its own choice */
 	open_others();
-	arguments_init();
 	meddle_init(number);
 	if (number == 0)
 		bad_calls(CALLS / 2 + below(CALLS));
