@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from workbench import smallimage
+from workbench.command import output
 from workbench.decoder import KernelLine, Text
-from workbench.harden import Report
+from workbench.harden import PROGRAM, Report
 
 
 @pytest.fixture
@@ -54,3 +56,8 @@ def test_faults_in_turn_are_told_by_what_they_went_into(report: Report) -> None:
     report.take(Text("harden: injected create of a large process: 312 faults in turn"))
     assert report.injected == {"create of a large process": 312}
     assert "312 faults in turn: create of a large process" in report.text()
+
+
+def test_program_compiles() -> None:
+    """As ./dev harden builds it, which ./dev test does not run: it takes an hour."""
+    output([*smallimage.COMPILE, "-fsyntax-only", *sorted(PROGRAM.glob("*.c"))])
