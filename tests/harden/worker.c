@@ -12,6 +12,7 @@
 
 #define STEPS 120
 #define CALLS 200000
+#define CALLS_NICE (-15)
 #define CLEAN_UP_S 60
 
 static int others[8]; /* descriptors of other things */
@@ -128,8 +129,8 @@ static void end_tidily(void)
 }
 
 /*
- * The first worker makes nothing but calls, beside the others' groups, which mostly have the CPUs. Of those, two of
- * three clean up, and the others die as owners of whatever they have.
+ * The first worker makes nothing but calls, beside the others' groups, whose tasks would hardly let it. Of those, two
+ * of three clean up, and the others die as owners of whatever they have.
  */
 void worker(uint64_t seed, int number)
 {
@@ -142,8 +143,10 @@ void worker(uint64_t seed, int number)
 			signal(signal_number, SIG_IGN); /* exit signals of its own choice */
 	open_others();
 	meddle_init(number);
-	if (number == 0)
+	if (number == 0) {
+		setpriority(PRIO_PROCESS, 0, CALLS_NICE);
 		bad_calls(CALLS / 2 + below(CALLS));
+	}
 	steps = number == 0 ? 0 : STEPS / 2 + below(STEPS);
 	while (steps-- > 0)
 		step();
