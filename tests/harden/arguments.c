@@ -21,7 +21,10 @@ void arguments_init(void)
 	arena = mmap(NULL, 5 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	/* where allocations fail, it is one of those: a loss for the fuzzer, but no finding */
 	if (arena == MAP_FAILED || mprotect(arena, PAGE, PROT_READ | PROT_WRITE) < 0 ||
-	    mprotect(arena + 2 * PAGE, PAGE, PROT_READ) < 0 || mprotect(arena + 3 * PAGE, PAGE, PROT_READ | PROT_WRITE) < 0)
+	    mprotect(arena + 2 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE) < 0)
+		_exit(111);
+	memset(arena + 2 * PAGE, 0xff, PAGE); /* zeroes are right arguments */
+	if (mprotect(arena + 2 * PAGE, PAGE, PROT_READ) < 0)
 		_exit(111);
 }
 
@@ -193,8 +196,11 @@ void wild_call(void)
 		words[1] = one_in(2) ? 0 : (uintptr_t)unwritable(); /* never a place that is in use */
 		if ((uint32_t)words[2] == SIGSTOP)
 			words[2] = SIGCHLD; /* an exit signal that stops this process would look like a hang */
-		if (!one_in(16))
-			words[3] = below(4); /* nobody would stop it, and for as long as it restarts little else happens */
+		/* a group is a hundred times the work of a call, and nobody would stop this one: few, and of few restarts */
+		words[3] = below(4);
+		if (!one_in(50))
+			words[4] |= 1ull << (32 + below(32));
+		memset(arena + PAGE - 64, 0xff, 64); /* or what is left there of a call that was nearly right */
 	}
 	rfork_call(cmd, places[below(COUNT_OF(places))], sizes[below(COUNT_OF(sizes))]);
 }

@@ -11,7 +11,7 @@
 #include "harden.h"
 
 #define STEPS 120
-#define CALLS 200000
+#define CALLS 300000
 #define CALLS_NICE (-15)
 #define CLEAN_UP_S 60
 
