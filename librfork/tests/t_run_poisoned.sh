@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A poisoned image is dropped and a cold restart follows; a program whose image is always bad is given up.
 . "$(dirname "$0")/run-lib.sh"
-start --probation-ms 60000 --burst 10 -- say:cold env:RFORK_GENERATION env:RFORK_CAUSE checkpoint crash >out
+start --probation-ms 60000 --burst 10 --window-ms 600000 -- say:cold env:RFORK_GENERATION env:RFORK_CAUSE checkpoint crash >out
 finish 1
 equal "$(value reason ' end ')" burst
 equal "$(sed -n 4,6p out | tr '\n' ' ')" "cold RFORK_GENERATION=2 RFORK_CAUSE=error "
