@@ -10,6 +10,7 @@ from workbench.deadline import slow_factor
 from workbench.errors import WorkbenchError
 from workbench.findings import Finding
 from workbench.guest import Guest
+from workbench.qemu import Options
 from workbench.verdicts import Column, Verdict
 
 # What makes, ends, traces and signals processes, one or two of each kind.
@@ -24,6 +25,8 @@ BEHAVIOURS = (
     "t_stop,t_exec,t_wait_order,t_exit_signal,t_checkpoint,t_owner,t_descriptions,t_registers"
 )
 LOG = "/tmp/stress-ng.log"
+# The kernel bounds the tasks by its memory, and with 256 MB the shell could not fork beside the stressors.
+MEMORY_MB = 2048
 
 
 @dataclass
@@ -51,7 +54,7 @@ def run(minutes: float, line: str = lines.DEFAULT_LINE) -> int:
     extra = {f"{conformance.FOLDER}/{path.name}": path for path in tests.files}
     extra |= programs.find("stress-ng", "stress-ng")
     report = Report()
-    with Guest(quickimage.build(extra=extra, line=line)) as guest:
+    with Guest(quickimage.build(extra=extra, line=line), Options(memory_mb=MEMORY_MB)) as guest:
         guest.boot()
         _beside(guest, tests, minutes * 60, report)
         report.findings = guest.verdict()
