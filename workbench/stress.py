@@ -65,6 +65,8 @@ def run(minutes: float, line: str = lines.DEFAULT_LINE) -> int:
 def _beside(guest: Guest, tests: conformance.Tests, seconds: float, report: Report) -> None:
     """Rounds of behaviours until stress-ng has ended by itself."""
     options = f"--timeout {seconds:.0f} --metrics-brief --oom-avoid"
+    # forkheavy takes all of root's 128 inotify instances, of which t_descriptions wants one.
+    guest.shell.run("echo 100000 >/proc/sys/fs/inotify/max_user_instances")
     guest.shell.run("mkdir -p /tmp/s /tmp/u && chown nobody /tmp/u")
     root = f"cd /tmp/s && stress-ng {STRESSORS} {options}"
     user = f"cd /tmp/u && su nobody -s /bin/sh -c 'stress-ng {USERS_STRESSORS} {options}'"
