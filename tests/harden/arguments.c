@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "harden.h"
 
@@ -16,16 +15,14 @@
 /* Pages: writable, nothing, read-only, writable, nothing. */
 static char *arena;
 
-void arguments_init(void)
+int arguments_init(void)
 {
 	arena = mmap(NULL, 5 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	/* where allocations fail, it is one of those: a loss for the fuzzer, but no finding */
 	if (arena == MAP_FAILED || mprotect(arena, PAGE, PROT_READ | PROT_WRITE) < 0 ||
 	    mprotect(arena + 2 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE) < 0)
-		_exit(111);
+		return -1;
 	memset(arena + 2 * PAGE, 0xff, PAGE); /* zeroes are right arguments */
-	if (mprotect(arena + 2 * PAGE, PAGE, PROT_READ) < 0)
-		_exit(111);
+	return mprotect(arena + 2 * PAGE, PAGE, PROT_READ);
 }
 
 /* Where not even one byte can be read. */

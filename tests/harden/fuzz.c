@@ -12,7 +12,7 @@
 
 #include "harden.h"
 
-#define WORKERS 3
+#define WORKERS 4
 #define ROUND_S 300
 #define CLEAN_UP_S 60
 #define FAULTY_EACH 4	/* rounds: one with allocations that fail */
@@ -51,7 +51,8 @@ static void become_worker(uint64_t seed, int number, int with_faults)
 	snprintf(group, sizeof group, FUZZ_CGROUP "/cgroup.procs");
 	if (write_file(group, "0") < 0)
 		_exit(111);
-	arguments_init();
+	if (arguments_init() < 0)
+		fail("arguments"); /* no allocation is made to fail yet */
 	faulty = with_faults;
 	if (faulty)
 		write_file("/proc/self/make-it-fail", "1");

@@ -89,7 +89,7 @@ long rfork_call(unsigned int cmd, void *arg, size_t size);
 void judge_call(const struct outcome *outcome);
 
 /* arguments.c */
-void arguments_init(void);
+int arguments_init(void);
 void bad_call(void);
 void wild_call(void);
 void call_with_descriptor(int fd);

@@ -258,9 +258,13 @@ void instance(void)
 void instance_after_exec(char **arguments)
 {
 	share(0);
-	arguments_init();
 	seed_chance(strtoull(arguments[1], NULL, 10), 0);
 	depth = atoi(arguments[2]);
 	faulty = atoi(arguments[3]);
+	if (arguments_init() < 0) {
+		if (!faulty)
+			finding("an instance has no memory for its arguments: error %d", errno);
+		_exit(111);
+	}
 	live();
 }
