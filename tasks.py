@@ -120,11 +120,11 @@ def flash(_: Context, image: str = "", device: str = "", yes_really: bool = Fals
 
 @task
 @told
-def test(_: Context, only: str = "", again: bool = False) -> int:  # noqa: PT028 - a task, not a test
-    """All checks and tests (--only as pytest's -k, --again)."""
+def test(_: Context, only: str = "", changed: bool = False) -> int:  # noqa: PT028 - a task, not a test
+    """All checks and tests (--only as pytest's -k, --changed)."""
     from workbench import checks
 
-    return checks.everything(only, again=again)
+    return checks.everything(only, changed=changed)
 
 
 @task

@@ -47,18 +47,18 @@ def library() -> int:
     return _status(_run([("librfork: make check", _library)]))
 
 
-def everything(only: str = "", *, again: bool = False) -> int:
+def everything(only: str = "", *, changed: bool = False) -> int:
     """All steps, then the Python tests; 1 if any failed.
 
-    Tests in guests that passed before with the same inputs do not run (workbench/passed.py) but with `again`.
-    With `only`, no steps, and just those tests that -k selects: they are asked for, and run.
+    With `changed`, no tests in guests that passed before with the same inputs (workbench/passed.py).
+    With `only`, no steps, and just those tests that -k selects.
     """
     results = (
         []
         if only
         else _run([*_lint_steps(), ("librfork: make check", _library), ("image", quickimage.build)])
     )
-    remembering = ["-p", "workbench.passed", *(["--again"] if again else [])]
+    remembering = ["-p", "workbench.passed", *(["--changed"] if changed else [])]
     status, closing = _pytest(["-k", only] if only else remembering)
     failed = any(result.detail is not None for result in results)
     for result in results:

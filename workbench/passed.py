@@ -3,14 +3,14 @@
 
 As an image is not built again where nothing has changed that it is made from. Only what passed is kept, with
 what it passed with: the repository but for what no guest sees, the image, what Buildroot has made here, QEMU,
-and the settings. Without this plugin (plain pytest, ./dev test --only) everything runs.
+and the settings. Of the rest of the machine (compilers, packages that one test takes) it knows nothing, so
+that only who asks for it leaves tests out (./dev test --changed), and CI never does.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from workbench import buildroot, cache, progress, quickimage
+from workbench.command import output
 from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY, files
 
@@ -32,9 +33,6 @@ UNSEEN = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "README.md", "mkdocs.yml"),
 )
 SEEN = ("docs/quick-start.md", "tests/unit/test_serial.py", "tests/unit/test_watch_live.py")
-# These look at images that are there, whatever the rest of the repository would make of them today.
-PREBUILT = "tests/image/test_buildroot.py"
-PREBUILT_INPUTS = ("workbench/", "supervisor/", "tests/image/", "board/", "configs/", "requirements.txt")
 # Where things are, and what cannot change a verdict.
 UNIMPORTANT = {cache.CACHE_VARIABLE, "KOBOSHI_LOGS"}
 
@@ -44,35 +42,19 @@ def inputs(names: Iterable[str]) -> list[str]:
     return [name for name in names if name in SEEN or not name.startswith(UNSEEN)]
 
 
-def prebuilt_inputs(names: Iterable[str]) -> list[str]:
-    """The same for the tests of images that are there."""
-    return [name for name in names if name.startswith(PREBUILT_INPUTS)]
-
-
-def keys() -> dict[bool, str]:
-    """The key of what tests in guests are run with now: those of prebuilt images (True), and the others."""
-    names = [str(path.relative_to(REPOSITORY)) for path in files()]
-    common = [*_settings(), *_programs(), *_prebuilt_images()]
-    quick = quickimage.build()
-    images = [quick.kernel.parent.name, quick.initrd.parent.name]
-    return {
-        True: cache.key([*common, *_contents(prebuilt_inputs(names))]),
-        False: cache.key([*common, *images, *_contents(inputs(names))]),
-    }
-
-
-def _keys_or_none() -> dict[bool, str]:
-    """None where no image can be built, which the tests will say themselves."""
+def key() -> str:
+    """The key of what tests in guests are run with now; "" where no image can be built, as the steps say."""
+    names = inputs(str(path.relative_to(REPOSITORY)) for path in files())
+    contents = [
+        part for name in names for part in (f"{name} {cache.mode(REPOSITORY / name):o}", REPOSITORY / name)
+    ]
     try:
-        return keys()
+        quick = quickimage.build()
+        version = output(["qemu-system-x86_64", "--version"])
     except WorkbenchError:
-        return {}
-
-
-def _contents(names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        path = REPOSITORY / name
-        yield f"{name} {cache.mode(path):o} {cache.file_digest(path)}"
+        return ""
+    images = [quick.kernel.parent.name, quick.initrd.parent.name, *_prebuilt_images()]
+    return cache.key([*contents, *images, version, sys.version, str(os.cpu_count()), *_settings()])
 
 
 def _settings() -> list[str]:
@@ -82,11 +64,6 @@ def _settings() -> list[str]:
         for name, value in os.environ.items()
         if name.startswith("KOBOSHI_") and name not in UNIMPORTANT
     )
-
-
-def _programs() -> list[str]:
-    version = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True)
-    return [sys.version, version.stdout, str(os.cpu_count())]
 
 
 def _prebuilt_images() -> Iterator[str]:
@@ -129,12 +106,10 @@ class Kept:
 class Plugin:
     """Of the process that hands out the tests; the workers are told what to leave out."""
 
-    def __init__(self, *, again: bool) -> None:
-        self.keys = _keys_or_none()
+    def __init__(self, *, changed: bool) -> None:
+        self.key = key()
         self.kept = Kept(cache.root() / KIND, time.time())
-        self.known: dict[str, float] = {}
-        for key in () if again else self.keys.values():
-            self.known |= self.kept.read(key)
+        self.known = self.kept.read(self.key) if changed and self.key else {}
         self.passed: set[str] = set()
         self.failed: set[str] = set()
 
@@ -153,14 +128,12 @@ class Plugin:
 
     def pytest_sessionfinish(self) -> None:
         """What passed before the repository was changed under the tests is not kept."""
-        if not self.passed and not self.failed:
+        if not self.key or not (self.passed or self.failed):
             return
-        if _keys_or_none() != self.keys:
+        if key() == self.key:
+            self.kept.add(self.key, self.passed - self.failed, self.failed)
+        else:
             progress.note("the repository or an image changed meanwhile: it is not kept which tests passed")
-            return
-        for prebuilt, key in self.keys.items():
-            mine = {test for test in self.passed | self.failed if test.startswith(PREBUILT) == prebuilt}
-            self.kept.add(key, (mine & self.passed) - self.failed, mine & self.failed)
 
     def pytest_terminal_summary(self) -> None:
         """Says what did not run."""
@@ -168,19 +141,19 @@ class Plugin:
             oldest = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(min(self.known.values())))
             progress.note(
                 f"{len(self.known)} tests in guests passed before with the same inputs (the first {oldest}) "
-                "and did not run again; ./dev test --again runs them"
+                "and did not run again; ./dev test without --changed runs them"
             )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """For ./dev test."""
-    parser.addoption("--again", action="store_true", help="run the tests in guests that passed before")
+    parser.addoption("--changed", action="store_true", help="not the tests in guests that passed before")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Only where the tests are handed out."""
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Plugin(again=config.getoption("--again")), KIND)
+        config.pluginmanager.register(Plugin(changed=config.getoption("--changed")), KIND)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -30,7 +30,7 @@ def test_d(): pytest.skip("never here")
 KEYS = """
 import os
 from workbench import passed
-passed.keys = lambda: {True: "prebuilt", False: os.environ["KEY"]}
+passed.key = lambda: os.environ["KEY"]
 """
 
 
@@ -59,23 +59,23 @@ def run(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
 def test_passed_does_not_run_again(run, workers) -> None:
-    """Only in tests/image, only with the same inputs, and not when it is asked for."""
+    """Only in tests/image, only with the same inputs, and only where that is asked for."""
+    assert run(*workers, "--changed") == "4 passed, 1 skipped"
+    changed = run(*workers, "--changed")
+    assert changed.startswith("1 passed, 1 skipped")
+    assert ("3 deselected" in changed) or workers  # pytest-xdist does not count them
+    assert run(*workers, "--changed", KEY="two") == "4 passed, 1 skipped"
     assert run(*workers) == "4 passed, 1 skipped"
-    again = run(*workers)
-    assert again.startswith("1 passed, 1 skipped")
-    assert ("3 deselected" in again) or workers  # pytest-xdist does not count them
-    assert run(*workers, KEY="two") == "4 passed, 1 skipped"
-    assert run(*workers, "--again") == "4 passed, 1 skipped"
 
 
 def test_failed_runs_again(run) -> None:
     """Until it has passed, also where only what came after the test failed."""
     assert run(BAD="1", LATE="1") == "1 failed, 3 passed, 1 skipped, 1 error"
-    assert run(BAD="1", LATE="1") == "1 failed, 2 passed, 1 skipped, 1 deselected, 1 error"
-    assert run() == "3 passed, 1 skipped, 1 deselected"
-    assert run() == "1 passed, 1 skipped, 3 deselected"
-    assert run("--again", BAD="1") == "1 failed, 3 passed, 1 skipped"
-    assert run() == "2 passed, 1 skipped, 2 deselected"
+    assert run("--changed", BAD="1", LATE="1") == "1 failed, 2 passed, 1 skipped, 1 deselected, 1 error"
+    assert run("--changed") == "3 passed, 1 skipped, 1 deselected"
+    assert run("--changed") == "1 passed, 1 skipped, 3 deselected"
+    assert run(BAD="1") == "1 failed, 3 passed, 1 skipped"
+    assert run("--changed") == "2 passed, 1 skipped, 2 deselected"
 
 
 def test_a_pass_does_not_hold_for_ever(tmp_path: Path) -> None:
@@ -99,16 +99,3 @@ def test_what_a_guest_sees_is_an_input() -> None:
         used = {f"tests/unit/{name}.py" for name in re.findall(r"tests\.unit\.(\w+)", text)}
         used |= {name for name in left_out if f'"{name}"' in text}
         assert not used & left_out, path
-
-
-def test_what_a_prebuilt_image_is_tested_with() -> None:
-    """Of the modules that its tests import none is left out."""
-    names = [str(path.relative_to(REPOSITORY)) for path in files()]
-    chosen = passed.prebuilt_inputs(names)
-    assert {
-        "tests/image/test_buildroot.py",
-        "tests/image/conftest.py",
-        "supervisor/koboshi/records.py",
-    } <= set(chosen)
-    assert {name for name in names if name.startswith("workbench/")} <= set(chosen)
-    assert "overlay/etc/inittab" not in chosen
