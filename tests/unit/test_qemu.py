@@ -16,7 +16,7 @@ import pytest
 from workbench.deadline import Deadline
 from workbench.errors import BootError, QmpError, WorkbenchError
 from workbench.images import Image
-from workbench.qemu import PROGRAM, Options, Qemu, command_line, paste_command
+from workbench.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
 from workbench.transport import process_alive
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +76,20 @@ def test_started_stopped_with_its_console(tmp_path: Path) -> None:
     ):
         assert part in line
     assert "-no-reboot" not in line
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(("memory_mb", "written_mb"), [(64, 0), (128, 48), (256, 160), (2048, 160)])
+def test_what_is_written_at_a_reset(memory_mb: int, written_mb: int) -> None:
+    """It leaves room for the initrd at the end, and is not there where instructions are counted."""
+    options = Options(memory_mb=memory_mb)
+    with Qemu(IMAGE, options) as qemu:
+        qemu.start(Deadline(30))
+        file = qemu.folder / RESET_FILE
+        assert file.stat().st_size == written_mb << 20
+        line = " ".join(command_line(IMAGE, options, qemu.folder))
+        assert (f"loader,file={file},addr=0x1000000" in line) == bool(written_mb)
+        assert "loader" not in " ".join(command_line(IMAGE, Options(icount=0), qemu.folder))
 
 
 def test_options_win_over_the_image(tmp_path: Path) -> None:
