@@ -120,11 +120,11 @@ def flash(_: Context, image: str = "", device: str = "", yes_really: bool = Fals
 
 @task
 @told
-def test(_: Context, only: str = "", changed: bool = False) -> int:  # noqa: PT028 - a task, not a test
-    """All checks and tests (--only as pytest's -k, --changed)."""
+def test(_: Context, only: str = "", long: bool = False) -> int:  # noqa: PT028 - a task, not a test
+    """All checks and tests (--only as pytest's -k, --long)."""
     from workbench import checks
 
-    return checks.everything(only, changed=changed)
+    return checks.everything(only, long=long)
 
 
 @task

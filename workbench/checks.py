@@ -47,19 +47,18 @@ def library() -> int:
     return _status(_run([("librfork: make check", _library)]))
 
 
-def everything(only: str = "", *, changed: bool = False) -> int:
-    """All steps, then the Python tests; 1 if any failed.
+def everything(only: str = "", *, long: bool = False) -> int:
+    """All steps, then the Python tests but for those marked long; 1 if any failed.
 
-    With `changed`, no tests in guests that passed before with the same inputs (workbench/passed.py).
-    With `only`, no steps, and just those tests that -k selects.
+    With `long`, those too. With `only`, no steps, and just those tests that -k selects, whatever they take.
     """
     results = (
         []
         if only
         else _run([*_lint_steps(), ("librfork: make check", _library), ("image", quickimage.build)])
     )
-    remembering = ["-p", "workbench.passed", *(["--changed"] if changed else [])]
-    status, closing = _pytest(["-k", only] if only else remembering)
+    short = [] if long else ["-m", "not long"]
+    status, closing = _pytest(["-k", only] if only else short)
     failed = any(result.detail is not None for result in results)
     for result in results:
         print(result.line())
