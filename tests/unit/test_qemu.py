@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,11 +182,7 @@ def test_killed_host(stand_in: Path, number: signal.Signals) -> None:
     assert gone(int(pid))
     if number == signal.SIGINT:
         assert not Path(folder).exists()
-    for name in ("console", "nmea", "qmp"):
-        Path(folder, name).unlink(missing_ok=True)
-    if Path(folder).exists():
-        Path(folder, "errors").unlink()
-        Path(folder).rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 GUEST = f"""{PLAIN_SIGNALS}
