@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import apt, base, bench_run, cache, cpio, kernel, lines, progress, smallimage
+from workbench import apt, base, bench_run, busybox, cache, cpio, kernel, lines, progress, smallimage
 from workbench.bench_run import Row, Run
 from workbench.command import output
 from workbench.images import Image
@@ -48,6 +48,7 @@ PEERS = (
     "monit",
     "systemd",
 )
+RUNSV = ("runsvdir", "runsv")
 HEALTHY, LIFE_MS, LOOP, SECONDS = 8, 1500, 8, 60
 MEMORY_MB = 1024
 APPEND = "console=ttyS0,115200 quiet panic=1 rdinit=/tests/pid1"
@@ -71,6 +72,7 @@ def image() -> Image:
     line = lines.find(lines.DEFAULT_LINE)
     build = bench_run.programs()
     own = [build / "component", build / "rfork-run", PID1]
+    box = busybox.build().program  # for runsv, which Debian's has not
 
     def make(folder: Path) -> None:
         progress.note("making the peers' image")
@@ -79,6 +81,10 @@ def image() -> Image:
             (tree / name).mkdir(parents=True, exist_ok=True)
         for path in own:
             shutil.copy(path, tree / "tests" / path.name)
+        (tree / "tests/box").mkdir()
+        for name in RUNSV:
+            shutil.copy(box, tree / "tests/box" / name)
+        (tree / "etc/passwd").write_text("root::0:0:root:/:/bin/sh\n")  # monit wants to know who it is
         python = sorted((tree / "usr/bin").glob("python3.*"))[0]
         (tree / "usr/bin/python3").unlink(missing_ok=True)
         (tree / "usr/bin/python3").symlink_to(python.name)
@@ -86,7 +92,7 @@ def image() -> Image:
         shutil.rmtree(tree)
 
     versions = [f"{package.name} {package.version} {package.checksum}" for package in apt.resolve(PACKAGES)]
-    key = cache.key(["peers", *versions, Path(__file__), *own])
+    key = cache.key(["peers", *versions, Path(__file__), *own, box])
     initrd = cache.entry("image", key, make) / "initrd"
     return Image(f"peers-{line.name}", kernel.build(line.name).image, initrd, APPEND, MEMORY_MB, 1)
 
