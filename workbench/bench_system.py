@@ -18,7 +18,7 @@ from workbench.qemu import Options, paste_command
 BOOTS = 5
 READY_S = 300.0
 SMALL_MB, LARGE_MB = 1, 1024
-GUEST_MB = 2048  # the largest component twice, until the dead one is freed
+GUEST_MB = 3584  # the largest component; freeing it is put off only where twice that is available besides
 PYTHON_FOLDER = "/usr/lib/koboshi"
 
 
