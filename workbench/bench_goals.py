@@ -31,7 +31,8 @@ REASONS = {
     ),
     "X / user level": (
         "a stock kernel's own part is in it: the end of a process, two wake-ups, page faults of a copy never "
-        "run, and, since its event is there before an instance runs, the turn of who reads the events"
+        "run, and, since its event is there before an instance runs, the turn of who reads the events; with "
+        "nobody waiting for them it took 35,400 instructions instead of 42,100, which is X / 5.3"
     ),
     "storm": (
         "no spare can be ready when an instance lives shorter than a copy takes, so that each restart is a "
