@@ -44,8 +44,8 @@ REASONS = {
     ),
     "paper": (
         "a ratio of two levels, counted in instructions without a machine's noise: nearly all of the "
-        "kernel's thousand are within a few per cent of the median, but some 35, one a clock tick, take "
-        "twice that, when who reads the events catches up; at user level each restart has its reader's turn"
+        "kernel's thousand are within a few per cent of the median, but some 40, about as many as there were "
+        "clock ticks, take twice that and more; making no spare at such a tick did not change it"
     ),
 }
 
