@@ -45,9 +45,9 @@ REASONS = {
     ),
     "paper": (
         "a ratio of two levels, counted in instructions without a machine's noise: nearly all of the "
-        "kernel's thousand are within a few per cent of the median, but some 40, one a clock tick, take twice "
-        "that and more: then who reads the events catches up. With nobody waiting for them the ratio is 0.75 "
-        "(2.6.23) and 0.87; making no spare at such a tick did not change it"
+        "kernel's thousand are within a few per cent of the median, but some 40, one a clock tick, take "
+        "twice that and more: then who reads the events catches up. With nobody waiting for them the ratio "
+        "is 0.75 (2.6.23) and 0.87; making no spare at such a tick did not change it"
     ),
 }
 
