@@ -120,11 +120,11 @@ def flash(_: Context, image: str = "", device: str = "", yes_really: bool = Fals
 
 @task
 @told
-def test(_: Context, only: str = "", long: bool = False) -> int:  # noqa: PT028 - a task, not a test
-    """All checks and tests (--only as pytest's -k, --long)."""
+def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
+    """All checks and tests (--only as pytest's -k)."""
     from workbench import checks
 
-    return checks.everything(only, long=long)
+    return checks.everything(only)
 
 
 @task

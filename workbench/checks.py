@@ -47,18 +47,14 @@ def library() -> int:
     return _status(_run([("librfork: make check", _library)]))
 
 
-def everything(only: str = "", *, long: bool = False) -> int:
-    """All steps, then the Python tests but for those marked long; 1 if any failed.
-
-    With `long`, those too. With `only`, no steps, and just those tests that -k selects, whatever they take.
-    """
+def everything(only: str = "") -> int:
+    """All steps, then the Python tests; with `only`, just those of them that -k selects. 1 if any failed."""
     results = (
         []
         if only
         else _run([*_lint_steps(), ("librfork: make check", _library), ("image", quickimage.build)])
     )
-    short = [] if long else ["-m", "not long"]
-    status, closing = _pytest(["-k", only] if only else short)
+    status, closing = _pytest(["-k", only] if only else [])
     failed = any(result.detail is not None for result in results)
     for result in results:
         print(result.line())

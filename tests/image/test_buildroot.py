@@ -18,7 +18,6 @@ DISKS = [
     for line in sorted(board.append)
 ]
 CUTS = 2  # ./dev powercut makes a hundred
-pytestmark = pytest.mark.long  # they are of what was built before, not of the working tree
 
 
 def skip_unless_built(name: str) -> None:

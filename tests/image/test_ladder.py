@@ -66,7 +66,7 @@ cold = { attempts = 0 }
 """
 
 
-@pytest.fixture(scope="module", params=["quick", pytest.param("core2-linux-2.6.23", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=["quick", "core2-linux-2.6.23"])
 def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The quick image, and Buildroot's of the older kernel where there is one, with this manifest."""
     folder = tmp_path_factory.mktemp("ladder")

@@ -32,7 +32,7 @@ def device(image_with_tests: Image) -> Iterator[Device]:
         yield device
 
 
-@pytest.mark.parametrize("backend", [pytest.param("user", marks=pytest.mark.long), "kernel"])
+@pytest.mark.parametrize("backend", ["user", "kernel"])
 def test_conformance(guest: Guest, backend: str) -> None:
     """Every behaviour of rfork that a program relies on holds under this backend."""
     if backend == "kernel" and guest.model.rfork != "kernel":

@@ -12,7 +12,6 @@ from workbench.observer import Observer
 from workbench.qemu import Options
 
 OPTIONS = Options(smp=1)
-pytestmark = pytest.mark.long  # ./dev demo is run with one CPU in test_quick_start.py
 
 
 def test_has_one_cpu(guest: Guest) -> None:

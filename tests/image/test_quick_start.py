@@ -98,12 +98,9 @@ def test_board(image: Image) -> None:
 
 
 def test_demo(image: Image, tmp_path: Path) -> None:
-    """Each component broken in another way, the supervisor killed, a reboot: `./dev demo` finds all well.
-
-    On one CPU, where nothing runs at the same time; test_device.py has two.
-    """
+    """Each component broken in another way, the supervisor killed, a reboot: `./dev demo` finds all well."""
     file = tmp_path / "demo.json"
-    command = [str(REPOSITORY / "dev"), "demo", "--plain", "--smp", "1", "--json", str(file)]
+    command = [str(REPOSITORY / "dev"), "demo", "--plain", "--json", str(file)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "passed: everything came back" in done.stdout

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from workbench import lines, soak_guest
 
 
-@pytest.mark.long
 def test_short() -> None:
     """Faults, wishes, dead supervisors and things used up: nothing lost, doubled, unwanted or unrecorded."""
     result = soak_guest.soak(soak_guest.image(lines.DEFAULT_LINE), 0, seed=1, rounds=3)

@@ -54,7 +54,7 @@ ELSEWHERE = {
 }  # fmt: skip
 # These run this test, or what they need is at nobody's place: the reason stands there.
 NOT_RUN = {
-    r"\./dev (test|lint|test --only NAME|test --long)": "they run this test",
+    r"\./dev (test|lint|test --only NAME)": "they run this test",
     r"\./dev board --lg-env .*": "labgrid and a power switch",
     r"\./dev harden|\./dev kernel --check": "hours and other compilers: run by hand, as CONTRIBUTING.md says",
 }
