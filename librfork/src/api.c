@@ -77,11 +77,9 @@ static int is_user_level(int rfd)
 
 int rfork_next_event(int rfd, struct rfork_event *event)
 {
-	int user = is_user_level(rfd);
+	int rc = rfork_user_next_event(rfd, event);
 
-	if (user < 0)
-		return user;
-	return user ? rfork_user_next_event(rfd, event) : rfork_kernel_next_event(rfd, event);
+	return rc == -ENOTSOCK ? rfork_kernel_next_event(rfd, event) : rc;
 }
 
 static int control(int rfd, unsigned int cmd, int signal, unsigned int cause)

@@ -55,6 +55,7 @@ const struct rfork_self *rfork_self(void);
 const struct rfork_self *rfork_self_inherited(void);
 int rfork_self_prepare(void);
 void rfork_self_set(const struct rfork_self *self);
+void rfork_self_renew(const struct rfork_self *self);
 int rfork_self_control(void);
 void rfork_self_arrange(struct rfork_self *self, pid_t monitor, int death_signal);
 

@@ -96,16 +96,41 @@ static void forward(struct rfork_monitor *m, uint64_t set)
 /* True: a child may have ended. The signals come first in the list: what was sent before an end is seen with it. */
 static bool sleep_until_something(struct rfork_monitor *m)
 {
-	struct pollfd waiting[3] = {
+	struct pollfd waiting[4] = {
 		{ .fd = m->signals, .events = POLLIN },
 		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
 		{ .fd = m->control, .events = POLLIN },
+		{ .fd = m->spare.pid ? m->spare.go : -1 },
 	};
 
-	poll(waiting, 3, rfork_spare_timeout(m));
+	poll(waiting, 4, rfork_spare_timeout(m));
 	m->owner_waits = waiting[1].revents;
 	m->notice_waits = waiting[2].revents;
+	m->spare_gone = waiting[3].revents;
 	return waiting[0].revents || m->reap_later;
+}
+
+/* As waitpid(2) has it. */
+static int wait_status(const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return (info->si_status & 0xff) << 8;
+	return info->si_status | (info->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+/*
+ * The short way: the instance has ended and nobody has sent anything that would have to be heard before. It is reaped when
+ * the next one runs, and SIGCHLD stays to be read for all else. True: this is a new instance.
+ */
+static bool instance_ended(struct rfork_monitor *m)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (!m->self.pid || !rfork_signals_of_children_only() ||
+	    waitid(P_PID, (id_t)m->self.pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != m->self.pid)
+		return false;
+	m->unreaped = m->self.pid;
+	return rfork_monitor_ended(m, wait_status(&info));
 }
 
 /* Returns in instances only. */
@@ -115,6 +140,9 @@ static void watch(struct rfork_monitor *m)
 		if (sleep_until_something(m)) {
 			uint64_t set;
 
+			if (instance_ended(m))
+				return;
+			rfork_monitor_reap(m);
 			take_signals(m, &set);
 			forward(m, set);	/* to the one that ended, if one did */
 			if (reap(m))

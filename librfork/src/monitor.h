@@ -46,6 +46,7 @@ struct rfork_monitor {
 	int signals;		/* a signalfd */
 	bool owner_waits;	/* there may be a command */
 	bool notice_waits;	/* there may be a notice */
+	bool spare_gone;	/* nobody reads what it is told */
 	bool reap_later;	/* there may be children that have ended */
 	struct rfork_queue queue;
 	struct rfork_image image;
@@ -53,6 +54,7 @@ struct rfork_monitor {
 	struct rfork_bucket bucket;
 	struct rfork_self self;	/* the instance now; pid 0: none */
 	pid_t old_pid;		/* of the restart under way */
+	pid_t unreaped;		/* the same, where only its status has been asked for; 0: none */
 	pid_t keeper;		/* of the instance's memory; 0: none, or not known yet */
 	pid_t late_keeper;	/* of the last instance's */
 	bool freeing;		/* and it has been killed */
@@ -72,6 +74,7 @@ bool rfork_monitor_command(struct rfork_monitor *m);
 
 /* restart.c */
 int rfork_monitor_spawn(struct rfork_monitor *m);
+void rfork_monitor_reap(struct rfork_monitor *m);
 int rfork_monitor_signal(struct rfork_monitor *m, int signal);
 bool rfork_monitor_ended(struct rfork_monitor *m, int status);
 _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason, unsigned int cause, int status);
@@ -105,6 +108,7 @@ void rfork_queue_finish(struct rfork_monitor *m);
 /* signals.c */
 int rfork_signals_take(const sigset_t *instance_mask);
 void rfork_signals_give_back(void);
+bool rfork_signals_of_children_only(void);
 bool rfork_signals_read(int fd, uint64_t *forward);
 
 #endif

@@ -27,6 +27,8 @@ struct rfork_event *rfork_queue_add(struct rfork_monitor *m, unsigned int type)
 	struct rfork_queue *queue = &m->queue;
 	struct rfork_event *event;
 
+	if (!queue->count)
+		queue->first = 0;	/* written before: no page is copied on the way of a restart */
 	if (queue->count == RFORK_QUEUE) {
 		queue->first = (queue->first + 1) % RFORK_QUEUE;
 		queue->count--;
@@ -39,15 +41,24 @@ struct rfork_event *rfork_queue_add(struct rfork_monitor *m, unsigned int type)
 	return event;
 }
 
+static int send_event(int socket, const struct rfork_event *event)
+{
+	ssize_t sent;
+
+	do
+		sent = send(socket, event, sizeof *event, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		return -errno;
+	return (size_t)sent == sizeof *event ? 0 : -EPROTO;
+}
+
 void rfork_queue_flush(struct rfork_monitor *m)
 {
 	struct rfork_queue *queue = &m->queue;
 
 	while (queue->count && m->owner_socket >= 0) {
-		struct rfork_packet packet = {
-			.data = &queue->events[queue->first], .size = sizeof *queue->events,
-		};
-		int rc = rfork_wire_send(m->owner_socket, &packet, MSG_DONTWAIT);
+		int rc = send_event(m->owner_socket, &queue->events[queue->first]);
 
 		if (rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM)
 			return;

@@ -11,6 +11,13 @@
 #define FIRST_RETRY_MS 5
 #define LAST_RETRY_MS 640
 
+void rfork_monitor_reap(struct rfork_monitor *m)
+{
+	while (m->unreaped && waitpid(m->unreaped, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	m->unreaped = 0;
+}
+
 int rfork_monitor_signal(struct rfork_monitor *m, int signal)
 {
 	return m->self.pid && kill(m->self.pid, signal) < 0 ? -errno : 0;
@@ -60,6 +67,7 @@ int rfork_monitor_spawn(struct rfork_monitor *m)
 
 	m->kick = 0;
 	if (!rfork_spare_is_ready(m)) {
+		rfork_monitor_reap(m);	/* its place may be wanted */
 		rfork_spare_free_now(m);	/* or memory runs out */
 		rc = make_patiently(m);
 		if (rc)
@@ -95,6 +103,7 @@ _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason
 {
 	struct rfork_event *event;
 
+	rfork_monitor_reap(m);
 	rfork_image_drop(m, false);
 	rfork_spare_drop(m);
 	rfork_spare_free_now(m);
@@ -144,7 +153,7 @@ static bool may_be_out_of_memory(const struct rfork_monitor *m, int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !m->kick;
 }
 
-/* The instance has been reaped. True: this is the next instance. */
+/* The instance has ended, and has been reaped or will be. True: this is the next instance. */
 bool rfork_monitor_ended(struct rfork_monitor *m, int status)
 {
 	uint64_t now = rfork_now();

@@ -68,6 +68,17 @@ static bool is_for_instance(const struct signalfd_siginfo *info)
 	return false;
 }
 
+/* Is nothing to be read but that a child has ended, or stopped? */
+bool rfork_signals_of_children_only(void)
+{
+	sigset_t pending;
+
+	if (sigpending(&pending) < 0 || sigismember(&pending, SIGCHLD) != 1)
+		return false;
+	sigdelset(&pending, SIGCHLD);
+	return sigisemptyset(&pending);
+}
+
 /* Reads what has come: those meant for the instance, as a set of 1 << signal. True: somebody has sent one. */
 bool rfork_signals_read(int fd, uint64_t *forward)
 {

@@ -27,9 +27,10 @@ void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_sign
 	struct rfork_go go;
 
 	rfork_self_arrange(self, monitor, death_signal);
+	rfork_self_set(self);
 	if (ahead) {
 		rfork_keeper_start(self, monitor);
-		rfork_self_set(self);	/* writes the pages that will be written again */
+		rfork_now();		/* maps the vDSO's: fork(2) leaves that to the first use */
 	}
 	wait_for(from, &go);
 	self->generation = go.generation;
@@ -38,5 +39,5 @@ void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_sign
 	self->cause = go.cause;
 	self->status = go.status;
 	self->flags = go.flags;
-	rfork_self_set(self);
+	rfork_self_renew(self);
 }
