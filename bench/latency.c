@@ -132,20 +132,25 @@ static unsigned int add(struct variant *variants, unsigned int count, struct var
 	return count;
 }
 
-/* X and N(r) fail by the first of the causes asked for. */
+/* Like is compared with like: X and N(r) fail by exit and by SIGSEGV too, or by what else alone was asked for. */
+static bool has_yardsticks(enum cause cause)
+{
+	bool alone = !settings.causes[BY_EXIT] && !settings.causes[BY_SEGV];
+
+	return settings.yardsticks && (cause != BY_KILL || alone);
+}
+
 static unsigned int make_variants(struct variant *variants)
 {
 	unsigned int count = 0;
-	bool yardsticks = settings.yardsticks;
 
 	for (enum cause cause = 0; cause < CAUSES; cause++) {
 		if (!settings.causes[cause])
 			continue;
-		if (yardsticks) {
+		if (has_yardsticks(cause)) {
 			count = add(variants, count, (struct variant){ .name = "exec", .cause = cause, .run = run_exec });
 			count = add(variants, count, (struct variant){ .name = "naive", .cause = cause, .run = run_naive });
 		}
-		yardsticks = false;
 		if (settings.user)
 			count = add(variants, count, (struct variant){ .name = "user", .cause = cause,
 						.run = run_group, .backend = RFORK_BACKEND_USER });

@@ -15,13 +15,13 @@ BEGIN, END = "<!-- bench: ./dev bench readme -->", "<!-- bench: end -->"
 # What is said about a goal's value; the part tells two of one name apart.
 SAID = (
     (
-        "kernel level, median / F",
+        "kernel level, segv / F",
         "latency-instructions",
-        "a restart by the kernel, in wake-ups of one process by another (futex)",
+        "a restart by the kernel after a SIGSEGV, in wake-ups of one process by another (futex)",
     ),
-    ("user level, median / F", "latency-instructions", "the same at user level on a stock kernel"),
+    ("user level, segv / F", "latency-instructions", "the same at user level on a stock kernel"),
     (
-        "X / kernel level",
+        "X / kernel level, segv",
         "latency-instructions",
         "how much shorter it is than vfork and exec of a small static program",
     ),

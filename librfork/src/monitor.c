@@ -48,9 +48,9 @@ void rfork_monitor_notices(struct rfork_monitor *m)
 
 /*
  * True: this is a new instance. After a restart the new instance is to have the CPU, so the other children wait. A
- * spare that is stopped could not take its turn.
+ * spare that is stopped could not take its turn; `was_spare`: the instance may have been stopped as one.
  */
-static bool reap(struct rfork_monitor *m)
+static bool reap(struct rfork_monitor *m, bool was_spare)
 {
 	int status;
 	pid_t pid;
@@ -60,6 +60,8 @@ static bool reap(struct rfork_monitor *m)
 		if (WIFSTOPPED(status)) {
 			if (pid == m->spare.pid)
 				rfork_spare_drop(m);
+			else if (pid == m->self.pid && was_spare)
+				kill(pid, SIGCONT);
 		} else if (pid == m->self.pid) {
 			m->reap_later = true;
 			return rfork_monitor_ended(m, status);
@@ -100,13 +102,13 @@ static bool sleep_until_something(struct rfork_monitor *m)
 		{ .fd = m->signals, .events = POLLIN },
 		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
 		{ .fd = m->control, .events = POLLIN },
-		{ .fd = m->spare.pid ? m->spare.go : -1 },
+		{ .fd = m->spare.pid && !m->spare_gone ? m->spare.go : -1 },
 	};
 
 	poll(waiting, 4, rfork_spare_timeout(m));
 	m->owner_waits = waiting[1].revents;
 	m->notice_waits = waiting[2].revents;
-	m->spare_gone = waiting[3].revents;
+	m->spare_gone |= waiting[3].revents != 0;
 	return waiting[0].revents || m->reap_later;
 }
 
@@ -126,8 +128,12 @@ static bool instance_ended(struct rfork_monitor *m)
 {
 	siginfo_t info = { .si_pid = 0 };
 
-	if (!m->self.pid || !rfork_signals_of_children_only() ||
-	    waitid(P_PID, (id_t)m->self.pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != m->self.pid)
+	/* In this order: a signal to many, of which the instance has died, is seen with its end. */
+	if (!m->self.pid || waitid(P_PID, (id_t)m->self.pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_pid != m->self.pid || !rfork_signals_of_children_only())
+		return false;
+	/* Before Linux 5.17 it is the first thread's status, if that had ended before the others. */
+	if (!wait_status(&info))
 		return false;
 	m->unreaped = m->self.pid;
 	return rfork_monitor_ended(m, wait_status(&info));
@@ -139,13 +145,15 @@ static void watch(struct rfork_monitor *m)
 	for (;;) {
 		if (sleep_until_something(m)) {
 			uint64_t set;
+			bool short_way;
 
 			if (instance_ended(m))
 				return;
+			short_way = m->unreaped;
 			rfork_monitor_reap(m);
 			take_signals(m, &set);
 			forward(m, set);	/* to the one that ended, if one did */
-			if (reap(m))
+			if (reap(m, short_way))
 				return;
 			if (owner_gone(m))
 				rfork_monitor_abandon(m);

@@ -56,7 +56,11 @@ bool rfork_spare_is_ready(struct rfork_monitor *m)
 
 	if (!m->spare.pid)
 		return false;
-	if (m->unreaped && !m->spare_gone)
+	if (m->spare_gone) {
+		rfork_spare_drop(m);
+		return false;
+	}
+	if (m->unreaped)
 		return true;
 	if (waitpid(m->spare.pid, &status, WNOHANG | WUNTRACED | __WALL) <= 0)
 		return true;
@@ -206,6 +210,7 @@ static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
 	rfork_wire_close(&m->spare.go);
 	m->spare.pid = pid;
 	m->spare.go = turn[1];
+	m->spare_gone = false;
 	m->spare.flags = warm ? RFORK_WARM : 0;
 	return 0;
 }

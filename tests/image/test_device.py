@@ -151,19 +151,9 @@ def test_requests_over_the_console(guest: Guest) -> None:
     settle(guest)
 
 
-def test_reboot_is_counted(guest: Guest) -> None:
-    """A reboot is a second boot by the records and by the kernel's banner, and all is ready again."""
+def test_reboot_is_counted_and_no_failure(guest: Guest) -> None:
+    """On the way down every component is stopped, none taken for dead; then it is a second boot, all ready."""
     first = guest.model.boot_id
-    guest.reboot()
-    counts = guest.console.decoder.counts
-    assert (counts.record_boots, counts.kernel_boots, guest.model.boots) == (2, 2, 2)
-    assert guest.model.boot_id != first
-    assert guest.model.settled()
-    assert counts.lost == 0
-
-
-def test_reboot_is_no_failure(guest: Guest) -> None:
-    """On the way down every component is stopped by the shutdown, and none is taken for dead."""
     told: list[Item] = []
     guest.console.listen(told.append)
     guest.shell.send("reboot")
@@ -173,3 +163,8 @@ def test_reboot_is_no_failure(guest: Guest) -> None:
     stopped = {r.component for r in events if r.event == "stopped" and r.fields.get("by") == "shutdown"}
     assert stopped == set(guest.model.components)
     assert not {"cold", "given-up"} & {r.event for r in events}
+    counts = guest.console.decoder.counts
+    assert (counts.record_boots, counts.kernel_boots, guest.model.boots) == (2, 2, 2)
+    assert guest.model.boot_id != first
+    assert guest.model.settled()
+    assert counts.lost == 0
