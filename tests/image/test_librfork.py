@@ -20,6 +20,7 @@ from workbench.guest import Guest
 from workbench.images import Image
 
 LIMIT_S = 900
+MORE_THERE = {"t_no_leak"}  # it looks at all of a machine's memory, where nobody else uses it
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +48,9 @@ def test_user_level(guest: Guest, tests: Tests) -> None:
     """Every behaviour that a program relies on holds on this machine, or where it cannot be tried here in the guest."""
     here = conformance.on_host(tests)
     assert [item for item in here if item.verdict == verdicts.FAILED] == []
-    there = [item.behaviour for item in here if item.verdict != verdicts.PASSED]
+    there = {item.behaviour for item in here if item.verdict != verdicts.PASSED} | MORE_THERE
     assert len(there) < len(tests.names) / 2
-    passes(guest, "user", ["--only", ",".join(there)])
+    passes(guest, "user", ["--only", ",".join(sorted(there))])
 
 
 def test_kernel_level(guest: Guest) -> None:
