@@ -20,29 +20,31 @@ REASONS = {
     "kernel level, exit / F": "F is one wake-up; a restart has do_exit with its descriptors besides",
     "kernel level, segv / F": "F is one wake-up; a restart has a fault, a signal and do_exit besides",
     "X / kernel level, segv": (
-        "of 10,400 instructions 2,000 are the fault and its signal, 600 do_exit until it lets go of the memory, 1,200 "
-        "descriptors and directories, 2,300 the closing of the socket that the instance held, 300 the decision, 2,700 a "
-        "wake-up and the switch, 600 the way to user space: stock code but for some 900. An instance that exits skips "
-        "the signal, and X / 20 is met"
+        "of 10,400 instructions 2,000 are the fault and its signal, 600 do_exit until it lets go of the "
+        "memory, 1,200 descriptors and directories, 2,300 the closing of the socket that the instance held, "
+        "300 the decision, 2,700 a wake-up and the switch, 600 the way to user space: stock code but for "
+        "some 900. An instance that exits skips the signal, and X / 20 is met"
     ),
     "X / user level, segv": (
-        "a stock kernel's own part: 4,000 for the fault, its signal and the preparations for a core dump that the limit "
-        "forbids, 6,500 the end of the process, 4,500 the turn of who reads the events, two wake-ups. With an exit X / 7 "
-        "is met"
+        "a stock kernel's own part: 4,000 for the fault, its signal and the preparations for a core dump "
+        "that the limit forbids, 6,500 the end of the process, 4,500 the turn of who reads the events, two "
+        "wake-ups. With an exit X / 7 is met"
     ),
     "storm": (
-        "no spare can be ready when an instance lives shorter than a copy takes, so that each restart is a fork as in N, "
-        "with an event and its reader's turn besides, which N does not have; at user level also with a pipe, so that "
-        "the event is there before the instance runs, and the copied pages of two processes instead of one"
+        "no spare can be ready when an instance lives shorter than a copy takes, so that each restart is a "
+        "fork as in N, with an event and its reader's turn besides, which N does not have; at user level "
+        "also with a pipe, so that the event is there before the instance runs, and the copied pages of two "
+        "processes instead of one"
     ),
     "p99 / p50": (
         "the slow ones meet a timer tick, or found no spare ready; both levels have them where the emulated "
         "CPU is shared with other work of the host"
     ),
     "paper": (
-        "a ratio of two levels, counted in instructions without a machine's noise. All restarts at kernel level are "
-        "within 0.5 % of each other but for one a clock tick, which takes half as long again: RCU frees what some "
-        "thirty ended tasks left behind. The user level has the same, so that the two deviate alike"
+        "a ratio of two levels, counted in instructions without a machine's noise. All restarts at kernel "
+        "level are within 0.5 % of each other but for one a clock tick, which takes half as long again: RCU "
+        "frees what some thirty ended tasks left behind. The user level has the same, so that the two "
+        "deviate alike"
     ),
 }
 

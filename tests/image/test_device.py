@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -15,6 +17,7 @@ from workbench.decoder import Item, Record
 from workbench.faults import KINDS, Fault
 from workbench.guest import BOOT_S, Guest
 from workbench.observer import Observer
+from workbench.repository import REPOSITORY
 
 MANIFEST = "/etc/koboshi/koboshi.toml"
 
@@ -152,7 +155,7 @@ def test_requests_over_the_console(guest: Guest) -> None:
 
 
 def test_reboot_is_counted_and_no_failure(guest: Guest) -> None:
-    """On the way down every component is stopped, none taken for dead; then it is a second boot, all ready."""
+    """On the way down every component is stopped, none taken for dead; it is a second boot, all ready."""
     first = guest.model.boot_id
     told: list[Item] = []
     guest.console.listen(told.append)
@@ -168,3 +171,27 @@ def test_reboot_is_counted_and_no_failure(guest: Guest) -> None:
     assert guest.model.boot_id != first
     assert guest.model.settled()
     assert counts.lost == 0
+
+
+def test_board(guest: Guest) -> None:
+    """The tests of a board pass on a guest that is found running, by a socket as of a console server.
+
+    The last one: what is told meanwhile, others have read.
+    """
+    guest.console.transport.close()
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(REPOSITORY / "tests/board"),
+    ]
+    port = ["--port", f"unix:{guest.qemu.folder / 'console'}"]
+    # One fault of many: test_fault has them all, by the same code.
+    chosen = ["-k", "wild or supervisor or line or healthy"]
+    done = subprocess.run([*command, *port, *chosen], cwd=REPOSITORY, capture_output=True, text=True)
+    guest.console.reopen(guest.qemu.connect("console"))
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""librfork's own tests, one set of behaviours, at both levels: the kernel's in the guest, the user's mostly here.
+"""librfork's own tests, one set of behaviours, at both levels: the kernel's in the guest, the user's here.
 
-The user level is the same on every kernel. This machine's runs it on a real CPU, on more than one as a rule; what a test
-wants a machine of its own for, or permissions that are not to be had here, it gets in the guest.
+The user level is the same on every kernel. This machine's runs it on real CPUs; what a test wants a machine
+of its own for, or permissions that are not to be had here, it gets in the guest.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def device(image_with_tests: Image) -> Iterator[Device]:
 
 
 def test_user_level(guest: Guest, tests: Tests) -> None:
-    """Every behaviour that a program relies on holds on this machine, or where it cannot be tried here in the guest."""
+    """Every behaviour that a program relies on holds here or, where it cannot be tried here, in the guest."""
     here = conformance.on_host(tests)
     assert [item for item in here if item.verdict == verdicts.FAILED] == []
     there = {item.behaviour for item in here if item.verdict != verdicts.PASSED} | MORE_THERE
@@ -62,7 +62,14 @@ def test_kernel_level(guest: Guest) -> None:
 
 def passes(guest: Guest, backend: str, options: Sequence[str]) -> None:
     """What is selected passes or is skipped in the guest."""
-    command = [f"{conformance.FOLDER}/run-tests", "--machine", "--jobs", str(conformance.JOBS), "--backend", backend]
+    command = [
+        f"{conformance.FOLDER}/run-tests",
+        "--machine",
+        "--jobs",
+        str(conformance.JOBS),
+        "--backend",
+        backend,
+    ]
     result = guest.shell.run(f"sh {shlex.join([*command, *options])}", LIMIT_S, check=False)
     failed = [line for line in result.output.splitlines() if line.startswith("FAIL")]
     assert failed == [], result.output

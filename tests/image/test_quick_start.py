@@ -16,7 +16,6 @@ import pytest
 from tests.unit.test_serial import poll
 from tests.unit.test_watch_live import Terminal
 from workbench import cache
-from workbench.guest import Guest
 from workbench.images import Image
 from workbench.repository import REPOSITORY
 
@@ -72,29 +71,6 @@ def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> Non
         finally:
             watch.kill()
             watch.wait()
-
-
-def test_board(image: Image) -> None:
-    """The tests of a board pass on a guest that is found running, by a socket as of a console server."""
-    with Guest(image) as guest:
-        guest.boot()
-        guest.console.transport.close()
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            str(REPOSITORY / "tests/board"),
-        ]
-        port = ["--port", f"unix:{guest.qemu.folder / 'console'}"]
-        # One fault of many: test_device.py has them all, by the same code.
-        chosen = ["-k", "wild or supervisor or line or healthy"]
-        done = subprocess.run([*command, *port, *chosen], cwd=REPOSITORY, capture_output=True, text=True)
-        guest.console.reopen(guest.qemu.connect("console"))
-    assert done.returncode == 0, done.stdout
-    assert "4 passed" in done.stdout
 
 
 def test_demo(image: Image, tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ ELSEWHERE = {
     r"\./dev flash .*": (IMAGE + "test_buildroot_flash.py", "test_image_is_on_the_device"),
     r"\./dev image --board .*": (IMAGE + "test_buildroot_tree.py", "test_configuration_survives"),
     r"make -C (buildroot|output).*": (IMAGE + "test_buildroot_tree.py", "test_configuration_survives"),
-    r"\./dev board --port .*": (IMAGE + "test_quick_start.py", "test_board"),
+    r"\./dev board --port .*": (IMAGE + "test_device.py", "test_board"),
     r"\./dev kernel --line linux-6.12( .*)?": (UNIT + "test_source.py", "test_local_needs_no_network"),
     r"\./dev soak": (UNIT + "test_soak.py", "test_short"),
-    r"\./dev conformance( .*)?": (IMAGE + "test_librfork.py", "test_conformance"),
+    r"\./dev conformance( .*)?": (IMAGE + "test_librfork.py", "test_kernel_level"),
     r"make -C librfork .*": (UNIT + "programs.py", "librfork"),
     r"(cc -I librfork/include|/tmp/rfork/rfork-run) .*": (
         UNIT + "test_docs.py", "test_program_in_c_does_what_the_guide_says",
