@@ -127,16 +127,18 @@ static int wait_status(const siginfo_t *info)
 static bool instance_ended(struct rfork_monitor *m)
 {
 	siginfo_t info = { .si_pid = 0 };
+	int status;
 
 	/* In this order: a signal to many, of which the instance has died, is seen with its end. */
 	if (!m->self.pid || waitid(P_PID, (id_t)m->self.pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 	    info.si_pid != m->self.pid || !rfork_signals_of_children_only())
 		return false;
 	/* Before Linux 5.17 it is the first thread's status, if that had ended before the others. */
-	if (!wait_status(&info))
+	status = wait_status(&info);
+	if (!status)
 		return false;
 	m->unreaped = m->self.pid;
-	return rfork_monitor_ended(m, wait_status(&info));
+	return rfork_monitor_ended(m, status);
 }
 
 /* Returns in instances only. */

@@ -41,7 +41,7 @@ int rfork_self_prepare(void)
 }
 
 /* All eight digits at once, one to a byte. */
-static char *put_8(char *to, uint32_t value)
+static inline __attribute__((always_inline)) char *put_8(char *to, uint32_t value)
 {
 	uint64_t x = value, letters;
 
@@ -54,7 +54,7 @@ static char *put_8(char *to, uint32_t value)
 	return to + sizeof x;
 }
 
-static char *put(char *to, uint64_t value, int digits)
+static inline __attribute__((always_inline)) char *put(char *to, uint64_t value, int digits)
 {
 	if (digits > 8)
 		to = put_8(to, (uint32_t)(value >> 32));

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "internal.h"
 #include "monitor.h"
@@ -54,7 +55,7 @@ void rfork_signals_give_back(void)
 {
 	if (action_changed)
 		sigaction(SIGCHLD, &program_action, NULL);
-	sigprocmask(SIG_SETMASK, &program_mask, NULL);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &program_mask, NULL, sizeof(uint64_t));
 }
 
 /* The terminal's, the instance gets too. */
@@ -71,12 +72,9 @@ static bool is_for_instance(const struct signalfd_siginfo *info)
 /* Is nothing to be read but that a child has ended, or stopped? */
 bool rfork_signals_of_children_only(void)
 {
-	sigset_t pending;
+	uint64_t set = 0;
 
-	if (sigpending(&pending) < 0 || sigismember(&pending, SIGCHLD) != 1)
-		return false;
-	sigdelset(&pending, SIGCHLD);
-	return sigisemptyset(&pending);
+	return syscall(SYS_rt_sigpending, &set, sizeof set) == 0 && set == 1ull << (SIGCHLD - 1);
 }
 
 /* Reads what has come: those meant for the instance, as a set of 1 << signal. True: somebody has sent one. */
