@@ -93,7 +93,8 @@ def device(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         [mke2fs, "-q", "-t", "ext3", "-L", "koboshi-data", str(disk), "8M"], check=True, timeout=60
     )
     bus = "virtio" if image.name.startswith("quick") else "ide"
-    with Guest(image, Options(drive=disk, drive_bus=bus)) as guest:
+    # One CPU: these boots are about what outlives them.
+    with Guest(image, Options(smp=1, drive=disk, drive_bus=bus)) as guest:
         device = Device(guest)
         TOLD.clear()
         guest.listen(lambda item: TOLD.append(item) if isinstance(item, Record) else None)

@@ -20,6 +20,9 @@ from workbench.guest import Guest
 from workbench.images import Image
 
 LIMIT_S = 900
+MANIFEST = (
+    'version = 1\n[component.log]\ncommand = ["/bin/busybox", "syslogd", "-n", "-O", "/run/log/messages"]\n'
+)
 MORE_THERE = {"t_no_leak"}  # it looks at all of a machine's memory, where nobody else uses it
 
 
@@ -30,9 +33,13 @@ def tests() -> Tests:
 
 
 @pytest.fixture(scope="module")
-def image_with_tests(tests: Tests) -> Image:
-    """The quick image with them in FOLDER."""
-    return quickimage.build(extra={f"{conformance.FOLDER}/{path.name}": path for path in tests.files})
+def image_with_tests(tests: Tests, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The quick image with them in FOLDER, and one component, for the tests want the CPUs."""
+    manifest = tmp_path_factory.mktemp("manifest") / "koboshi.toml"
+    manifest.write_text(MANIFEST)
+    return quickimage.build(
+        manifest, extra={f"{conformance.FOLDER}/{path.name}": path for path in tests.files}
+    )
 
 
 @pytest.fixture(scope="module")

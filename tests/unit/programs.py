@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""What unit tests build from the C sources: once in a test run, whatever the number of workers."""
+"""What unit tests build from the C sources: once for all workers, and only what has changed."""
 
 from __future__ import annotations
 
-import fcntl
-import os
+import functools
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
+from workbench import cache
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,38 +20,35 @@ def make(folder: str, *words: str | Path) -> None:
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}"
 
 
-def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
-    """A folder of the test run, filled by whichever worker comes first; the others wait for it."""
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder = base / f"built-{name}"
-    with (base / f"built-{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            folder.mkdir(exist_ok=True)
-            build(folder)
-            (folder / "complete").touch()
+def once(name: str, build: Callable[[Path], None]) -> Path:
+    """A folder of this checkout's in the cache, in which make builds what has changed; one at a time."""
+    folder = cache.root() / "objects" / cache.key(["unit", name, str(ROOT)])
+    folder.mkdir(parents=True, exist_ok=True)
+    with cache.lock(f"unit-{folder.name}"):
+        build(folder)
     return folder
 
 
-def librfork(factory: pytest.TempPathFactory) -> Path:
+@functools.cache
+def librfork() -> Path:
     """librfork.a (position independent), librfork-static.a and rfork-run."""
 
     def build(folder: Path) -> None:
         targets = [folder / name for name in ("librfork.a", "librfork-static.a", "rfork-run")]
         make("librfork", f"BUILD={folder}", *targets)
 
-    return once(factory, "librfork", build)
+    return once("librfork", build)
 
 
-def python_module(factory: pytest.TempPathFactory) -> Path:
+@functools.cache
+def python_module() -> Path:
     """rfork.abi3.so, to be put on PYTHONPATH."""
-    library = librfork(factory) / "librfork.a"
-    return once(factory, "python", lambda to: make("librfork/python", f"BUILD={to}", f"LIBRFORK={library}"))
+    library = librfork() / "librfork.a"
+    return once("python", lambda to: make("librfork/python", f"BUILD={to}", f"LIBRFORK={library}"))
 
 
-def components(factory: pytest.TempPathFactory) -> Path:
+@functools.cache
+def components() -> Path:
     """koboshi-gps and koboshi-fault."""
-    library = librfork(factory) / "librfork-static.a"
-    return once(factory, "components", lambda to: make("components", f"BUILD={to}", f"LIBRFORK={library}"))
+    library = librfork() / "librfork-static.a"
+    return once("components", lambda to: make("components", f"BUILD={to}", f"LIBRFORK={library}"))

@@ -25,8 +25,8 @@ LIMIT_S = 60.0
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root filesystem's part: what `make install` of the components and the Python module leaves."""
-    library = programs.librfork(tmp_path_factory)
-    module, built = programs.python_module(tmp_path_factory), programs.components(tmp_path_factory)
+    library = programs.librfork()
+    module, built = programs.python_module(), programs.components()
     root = tmp_path_factory.mktemp("root")
     install = [f"DESTDIR={root}", "install"]
     programs.make("librfork/python", f"BUILD={module}", f"LIBRFORK={library / 'librfork.a'}", *install)

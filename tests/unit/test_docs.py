@@ -140,11 +140,9 @@ def test_manifests_in_the_docs_are_right(page: str) -> None:
 WANTED = [f"generation {n}, table[31] is 961" for n in range(3)]
 
 
-def test_program_in_c_does_what_the_guide_says(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_program_in_c_does_what_the_guide_says(tmp_path: Path) -> None:
     """The guide's C program crashes twice, comes back to its checkpoint, and ends."""
-    built = programs.librfork(tmp_path_factory)
+    built = programs.librfork()
     source, program = tmp_path / "table.c", tmp_path / "table"
     source.write_text(blocks("component.md", "c")[0])
     include = f"-I{REPOSITORY / 'librfork/include'}"
@@ -169,11 +167,11 @@ def test_program_in_c_does_what_the_guide_says(
     assert done.stdout.splitlines() == WANTED
 
 
-def test_program_in_python_does_what_the_guide_says(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_program_in_python_does_what_the_guide_says() -> None:
     """So does the one in Python."""
     runner, modules = (
-        programs.librfork(tmp_path_factory) / "rfork-run",
-        programs.python_module(tmp_path_factory),
+        programs.librfork() / "rfork-run",
+        programs.python_module(),
     )
     (code,) = blocks("component.md", "python")
     command = [str(runner), "--backend", "user", "--on", "none", "--", sys.executable, "-c", code]

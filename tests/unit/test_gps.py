@@ -146,9 +146,9 @@ def test_damaged_input_never_breaks_the_parser(driver: Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def daemon() -> Path:
     """koboshi-gps, built."""
-    return programs.components(tmp_path_factory) / "koboshi-gps"
+    return programs.components() / "koboshi-gps"
 
 
 class Running:

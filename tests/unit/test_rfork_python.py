@@ -29,9 +29,9 @@ import rfork
 class Built:
     """Where the module and rfork-run are."""
 
-    def __init__(self, factory: pytest.TempPathFactory) -> None:
-        self.runner = programs.librfork(factory) / "rfork-run"
-        self.modules = programs.python_module(factory)
+    def __init__(self) -> None:
+        self.runner = programs.librfork() / "rfork-run"
+        self.modules = programs.python_module()
 
     def python(self, program: str, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a program, behind the words of a command if there are any."""
@@ -47,9 +47,9 @@ class Built:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built() -> Built:
     """Librfork, rfork-run and the module."""
-    return Built(tmp_path_factory)
+    return Built()
 
 
 CRASHES = {

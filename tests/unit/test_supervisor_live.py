@@ -37,9 +37,9 @@ ladder = { same_fault = 0 }
 
 
 @pytest.fixture(scope="session")
-def rfork_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rfork_run() -> Path:
     """rfork-run, built from this tree."""
-    return programs.librfork(tmp_path_factory) / "rfork-run"
+    return programs.librfork() / "rfork-run"
 
 
 class Device:
