@@ -179,12 +179,17 @@ def about(image: Image, command: str, line: str = lines.DEFAULT_LINE) -> dict[st
     built = kernel.build(line)
     own = image.kernel == built.image
     return {
-        "command": command.replace(str(cache.root()), "$KOBOSHI_CACHE"),
-        "kernel": f"{line}: {built.release} {built.identity}" if own else str(image.kernel),
+        "command": _without_cache(command),
+        "kernel": f"{line}: {built.release} {built.identity}" if own else _without_cache(str(image.kernel)),
         "config": cache.file_digest(built.config)[:16] if own else "unknown",
         "qemu": output([PROGRAM, "--version"]).splitlines()[0],
         "cpu": _cpu(),
     }
+
+
+def _without_cache(text: str) -> str:
+    """What is quoted elsewhere names no folder of this machine's."""
+    return text.replace(str(cache.root()), "$KOBOSHI_CACHE")
 
 
 def digest(text: str) -> str:
