@@ -15,7 +15,6 @@ import pytest
 
 from tests.image.conftest import Device
 from workbench import conformance, quickimage, verdicts
-from workbench.conformance import Tests
 from workbench.guest import Guest
 from workbench.images import Image
 
@@ -27,13 +26,13 @@ MORE_THERE = {"t_no_leak"}  # it looks at all of a machine's memory, where nobod
 
 
 @pytest.fixture(scope="module")
-def tests() -> Tests:
+def tests() -> conformance.Tests:
     """As static programs and scripts."""
     return conformance.build_tests()
 
 
 @pytest.fixture(scope="module")
-def image_with_tests(tests: Tests, tmp_path_factory: pytest.TempPathFactory) -> Image:
+def image_with_tests(tests: conformance.Tests, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The quick image with them in FOLDER, and one component, for the tests want the CPUs."""
     manifest = tmp_path_factory.mktemp("manifest") / "koboshi.toml"
     manifest.write_text(MANIFEST)
@@ -51,7 +50,7 @@ def device(image_with_tests: Image) -> Iterator[Device]:
         yield device
 
 
-def test_user_level(guest: Guest, tests: Tests) -> None:
+def test_user_level(guest: Guest, tests: conformance.Tests) -> None:
     """Every behaviour that a program relies on holds here or, where it cannot be tried here, in the guest."""
     here = conformance.on_host(tests)
     assert [item for item in here if item.verdict == verdicts.FAILED] == []
