@@ -251,17 +251,21 @@ class Rehearsal:
     def agreed(self, spec: Component, events: list[Event], saw: str) -> tuple[str, str]:
         """Whether the supervisor has the same process ready, and the old one is gone."""
         pid = next(event.integer("pid") for event in reversed(events) if event.name == "ready")
-        known = self.until_ready(spec.name, rehearsal.limit_s(spec))
+        known = self.until_ready(spec.name, rehearsal.limit_s(spec), pid)
         if known.get("state") != "ready" or known.get("pid") != pid:
             return "failed", f"{saw}; the supervisor has {known.get('state')} {known.get('pid')}, not {pid}"
         return "passed", saw
 
-    def until_ready(self, name: str, seconds: float) -> dict[str, object]:
-        """What the supervisor knows of a component, at the latest after so long."""
+    def until_ready(self, name: str, seconds: float, pid: int = 0) -> dict[str, object]:
+        """What the supervisor knows of a component, at the latest after so long; `pid`: as that process.
+
+        A runner writes its log before it pokes the supervisor, which may know an older process still.
+        """
         deadline = time.monotonic() + seconds
         while True:
             known = self.status(name)
-            if known.get("state") == "ready" or time.monotonic() > deadline:
+            ready = known.get("state") == "ready" and pid in (0, known.get("pid"))
+            if ready or time.monotonic() > deadline:
                 return known
             if known.get("state") in ("stopped", "ended", "given-up"):
                 return known
