@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +52,14 @@ def library() -> int:
 
 def everything(only: str = "") -> int:
     """All steps, then the Python tests; with `only`, just those of them that -k selects. 1 if any failed."""
-    results = (
-        []
-        if only
-        else _run([*_lint_steps(), ("librfork: make check", _library), ("image", quickimage.build)])
-    )
-    status, closing = _pytest(["-k", only] if only else [])
+    if only:
+        results, (status, closing) = [], _pytest(["-k", only])
+    else:
+        # One after the other beside the tests, which leave a CPU idle now and then.
+        with _beside([*_lint_steps(), ("librfork: make check", _library)]) as others:
+            results = _run([("image", quickimage.build)])
+            status, closing = _pytest([])
+            results += others.result()
     failed = any(result.detail is not None for result in results)
     for result in results:
         print(result.line())
@@ -112,9 +117,23 @@ def _library() -> None:
     logged(["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}", "check"], log)
 
 
-def _run(steps: Sequence[Step]) -> list[Result]:
+@contextlib.contextmanager
+def _beside(steps: Sequence[Step]) -> Iterator[Future[list[Result]]]:
+    """The steps, run in another thread; left by an exception, the one that runs is the last."""
+    given_up = threading.Event()
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            yield executor.submit(_run, steps, given_up.is_set)
+        except BaseException:
+            given_up.set()
+            raise
+
+
+def _run(steps: Sequence[Step], given_up: Callable[[], bool] = lambda: False) -> list[Result]:
     results = []
     for name, action in steps:
+        if given_up():
+            break
         progress.note(name)
         begin = time.monotonic()
         detail = _detail(action)
@@ -140,7 +159,7 @@ def _status(results: Sequence[Result]) -> int:
 
 def _pytest(arguments: Sequence[str]) -> tuple[int, str]:
     """pytest's exit status and its closing line, which is held back: it is to be the last one printed."""
-    workers = min(WORKERS, 1 + (os.cpu_count() or 1))  # they wait a quarter of their time
+    workers = min(WORKERS, 2 * (os.cpu_count() or 1))  # they wait half of their time
     command = [
         sys.executable,
         "-m",
