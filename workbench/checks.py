@@ -181,8 +181,9 @@ def _pytest(arguments: Sequence[str]) -> tuple[int, str]:
                 if held:
                     print(held, flush=True)
                 held = line.rstrip("\n")
-        except SystemExit:  # a signal for us alone: as after Ctrl-C, pytest ends the guests of its tests
-            process.send_signal(signal.SIGINT)
-            process.stdout.read()
+        except (KeyboardInterrupt, SystemExit) as stop:
+            if isinstance(stop, SystemExit):  # a signal for us alone
+                process.send_signal(signal.SIGINT)
+            process.stdout.read()  # pytest ends the guests of its tests first
             raise
     return process.returncode, held
