@@ -182,6 +182,19 @@ def memory(request: Request) -> dict[str, Any]:
     return {"rows": done.rows, "about": [done.about]}
 
 
+def notice(request: Request) -> dict[str, Any]:
+    """How long before wait(2) a robust futex tells of a process's end, and what is known by then."""
+    done = run(["notice", str(request.count or 500)], place(request, 64))
+    columns = ("variant", "cause", "cpus", "n", "p50", "p90", "p99", "status_known", "closed")
+    times = {"p50", "p90", "p99"}
+    cells = [
+        tuple(f"{row[key] / 1000:.1f}" if key in times else str(row[key]) for key in columns)
+        for row in done.rows
+    ]
+    print(_aligned([columns, *cells]))
+    return {"rows": done.rows, "about": [done.about]}
+
+
 def _of_system(measure: Callable[[], Run]) -> Callable[[Request], dict[str, Any]]:
     def body(_: Request) -> dict[str, Any]:
         done = measure()
@@ -198,6 +211,7 @@ BENCHMARKS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "peers": peers,
     "cost": cost,
     "memory": memory,
+    "notice": notice,
     "components": _of_system(bench_system.components),
     "boot": _of_system(bench_system.boot),
 }
