@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include "internal.h"
 
@@ -118,15 +119,16 @@ static bool alone_now(void)
 	return unshare(CLONE_SIGHAND) == 0 || threads_in_proc() == 1;
 }
 
-/* A joined thread may still be leaving the kernel, so ask for some milliseconds. */
+/* A joined thread may still be leaving the kernel; a busy machine takes its time for that. */
 bool rfork_single_threaded(void)
 {
-	uint64_t deadline = rfork_now() + 20 * RFORK_NSEC_PER_MSEC;
+	const struct timespec pause = { .tv_nsec = 100000 };
+	uint64_t deadline = rfork_now() + 500 * RFORK_NSEC_PER_MSEC;
 	int saved = errno;
 	bool alone = alone_now();
 
 	while (!alone && rfork_now() < deadline) {
-		sched_yield();
+		nanosleep(&pause, NULL);
 		alone = alone_now();
 	}
 	errno = saved;
