@@ -14,6 +14,7 @@ Parts = Mapping[str, Mapping[str, Any]]
 LARGE = 1024  # MB
 INSTRUCTIONS, LARGE_INSTRUCTIONS = "latency-instructions", "latency-instructions-1024"
 ONE_CPU, TWO_CPUS = "latency-1", "latency-2"
+HOST, LARGE_HOST = "latency-host", "latency-host-1024"  # real CPUs, and a kernel without rfork(2)
 CAUSES = ("exit", "segv")
 # Why a goal is not met: what was measured, and what stands in the way.
 REASONS = {
@@ -94,13 +95,13 @@ class Goal:
 def compute(parts: Parts) -> list[Goal]:
     """All of them, in the order of the table."""
     found: list[Goal] = []
-    for part in (INSTRUCTIONS, ONE_CPU):
+    for part in (INSTRUCTIONS, ONE_CPU, HOST):
         found += _by_yardsticks(parts, part)
     found += _by_size(parts)
     found += _spread(parts)
     found += _paper(parts)
-    for part in (INSTRUCTIONS, ONE_CPU):
-        found += [_storm(parts, part, level, cause) for level in ("kernel", "user") for cause in CAUSES]
+    for part in (INSTRUCTIONS, ONE_CPU, HOST):
+        found += [_storm(parts, part, level, cause) for level in _levels(part) for cause in CAUSES]
     found += _system(parts)
     told = _emulated(parts)
     return [replace(goal, emulated=told) if goal.source in (ONE_CPU, TWO_CPUS) else goal for goal in found]
@@ -149,19 +150,33 @@ def _median(parts: Parts, part: str, variant: str, megabytes: int = 1, cause: st
     return number(parts, part, "p50", variant=variant, mb=megabytes, load="paced", cause=cause)
 
 
+def _levels(part: str) -> tuple[str, ...]:
+    """Those that are measured in it."""
+    return ("user",) if part in (HOST, LARGE_HOST) else ("kernel", "user")
+
+
 def _by_yardsticks(parts: Parts, part: str) -> list[Goal]:
     """Each cause with a yardstick that fails by the same."""
     futex = number(parts, part, "p50", variant="futex", mb=1)
+    bounds = {"kernel": (5, 3, 20, 35), "user": (15, 10, 7, 10)}
     found = []
     for cause in CAUSES:
-        exec_, kernel, user = (_median(parts, part, name, cause=cause) for name in ("exec", "kernel", "user"))
-        found += [
-            Goal(f"kernel level, {cause} / F", ratio(kernel, futex), 5, 3, at_most=True, source=part),
-            Goal(f"X / kernel level, {cause}", ratio(exec_, kernel), 20, 35, at_most=False, source=part),
-            Goal(f"user level, {cause} / F", ratio(user, futex), 15, 10, at_most=True, source=part),
-            Goal(f"X / user level, {cause}", ratio(exec_, user), 7, 10, at_most=False, source=part),
-        ]
-    return [*found, _by_signal(parts, part)]
+        exec_ = _median(parts, part, "exec", cause=cause)
+        for level in _levels(part):
+            own = _median(parts, part, level, cause=cause)
+            must, aim, must_x, aim_x = bounds[level]
+            found += [
+                Goal(f"{level} level, {cause} / F", ratio(own, futex), must, aim, at_most=True, source=part),
+                Goal(
+                    f"X / {level} level, {cause}",
+                    ratio(exec_, own),
+                    must_x,
+                    aim_x,
+                    at_most=False,
+                    source=part,
+                ),
+            ]
+    return [*found, _by_signal(parts, part)] if "kernel" in _levels(part) else found
 
 
 def _by_signal(parts: Parts, part: str) -> Goal:
@@ -175,7 +190,14 @@ def _by_size(parts: Parts) -> list[Goal]:
     """From 1 MB to 1 GB, on one CPU and on two; and N at 1 GB."""
     found = []
     for level in ("kernel", "user"):
-        for part, cpus in ((LARGE_INSTRUCTIONS, "1 CPU"), (ONE_CPU, "1 CPU"), (TWO_CPUS, "2 CPUs")):
+        for part, cpus in (
+            (LARGE_INSTRUCTIONS, "1 CPU"),
+            (ONE_CPU, "1 CPU"),
+            (TWO_CPUS, "2 CPUs"),
+            (LARGE_HOST, "1 CPU"),
+        ):
+            if level not in _levels(part):
+                continue
             value = ratio(_median(parts, part, level, LARGE), _median(parts, part, level))
             found.append(
                 Goal(
@@ -187,7 +209,9 @@ def _by_size(parts: Parts) -> list[Goal]:
                     source=part,
                 )
             )
-        for part in (LARGE_INSTRUCTIONS, ONE_CPU):
+        for part in (LARGE_INSTRUCTIONS, ONE_CPU, LARGE_HOST):
+            if level not in _levels(part):
+                continue
             value = ratio(_median(parts, part, "naive", LARGE), _median(parts, part, level, LARGE))
             found.append(Goal(f"N(1 GB) / {level} level(1 GB)", value, 300, 2000, at_most=False, source=part))
     return found
@@ -195,8 +219,8 @@ def _by_size(parts: Parts) -> list[Goal]:
 
 def _spread(parts: Parts) -> list[Goal]:
     found = []
-    for part in (INSTRUCTIONS, ONE_CPU):
-        for level in ("kernel", "user"):
+    for part in (INSTRUCTIONS, ONE_CPU, HOST):
+        for level in _levels(part):
             wanted = {"variant": level, "mb": 1, "load": "paced", "cause": "segv"}
             value = ratio(number(parts, part, "p99", **wanted), number(parts, part, "p50", **wanted))
             found.append(Goal(f"p99 / p50, {level} level", value, 3, 1.5, at_most=True, source=part))

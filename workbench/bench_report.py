@@ -16,7 +16,8 @@ HEAD = """<!-- SPDX-License-Identifier: MIT -->
 # Results
 
 Made by `./dev bench report`; `../README.md` has the method. Ratios are of medians in one run. In parts named
-instructions a nanosecond is an instruction; in the others times are an emulated CPU's."""
+instructions a nanosecond is an instruction; in those named host times are of the machine that ran the others'
+emulator, on its own kernel, pinned to one CPU; in the others times are an emulated CPU's."""
 
 
 def write(results: Path) -> int:

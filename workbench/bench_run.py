@@ -80,7 +80,7 @@ def _on_host(command: list[str]) -> Run:
     )
     if done.returncode:
         raise WorkbenchError(f"{pasteable(program)}: exit status {done.returncode}")
-    about = {"command": pasteable(program), "kernel": f"{HOST}: {' '.join(os.uname()[2:4])}", "cpu": _cpu()}
+    about = {"command": pasteable(command), "kernel": f"{HOST}: {' '.join(os.uname()[2:4])}", "cpu": _cpu()}
     return Run([json.loads(line) for line in done.stdout.splitlines()], about)
 
 

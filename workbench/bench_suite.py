@@ -55,6 +55,25 @@ PARTS = {
             "more": "--rounds 2 --budget-s 6 --causes segv --histogram",
         },
     ),
+    "latency-host": Part(
+        "latency",
+        {
+            "line": "host",
+            "sizes": "1",
+            "count": 400,
+            "more": "--rounds 4 --pin --causes exit,segv --histogram",
+        },
+    ),
+    # The same pause at both sizes: what has slept for long finds cold caches, whatever its size.
+    "latency-host-1024": Part(
+        "latency",
+        {
+            "line": "host",
+            "sizes": "1,1024",
+            "count": 80,
+            "more": "--rounds 2 --pin --pause-us 130000 --causes segv --histogram",
+        },
+    ),
     "latency-linux-2.6.23": Part(
         "latency", {"line": "linux-2.6.23", "icount": True, "sizes": "1,64", "count": 40, "more": _SEGV}
     ),
