@@ -19,36 +19,60 @@ SAID = (
         "latency-instructions",
         "a restart by the kernel after a SIGSEGV, in wake-ups of one process by another (futex)",
     ),
-    ("user level, segv / F", "latency-instructions", "the same at user level on a stock kernel"),
     (
         "X / kernel level, segv",
         "latency-instructions",
-        "how much shorter it is than vfork and exec of a small static program",
+        "vfork and exec of a small static program, in such restarts",
     ),
     (
         "kernel level, p50(1 GB) / p50(1 MB), 1 CPU",
         "latency-instructions-1024",
-        "how much longer it is for a component of 1 GB than for one of 1 MB",
+        "a restart of a component of 1 GB, in restarts of one of 1 MB",
     ),
     (
         "N(1 GB) / kernel level(1 GB)",
         "latency-instructions-1024",
-        "how much shorter it is at 1 GB than waitpid and fork",
+        "waitpid and fork at 1 GB, in restarts at 1 GB",
+    ),
+    (
+        "user level, segv / F",
+        "latency-instructions",
+        "a restart at user level after a SIGSEGV, in wake-ups",
+    ),
+    ("user level, segv / F", "latency-host", "the same"),
+    (
+        "X / user level, segv",
+        "latency-host",
+        "vfork and exec of a small static program, in restarts at user level",
+    ),
+    (
+        "N(1 GB) / user level(1 GB)",
+        "latency-host-1024",
+        "waitpid and fork at 1 GB, in restarts at user level at 1 GB",
     ),
     (
         "Python component, cold start / warm restart",
         "components",
-        "a Python component: a cold start is so much longer than a warm restart",
+        "a Python component's cold start, in its warm restarts",
     ),
 )
+# In what a part's medians are.
+UNITS = {
+    "latency-instructions": "instructions",
+    "latency-instructions-1024": "instructions",
+    "latency-host": "time, real CPU",
+    "latency-host-1024": "time, real CPU",
+    "components": "time, emulated CPU",
+}
 
 
 def section(goals: list[Goal]) -> str:
     """The text between the two marks."""
     found = {(goal.name, goal.source): goal for goal in goals}
-    rows = [(said, found[name, part].value) for name, part, said in SAID]
-    table = [f"| {said} | {_shown(value)} |" for said, value in rows if value is not None]
-    return "\n".join([BEGIN, "", "| ratio of medians in one run | |", "|---|---|", *table, "", END])
+    rows = [(said, found[name, part].value, UNITS[part]) for name, part, said in SAID]
+    table = [f"| {said} | {_shown(value)} | {unit} |" for said, value, unit in rows if value is not None]
+    head = ["| ratio of medians in one run | | counted in |", "|---|---|---|"]
+    return "\n".join([BEGIN, "", *head, *table, "", END])
 
 
 def _shown(value: float) -> str:
