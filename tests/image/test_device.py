@@ -189,9 +189,10 @@ def test_board(guest: Guest) -> None:
         str(REPOSITORY / "tests/board"),
     ]
     port = ["--port", f"unix:{guest.qemu.folder / 'console'}"]
+    port += ["--console-log", str(guest.log.with_suffix(".board.log"))]
     # One fault of many: test_fault has them all, by the same code.
     chosen = ["-k", "wild or supervisor or line or healthy"]
     done = subprocess.run([*command, *port, *chosen], cwd=REPOSITORY, capture_output=True, text=True)
     guest.console.reopen(guest.qemu.connect("console"))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, f"{done.stdout}\nthe console: {port[-1]}"
     assert "4 passed" in done.stdout
