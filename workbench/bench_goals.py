@@ -49,15 +49,20 @@ REASONS = {
     ),
 }
 # The same for the parts on real CPUs, where they have reasons of their own.
+_IDLE = (
+    "F is measured back to back; what is paced begins on a virtual CPU that was idle for 5 ms, where X too "
+    "takes 2.5 times as long as in a storm. Beside a process that kept that CPU awake, 13 were measured"
+)
 HOST_REASONS = {
+    "user level, exit / F": _IDLE,
+    "user level, segv / F": _IDLE,
     "X / user level": (
-        "with one CPU who waits for the end of such a process knows of it after 14 us by exit and 19 us by "
-        "SIGSEGV (./dev bench notice), and one wake-up more takes F: that alone is nearly X / 7, and nothing "
-        "is decided, told or begun"
+        "of 68 us by exit 23 pass until wait(2) can tell who is awake (./dev bench notice); the rest are two "
+        "wake-ups and the monitor's way, on cold caches"
     ),
-    "user level, p50(1 GB) / p50(1 MB)": (
-        "1.03 in instructions: between two restarts a fork and the freeing of 1 GB go through 16 MB of "
-        "struct page, and leave cold caches"
+    "N(1 GB) / user level(1 GB)": (
+        "it takes as long as at 1 MB after the same pause, 170 us: the CPU was idle for 130 ms. Beside a "
+        "process that kept it awake 364 were measured"
     ),
 }
 

@@ -159,7 +159,7 @@ def _status(results: Sequence[Result]) -> int:
 
 def _pytest(arguments: Sequence[str]) -> tuple[int, str]:
     """pytest's exit status and its closing line, which is held back: it is to be the last one printed."""
-    workers = min(WORKERS, 2 * (os.cpu_count() or 1))  # they wait half of their time
+    workers = min(WORKERS, 1 + (os.cpu_count() or 1))  # they wait a quarter of their time
     command = [
         sys.executable,
         "-m",
