@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -26,6 +27,7 @@
 
 #define PAUSE_US 2000	/* the watcher is asleep by then */
 #define KEEPER_STACK 16384
+#define LIMIT_S 10	/* of one end: then SIGALRM ends this */
 
 struct shared {
 	volatile uint32_t word;	/* the futex: its owner's TID, or that this has died */
@@ -64,6 +66,7 @@ static bool name_is_free(void)
 static int keep(void *nothing)
 {
 	(void)nothing;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pause();	/* until it is killed */
 	return 0;
 }
@@ -133,6 +136,7 @@ static void one(struct shared *s, enum cause cause, struct outcome *o)
 	pid_t pid;
 
 	memset(s, 0, sizeof *s);
+	alarm(LIMIT_S);
 	pid = fork();
 	if (pid < 0)
 		die("fork");

@@ -71,3 +71,12 @@ def test_unknown_benchmark_is_told():
     """A name that is none says which there are."""
     with pytest.raises(WorkbenchError, match="latency"):
         bench.start("latencies", bench.Request())
+
+
+def test_notice_is_no_later_than_the_status(capsys):
+    """The program that says what an early notice is worth sees both ends of each process, in their order."""
+    rows = bench.notice(bench.Request(line="host", count=3))["rows"]
+    least = {(row["variant"], row["cause"]): row["min"] for row in rows}
+    assert {row["n"] for row in rows} == {3}
+    assert all(0 < least["notice", cause] <= least["status", cause] for cause in ("exit", "segv"))
+    assert capsys.readouterr().out.startswith("variant")
