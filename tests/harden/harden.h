@@ -64,6 +64,7 @@ long read_number(const char *path);
 ssize_t read_text(const char *path, char *text, size_t size);
 int in_group(pid_t pid);
 int is_template(pid_t pid);
+int is_idle(pid_t pid);
 int user_tasks(void);
 void show_tasks(const char *why);
 int reap_all(int seconds);

@@ -163,7 +163,8 @@ static int in_spare(long nth)
 	long pid = create_waiting(&rfd);
 	pid_t template = find_template(), spare;
 
-	while ((spare = find_second_template()) == 0 && now_ms() < end)
+	/* Ready when who has made it waits again. */
+	while (((spare = find_second_template()) == 0 || !is_idle(template)) && now_ms() < end)
 		nap_us(1000);
 	if (pid < 0 || !spare) {
 		finding("no spare: create gives %ld, template %d", pid, template);
@@ -172,8 +173,7 @@ static int in_spare(long nth)
 	arm_other(spare, nth);
 	kill((pid_t)pid, SIGSEGV);
 	expect_event("spare", nth, rfd, RFORK_EV_RESTART, &event);
-	/* Without the flag where it was made, but not ready yet. */
-	if (event.new_pid != template || event.flags & ~RFORK_SPARE)
+	if (event.new_pid != template || event.flags != RFORK_SPARE)
 		finding("spare with fault %ld: %d for %d, flags %u", nth, event.new_pid, template, event.flags);
 	fired = await_fault(spare);
 	check_works("spare", nth, template, rfd);

@@ -69,22 +69,28 @@ long read_number(const char *path)
 	return read_text(path, text, sizeof text) > 0 ? strtol(text, NULL, 10) : -1;
 }
 
-static int has_rfork_state(pid_t pid, const char *state)
+static int status_has(pid_t pid, const char *line)
 {
 	char path[64], text[4096];
 
 	snprintf(path, sizeof path, "/proc/%d/status", pid);
-	return read_text(path, text, sizeof text) > 0 && strstr(text, state);
+	return read_text(path, text, sizeof text) > 0 && strstr(text, line);
 }
 
 int in_group(pid_t pid)
 {
-	return has_rfork_state(pid, "\nRfork:");
+	return status_has(pid, "\nRfork:");
 }
 
 int is_template(pid_t pid)
 {
-	return has_rfork_state(pid, "\nRfork:\ttemplate");
+	return status_has(pid, "\nRfork:\ttemplate");
+}
+
+/* A template waits; while it keeps house it does not. */
+int is_idle(pid_t pid)
+{
+	return status_has(pid, "\nState:\tI");
 }
 
 /* Neither PID 1 nor a thread of the kernel's: templates, which wait(2) does not show, are counted too. */
