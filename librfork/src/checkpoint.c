@@ -46,12 +46,12 @@ static int open_channels(struct channels *channels)
 }
 
 /* In a new instance. */
-static int64_t begin(struct restart_point *point, int turn, bool ahead)
+static int64_t begin(struct restart_point *point, int turn, uint32_t order)
 {
 	struct rfork_self now = *rfork_self_inherited();
 
 	rfork_wire_close(&point->channels.order[1]);
-	rfork_self_wait_turn(&now, point->monitor, point->death_signal, turn, ahead);
+	rfork_self_wait_turn(&now, point->monitor, point->death_signal, turn, order);
 	sigprocmask(SIG_SETMASK, &point->mask, NULL);
 	return (int64_t)now.generation;
 }
@@ -69,7 +69,7 @@ static int64_t hold(struct restart_point *point)
 	while (rfork_wire_receive(point->channels.order[1], &in, 0) == 1) {
 		pid = rfork_raw_fork(CLONE_PARENT | SIGCHLD);
 		if (pid == 0)
-			return begin(point, in.fds[0], order.ahead);
+			return begin(point, in.fds[0], order.how);
 		close(in.fds[0]);
 		rfork_wire_send(point->channels.order[1], &out, 0);
 	}

@@ -74,9 +74,9 @@ static pid_t answer(int socket, int timeout_ms)
 }
 
 /* The PID of a new instance of the image that waits for its turn at that end of a pipe; or -errno. */
-pid_t rfork_image_start(struct rfork_monitor *m, int turn, bool ahead)
+pid_t rfork_image_start(struct rfork_monitor *m, int turn, uint32_t how)
 {
-	struct rfork_order order = { .ahead = ahead };
+	struct rfork_order order = { .how = how };
 	struct rfork_packet packet = { .data = &order, .size = sizeof order, .fds = { turn }, .fd_count = 1 };
 	pid_t pid = rfork_wire_send(m->image.socket, &packet, MSG_DONTWAIT);
 

@@ -24,6 +24,7 @@ struct rfork_thread {
 void rfork_thread_save(struct rfork_thread *thread);
 void rfork_thread_restore(const struct rfork_thread *thread);
 pid_t rfork_raw_fork(unsigned long flags);
+const int *rfork_thread_life(void);
 bool rfork_single_threaded(void);
 
 /* kernel.c */
@@ -60,10 +61,18 @@ int rfork_self_control(void);
 void rfork_self_arrange(struct rfork_self *self, pid_t monitor, int death_signal);
 
 /* keeper.c */
-void rfork_keeper_start(const struct rfork_self *self, pid_t monitor);
+struct rfork_sched {		/* as sched_setattr(2) has it */
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+};
+#define RFORK_SHORT_SLICE_NS 100000	/* the least */
+void rfork_keeper_start(const struct rfork_self *self, pid_t monitor, bool early);
 
 /* waiting.c */
-void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, bool ahead);
+void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, uint32_t order);
 
 /* checkpoint.c */
 int64_t rfork_user_checkpoint(void);

@@ -67,6 +67,8 @@ static bool reap(struct rfork_monitor *m, bool was_spare)
 			return rfork_monitor_ended(m, status);
 		} else if (pid == m->image.pid) {
 			rfork_image_drop(m, true);
+		} else if (pid == m->ending) {
+			m->ending = 0;
 		} else {
 			rfork_spare_reaped(m, pid);
 		}
@@ -131,7 +133,7 @@ static bool instance_ended(struct rfork_monitor *m)
 
 	/* In this order: a signal to many, of which the instance has died, is seen with its end. */
 	if (!m->self.pid || waitid(P_PID, (id_t)m->self.pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-	    info.si_pid != m->self.pid || !rfork_signals_of_children_only())
+	    info.si_pid != m->self.pid || rfork_signals_pending() != RFORK_CHILD_SIGNAL)
 		return false;
 	/* Before Linux 5.17 it is the first thread's status, if that had ended before the others. */
 	status = wait_status(&info);
@@ -160,6 +162,8 @@ static void watch(struct rfork_monitor *m)
 			if (owner_gone(m))
 				rfork_monitor_abandon(m);
 		}
+		if (m->notice_waits && rfork_early_end(m))
+			return;
 		if (m->notice_waits)
 			rfork_monitor_notices(m);
 		if (m->owner_waits)
@@ -217,11 +221,12 @@ static int set_up(struct rfork_monitor *m, const struct rfork_start *start)
 	m->pid = getpid();
 	m->owner = start->owner;
 	getresuid(&m->user, &effective, &m->saved_user);
-	m->owner_socket = m->control = m->signals = m->image.socket = m->spare.go = -1;
+	m->owner_socket = m->control = m->signals = m->image.socket = m->spare.go = m->spare.stat = m->stat = -1;
 	m->self.restart_status = m->options.restart_status;
 	rfork_bucket_init(&m->bucket, m->options.burst, m->options.window_ms);
 	if (!(m->options.flags & RFORK_OUTLIVE))
 		prctl(PR_SET_PDEATHSIG, SIGIO);
+	rfork_early_prepare(m);
 	return rfork_self_prepare() < 0 ? -ENOMEM : open_control(m);
 }
 

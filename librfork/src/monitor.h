@@ -34,6 +34,7 @@ struct rfork_spare {		/* the next instance, waiting for its turn */
 	pid_t pid;		/* 0: none */
 	pid_t keeper;		/* 0: none, or not known yet */
 	int go;			/* a pipe to it; -1: none */
+	int stat;		/* its /proc/PID/stat; -1: not opened */
 	uint32_t flags;
 };
 
@@ -55,6 +56,9 @@ struct rfork_monitor {
 	struct rfork_self self;	/* the instance now; pid 0: none */
 	pid_t old_pid;		/* of the restart under way */
 	pid_t unreaped;		/* the same, where only its status has been asked for; 0: none */
+	pid_t ending;		/* an instance whose end was told early and is not over; 0: none */
+	int stat;		/* the instance's /proc/PID/stat; -1: not opened */
+	struct rfork_sched sched;	/* an instance's; size 0: the monitor's is the same */
 	pid_t keeper;		/* of the instance's memory; 0: none, or not known yet */
 	pid_t late_keeper;	/* of the last instance's */
 	bool freeing;		/* and it has been killed */
@@ -94,9 +98,15 @@ void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns);
 int rfork_spare_settle(struct rfork_monitor *m);
 int rfork_spare_timeout(const struct rfork_monitor *m);
 
+/* early.c */
+void rfork_early_prepare(struct rfork_monitor *m);
+void rfork_early_give_back(const struct rfork_monitor *m);
+void rfork_early_open(const struct rfork_monitor *m, int *stat, pid_t pid);
+bool rfork_early_end(struct rfork_monitor *m);
+
 /* image.c */
 void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder);
-pid_t rfork_image_start(struct rfork_monitor *m, int turn, bool ahead);
+pid_t rfork_image_start(struct rfork_monitor *m, int turn, uint32_t how);
 void rfork_image_drop(struct rfork_monitor *m, bool dead);
 
 /* queue.c */
@@ -108,7 +118,8 @@ void rfork_queue_finish(struct rfork_monitor *m);
 /* signals.c */
 int rfork_signals_take(const sigset_t *instance_mask);
 void rfork_signals_give_back(void);
-bool rfork_signals_of_children_only(void);
+uint64_t rfork_signals_pending(void);
+#define RFORK_CHILD_SIGNAL (1ull << (SIGCHLD - 1))	/* a child has ended, or stopped */
 bool rfork_signals_read(int fd, uint64_t *forward);
 
 #endif

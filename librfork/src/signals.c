@@ -69,12 +69,12 @@ static bool is_for_instance(const struct signalfd_siginfo *info)
 	return false;
 }
 
-/* Is nothing to be read but that a child has ended, or stopped? */
-bool rfork_signals_of_children_only(void)
+/* What is to be read, as a set of 1 << (signal - 1). */
+uint64_t rfork_signals_pending(void)
 {
 	uint64_t set = 0;
 
-	return syscall(SYS_rt_sigpending, &set, sizeof set) == 0 && set == 1ull << (SIGCHLD - 1);
+	return syscall(SYS_rt_sigpending, &set, sizeof set) == 0 ? set : ~0ull;
 }
 
 /* Reads what has come: those meant for the instance, as a set of 1 << signal. True: somebody has sent one. */

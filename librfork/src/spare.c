@@ -78,6 +78,11 @@ void rfork_spare_take(struct rfork_monitor *m)
 	m->self.start_ns = rfork_now();
 	m->keeper = m->spare.keeper;
 	m->spare.pid = m->spare.keeper = 0;
+	if (m->ending && m->ending == m->old_pid)
+		m->self.flags |= RFORK_EARLY;
+	rfork_wire_close(&m->stat);
+	m->stat = m->spare.stat;
+	m->spare.stat = -1;
 }
 
 /* And may run. */
@@ -99,6 +104,7 @@ void rfork_spare_drop(struct rfork_monitor *m)
 	pid_t pid = m->spare.pid, keeper = m->spare.keeper;
 
 	rfork_wire_close(&m->spare.go);
+	rfork_wire_close(&m->spare.stat);
 	m->spare.pid = m->spare.keeper = 0;
 	end(pid);
 	end(keeper);
@@ -125,16 +131,20 @@ void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid)
 /* A keeper says whose memory it keeps: the spare's, which may be the instance by now. */
 void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose)
 {
-	bool has_other_work = keeper == m->self.pid || keeper == m->spare.pid || keeper == m->image.pid;
+	bool has_other_work = keeper == m->self.pid || keeper == m->spare.pid || keeper == m->image.pid ||
+			      keeper == m->keeper || keeper == m->spare.keeper || keeper == m->late_keeper;
 
 	if (keeper <= 0 || has_other_work || waitpid(keeper, NULL, WNOHANG | __WALL) != 0)
 		return;		/* or dead, or none of ours */
-	if (whose && whose == m->spare.pid && !m->spare.keeper)
+	if (whose && whose == m->spare.pid && !m->spare.keeper) {
 		m->spare.keeper = keeper;
-	else if (whose && whose == m->self.pid && !m->keeper)
+		rfork_early_open(m, &m->spare.stat, whose);
+	} else if (whose && whose == m->self.pid && !m->keeper) {
 		m->keeper = keeper;
-	else
+		rfork_early_open(m, &m->stat, whose);
+	} else {
 		kill(keeper, SIGKILL);
+	}
 }
 
 static void free_late(struct rfork_monitor *m)
@@ -170,13 +180,16 @@ static void leave(struct rfork_monitor *m)
 	rfork_wire_close(&m->signals);
 	rfork_wire_close(&m->image.socket);
 	rfork_wire_close(&m->spare.go);
+	rfork_wire_close(&m->spare.stat);
+	rfork_wire_close(&m->stat);
 }
 
-static void be_instance(struct rfork_monitor *m, int turn[2], bool ahead)
+static void be_instance(struct rfork_monitor *m, int turn[2], uint32_t how)
 {
 	leave(m);
+	rfork_early_give_back(m);
 	close(turn[1]);
-	rfork_self_wait_turn(&m->self, m->pid, SIGKILL, turn[0], ahead);
+	rfork_self_wait_turn(&m->self, m->pid, SIGKILL, turn[0], how);
 	rfork_signals_give_back();
 }
 
@@ -192,14 +205,15 @@ static int open_pipe(int ends[2])
 /* 1: in it, once it is the instance; 0: in the monitor; -errno. */
 static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
 {
+	uint32_t how = (ahead ? RFORK_ORDER_AHEAD : 0) | (m->options.flags & RFORK_EARLY ? RFORK_ORDER_EARLY : 0);
 	int turn[2];
 	pid_t pid = open_pipe(turn);
 
 	if (pid < 0)
 		return pid;
-	pid = warm ? rfork_image_start(m, turn[0], ahead) : rfork_raw_fork(SIGCHLD);
+	pid = warm ? rfork_image_start(m, turn[0], how) : rfork_raw_fork(SIGCHLD);
 	if (pid == 0) {
-		be_instance(m, turn, ahead);
+		be_instance(m, turn, how);
 		return 1;
 	}
 	close(turn[0]);

@@ -22,14 +22,14 @@ static void wait_for(int from, struct rfork_go *go)
 }
 
 /* Returns when it is the instance; what it is told is in *self then. Whatever can be done before is. */
-void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, bool ahead)
+void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, uint32_t order)
 {
 	struct rfork_go go;
 
 	rfork_self_arrange(self, monitor, death_signal);
 	rfork_self_set(self);
-	if (ahead) {
-		rfork_keeper_start(self, monitor);
+	if (order & RFORK_ORDER_AHEAD) {
+		rfork_keeper_start(self, monitor, order & RFORK_ORDER_EARLY);
 		rfork_now();		/* maps the vDSO's: fork(2) leaves that to the first use */
 	}
 	wait_for(from, &go);
