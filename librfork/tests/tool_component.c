@@ -4,7 +4,7 @@
  *
  *   notify:TEXT checkpoint crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
  *   beat:MS (for ever) below:N (skip the next unless the generation is below N) listen:PORT
- *   sleep:MS wait-file:PATH
+ *   sleep:MS wait-file:PATH hold:N (so many pairs of sockets)
  *   ready-fd:N (a newline on it, and close it) serve (on descriptor 3: the generation to whoever connects, for ever)
  *   connect:PORT (print what is read) open-read:PATH open-write:PATH (print how it went) may:CAPABILITY (whether it has it)
  *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
@@ -51,6 +51,14 @@ static void notify_with(const char *text, int fd)
 static void notify(const char *text)
 {
 	notify_with(text, -1);
+}
+
+static void hold(int pairs)
+{
+	int ends[2];
+
+	while (pairs--)
+		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 }
 
 static void store(const char *name)
@@ -247,6 +255,7 @@ static int act(const char *action)
 	else if (is(action, "fill")) fill(atoi(value));
 	else if (is(action, "touch")) touch(value);
 	else if (is(action, "ready-fd")) ready_fd(atoi(value));
+	else if (is(action, "hold")) hold(atoi(value));
 	else if (is(action, "sleep")) pause_ms(atoi(value));
 	else if (is(action, "wait-file")) while (access(value, F_OK) < 0) pause_ms(20);
 	else if (is(action, "serve")) serve();

@@ -138,6 +138,12 @@ MISTAKES = {
         "component.a.restart.backend",
         "did you mean kernel?",
     ),
+    "an early restart by the kernel": (
+        A + '[component.a.restart]\nbackend = "kernel"\nearly = true',
+        6,
+        "component.a.restart.early",
+        "no effect",
+    ),
     "a limit that never trips": (
         A + "cold.window_s = 15\nheartbeat_s = 3",
         4,

@@ -36,6 +36,12 @@ def test_nothing_is_taken_away_unasked() -> None:
     } & set(argv)
 
 
+def test_early_is_asked_for() -> None:
+    """An instance begins before the last one has closed its descriptors where the manifest says so."""
+    assert "--early" not in options("")
+    assert "--early" in options("restart.early = true\n")
+
+
 def test_grants() -> None:
     """Capabilities are a mask, files and sockets are named one by one."""
     argv = options(
