@@ -32,6 +32,7 @@ struct board {
 	uint32_t last;		/* the instance that ends the chunk */
 	uint32_t busy;		/* the name was still held by the dead instance */
 	uint32_t pages;		/* written by each instance in the paced load */
+	uint32_t descriptors;	/* opened by each there, sockets in pairs */
 	uint32_t cause, load;
 	uint64_t pause_ns;	/* from ready to fail, paced */
 	uint64_t deadline;	/* the instance that begins later ends the chunk */
@@ -54,16 +55,17 @@ struct series {
 	struct samples latency, ready;
 	uint64_t storm_ns;	/* first start to last start, of all chunks */
 	uint64_t storm_count;
-	uint32_t busy, no_spare;
+	uint32_t busy, no_spare, early;
 };
 
 struct variant {
-	const char *name;	/* "user", "kernel", "exec", "naive" */
+	const char *name;	/* "user", "early", "kernel", "exec", "naive" */
 	enum cause cause;
 	enum load load;
 	void (*run)(const struct variant *variant, struct board *board, const struct memory *memory,
 		    struct series *series);
 	enum rfork_backend backend;
+	uint64_t flags;		/* RFORK_EARLY, or none */
 	struct series series;
 };
 
@@ -71,12 +73,12 @@ struct settings {
 	unsigned int sizes[16], size_count;	/* MB */
 	unsigned int count;	/* restarts of each variant */
 	unsigned int rounds;
-	unsigned int pages;
+	unsigned int pages, descriptors;
 	unsigned int pause_us;	/* at least; and at least 3 N(r) */
 	unsigned int budget_s;	/* of one variant at one size */
 	unsigned int cpu_count;
 	bool pinned;
-	bool causes[CAUSES], loads[LOADS], user, kernel, yardsticks, histogram;
+	bool causes[CAUSES], loads[LOADS], user, early, kernel, yardsticks, histogram;
 };
 
 /* util.c */
@@ -85,6 +87,7 @@ _Noreturn void die(const char *what);
 void *shared_memory(size_t size, int *fd);
 void pin(int cpu);
 unsigned int cpus(void);
+int hold_name(pid_t owner);
 
 /* stats.c */
 void samples_add(struct samples *samples, uint64_t value);

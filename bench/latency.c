@@ -32,8 +32,8 @@ static _Noreturn void usage(const char *what)
 	fprintf(stderr,
 		"latency: %s\n"
 		"usage: latency [--sizes MB,MB...] [--count N] [--rounds N] [--causes exit,segv,kill]\n"
-		"               [--loads paced,storm] [--backends user,kernel] [--pages N] [--pause-us N]\n"
-		"               [--budget-s N] [--pin] [--no-yardsticks] [--histogram]\n", what);
+		"               [--loads paced,storm] [--backends user,early,kernel] [--pages N] [--pause-us N]\n"
+		"               [--descriptors N] [--budget-s N] [--pin] [--no-yardsticks] [--histogram]\n", what);
 	exit(EXIT_USAGE);
 }
 
@@ -73,8 +73,8 @@ static void choose(char *list, const char *const *names, bool *chosen, unsigned 
 
 static void read_option(const char *name, char *value)
 {
-	static const char *const backends[] = { "user", "kernel" };
-	bool chosen[2];
+	static const char *const backends[] = { "user", "early", "kernel" };
+	bool chosen[3];
 
 	if (!strcmp(name, "--sizes"))
 		read_sizes(value);
@@ -84,6 +84,8 @@ static void read_option(const char *name, char *value)
 		settings.rounds = number(value);
 	else if (!strcmp(name, "--pages"))
 		settings.pages = number(value);
+	else if (!strcmp(name, "--descriptors"))
+		settings.descriptors = number(value);
 	else if (!strcmp(name, "--pause-us"))
 		settings.pause_us = number(value);
 	else if (!strcmp(name, "--budget-s"))
@@ -93,9 +95,10 @@ static void read_option(const char *name, char *value)
 	else if (!strcmp(name, "--loads"))
 		choose(value, load_names, settings.loads, LOADS);
 	else if (!strcmp(name, "--backends")) {
-		choose(value, backends, chosen, 2);
+		choose(value, backends, chosen, 3);
 		settings.user = chosen[0];
-		settings.kernel = chosen[1];
+		settings.early = chosen[1];
+		settings.kernel = chosen[2];
 	} else {
 		usage(name);
 	}
@@ -154,6 +157,9 @@ static unsigned int make_variants(struct variant *variants)
 		if (settings.user)
 			count = add(variants, count, (struct variant){ .name = "user", .cause = cause,
 						.run = run_group, .backend = RFORK_BACKEND_USER });
+		if (settings.early)
+			count = add(variants, count, (struct variant){ .name = "early", .cause = cause,
+						.run = run_group, .backend = RFORK_BACKEND_USER, .flags = RFORK_EARLY });
 		if (settings.kernel)
 			count = add(variants, count, (struct variant){ .name = "kernel", .cause = cause,
 						.run = run_group, .backend = RFORK_BACKEND_KERNEL });
@@ -182,6 +188,10 @@ static void print_variant(struct variant *v, unsigned int megabytes, uint64_t pa
 	print_head(v->name, megabytes);
 	printf("\"cause\": \"%s\", \"load\": \"%s\", \"busy\": %u, \"no_spare\": %u, ", cause_names[v->cause],
 	       load_names[v->load], s->busy, s->no_spare);
+	if (settings.descriptors)
+		printf("\"descriptors\": %u, ", settings.descriptors);
+	if (v->flags & RFORK_EARLY)
+		printf("\"early\": %u, ", s->early);
 	if (v->load == PACED && s->ready.count)
 		printf("\"pages\": %u, \"ready_p50\": %" PRIu64 ", \"ready_p99\": %" PRIu64 ", \"pause_ns\": %" PRIu64 ", ",
 		       settings.pages, samples_quantile(&s->ready, 50), samples_quantile(&s->ready, 99), pause_ns);
@@ -245,6 +255,18 @@ static void run_chunk(struct variant *v, struct board *board, const struct memor
 	chunk_end(board, &v->series);
 }
 
+/* As many as a process may have without asking for more. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("getrlimit");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		die("setrlimit");
+}
+
 /* In turns: A B C, C B A, ... so that what drifts drifts under all of them. */
 static void measure_size(unsigned int megabytes)
 {
@@ -258,6 +280,7 @@ static void measure_size(unsigned int megabytes)
 
 	memory_make(&memory, (size_t)megabytes * MEGABYTE);
 	board->pages = settings.pages;
+	board->descriptors = settings.descriptors;
 	pause_ns = PAUSE_FACTOR * naive_p50(board, &memory);
 	if (pause_ns < settings.pause_us * 1000ull)
 		pause_ns = settings.pause_us * 1000ull;
@@ -300,6 +323,7 @@ int main(int argc, char **argv)
 	read_arguments(argv + 1);
 	settings.cpu_count = cpus();
 	setrlimit(RLIMIT_CORE, &none);
+	allow_descriptors();
 	if (settings.pinned)
 		pin(0);
 	if (settings.kernel && rfork_backend() != RFORK_BACKEND_KERNEL)

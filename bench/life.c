@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include "bench.h"
@@ -33,16 +32,14 @@ static void write_pages(const struct memory *memory, uint32_t count)
 		memory->bytes[i * (pages / count ? pages / count : 1) * PAGE]++;
 }
 
-/* A name that only one process can hold: whether the dead instance's descriptors are closed. */
-static void hold_name(struct board *board)
+/* What takes its time to close. */
+static void hold_descriptors(uint32_t count)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "koboshi-bench-%d", (int)board->owner);
-	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+	int ends[2];
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&name, size) < 0)
-		board->busy++;
+	for (; count >= 2; count -= 2)
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+			die("socketpair");
 }
 
 static void sleep_for(uint64_t ns)
@@ -81,8 +78,9 @@ _Noreturn void live(struct board *board, const struct memory *memory, uint64_t f
 	board->at[self].start = first;
 	if (self == board->last || first > board->deadline)
 		_exit(0);
-	hold_name(board);
+	board->busy += hold_name(board->owner) < 0;
 	if (board->load == PACED) {
+		hold_descriptors(board->descriptors);
 		write_pages(memory, board->pages);
 		board->at[self].ready = now_ns();
 		sleep_for(board->pause_ns);

@@ -18,9 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bench.h"
@@ -40,23 +38,9 @@ struct outcome {		/* of one kind of end */
 	struct samples notice, status, closing;	/* from the failure */
 };
 
-static struct sockaddr_un name = { .sun_family = AF_UNIX };
-static socklen_t name_size;
-
-/* The socket, or -1: somebody holds the name. */
-static int bind_name(void)
-{
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&name, name_size) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 static bool name_is_free(void)
 {
-	int fd = bind_name();
+	int fd = hold_name(getpid());
 
 	if (fd >= 0)
 		close(fd);
@@ -85,7 +69,7 @@ static _Noreturn void end_soon(struct shared *s, enum cause cause)
 	s->keeper = clone(keep, stack + sizeof stack, CLONE_VM | CLONE_PARENT | SIGCHLD, NULL);
 	if (s->keeper < 0 || syscall(SYS_set_robust_list, &head, sizeof head) < 0)
 		die("set_robust_list");
-	if (bind_name() < 0)	/* after the keeper, which has the descriptors there were */
+	if (hold_name(getppid()) < 0)	/* after the keeper, which has the descriptors there were */
 		die("bind");
 	s->word = (uint32_t)getpid() | FUTEX_WAITERS;
 	usleep(PAUSE_US);
@@ -162,9 +146,7 @@ int main(int argc, char **argv)
 	struct outcome outcomes[2] = { { 0 } };
 	int fd, count = argc > 1 ? atoi(argv[1]) : 200;
 	struct shared *s = shared_memory(sizeof *s, &fd);
-	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "koboshi-notice-%d", (int)getpid());
 
-	name_size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
 	setrlimit(RLIMIT_CORE, &none);
 	for (int i = 0; i < count; i++)
 		for (enum cause cause = BY_EXIT; cause <= BY_SEGV; cause++)

@@ -26,6 +26,7 @@ from workbench.errors import WorkbenchError
 SPARE_MB = 160  # of memory that a guest has besides
 SIZES = "1,16,256,1024"
 COST_ROUNDS, COST_COUNT = 5, 200
+DESCRIPTORS = (0, 10, 100, 1000)
 COLUMNS = "variant cause load MB n min p50 p99 max p50/F X/p50 no-spare busy"
 
 
@@ -182,6 +183,22 @@ def memory(request: Request) -> dict[str, Any]:
     return {"rows": done.rows, "about": [done.about]}
 
 
+def closing(request: Request) -> dict[str, Any]:
+    """Restarts of instances whose descriptors take long to close, as ever and early, beside the kernel's."""
+    runs = [_closing_of(request, count) for count in DESCRIPTORS]
+    rows = [row for done in runs for row in done.rows]
+    print(_aligned(bench_report.closing_rows(rows)))
+    return {"rows": rows, "about": [done.about for done in runs]}
+
+
+def _closing_of(request: Request, descriptors: int) -> Run:
+    command = ["latency", "--sizes", "1", "--loads", "paced", "--backends", "user,early,kernel"]
+    command += ["--count", str(request.count or 200), "--no-yardsticks", *request.more.split()]
+    if descriptors:
+        command += ["--descriptors", str(descriptors)]
+    return run(command, place(request, SPARE_MB))
+
+
 def notice(request: Request) -> dict[str, Any]:
     """How long before wait(2) a robust futex tells of a process's end, and what is known by then."""
     done = run(["notice", str(request.count or 500)], place(request, 64))
@@ -211,6 +228,7 @@ BENCHMARKS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "peers": peers,
     "cost": cost,
     "memory": memory,
+    "closing": closing,
     "notice": notice,
     "components": _of_system(bench_system.components),
     "boot": _of_system(bench_system.boot),

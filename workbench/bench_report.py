@@ -51,6 +51,8 @@ def text(results: Mapping[str, Any], plots: Mapping[str, Path]) -> str:
         ("peers", "Peers: milliseconds from the crash to the component's first statement", _peers),
         ("components", "Components: milliseconds from the crash to READY=1", _components),
         ("memory", "Memory", memory_table),
+        ("closing", "Descriptors to close (closing): microseconds", _closing),
+        ("closing-host", "Descriptors to close (closing-host): microseconds", _closing),
     ):
         if name in parts:
             pages.append(f"## {title}\n\n{body(parts[name]['rows'])}")
@@ -142,6 +144,28 @@ def memory_table(rows: list[Row]) -> str:
         for row in rows
     ]
     return markdown(("level", "spare", "MB", "as made", f"{some} pages written", "all pages written"), body)
+
+
+def closing_rows(rows: Iterable[Row]) -> list[tuple[str, ...]]:
+    """From a failure to the next first statement; `early` are those that began before all was closed."""
+    head = ("level", "cause", "descriptors", "n", "min", "median", "p99", "early")
+    body = [
+        (
+            row["variant"],
+            row["cause"],
+            str(row.get("descriptors", 0)),
+            str(row["n"]),
+            *(f"{row[key] / 1000:.1f}" if row["n"] else "" for key in ("min", "p50", "p99")),
+            str(row.get("early", "")),
+        )
+        for row in rows
+    ]
+    return [head, *body]
+
+
+def _closing(rows: list[Row]) -> str:
+    head, *body = closing_rows(rows)
+    return markdown(head, body)
 
 
 def _about(parts: Mapping[str, Any]) -> list[str]:

@@ -77,6 +77,8 @@ PARTS = {
     "latency-linux-2.6.23": Part(
         "latency", {"line": "linux-2.6.23", "icount": True, "sizes": "1,64", "count": 40, "more": _SEGV}
     ),
+    "closing": Part("closing", {"icount": True, "count": 20}),
+    "closing-host": Part("closing", {"line": "host", "count": 200}),
     "paper-linux-6.12": Part("paper", {"line": "linux-6.12", "icount": True}),
     "paper-linux-2.6.23": Part("paper", {"line": "linux-2.6.23", "icount": True}),
     "memory": Part("memory", {"icount": True}),
