@@ -14,10 +14,17 @@ from matplotlib.figure import Figure
 from workbench import bench_goals
 from workbench.bench_run import Row
 
-COLOURS = {"kernel": "#1b6ca8", "user": "#2a9d5c", "naive": "#c8553d", "exec": "#8a6fb0"}
+COLOURS = {
+    "kernel": "#1b6ca8",
+    "user": "#2a9d5c",
+    "early": "#d9a400",
+    "naive": "#c8553d",
+    "exec": "#8a6fb0",
+}
 LABELS = {
     "kernel": "kernel level",
     "user": "user level",
+    "early": "user level, early",
     "naive": "N: waitpid, fork",
     "exec": "X: vfork, exec",
 }
@@ -29,7 +36,7 @@ mpl.rcParams.update({"svg.hashsalt": "koboshi", "svg.fonttype": "none", "axes.gr
 def draw(parts: Mapping[str, Any], stem: Path) -> dict[str, Path]:
     """Those that the results are there for, by title."""
     plots = {}
-    for part in ("latency-1", "latency-instructions"):
+    for part in ("latency-1", "latency-instructions", "latency-host"):
         if part in parts:
             plots[f"Distribution, 1 MB, {part}"] = _save(
                 distribution(parts, part), stem, f"distribution-{part}"
@@ -37,6 +44,9 @@ def draw(parts: Mapping[str, Any], stem: Path) -> dict[str, Path]:
     for part in ("latency-1", "latency-2"):
         if part in parts:
             plots[f"Latency by size, {part}"] = _save(by_size(parts, part), stem, f"size-{part}")
+    for part in ("closing", "closing-host"):
+        if part in parts:
+            plots[f"Latency by descriptors, {part}"] = _save(by_descriptors(parts, part), stem, part)
     if "peers" in parts:
         plots["Peers"] = _save(peers(parts["peers"]["rows"]), stem, "peers")
     return plots
@@ -89,13 +99,30 @@ def cumulative(histogram: list[list[int]]) -> tuple[list[float], list[float]]:
 def by_size(parts: Mapping[str, Any], part: str) -> Figure:
     """Medians against resident memory, both logarithmic."""
     figure, axes = _axes(f"Median latency against resident memory ({part})")
-    for variant, colour in COLOURS.items():
-        found = sorted(_wanted(parts, part, variant), key=lambda row: int(row["mb"]))
-        sizes, medians = [row["mb"] for row in found], [row["p50"] / 1000 for row in found]
-        axes.plot(sizes, medians, "o-", color=colour, label=LABELS[variant])
+    _medians(axes, parts, part, "mb")
     axes.set_xscale("log", base=2)
+    return _with_medians(figure, axes, "MB")
+
+
+def by_descriptors(parts: Mapping[str, Any], part: str) -> Figure:
+    """Medians against how many descriptors what failed had to close, none among them."""
+    figure, axes = _axes(f"Median latency against open sockets ({part})")
+    _medians(axes, parts, part, "descriptors")
+    axes.set_xscale("symlog", linthresh=10)
+    return _with_medians(figure, axes, "descriptors")
+
+
+def _medians(axes: Axes, parts: Mapping[str, Any], part: str, by: str) -> None:
+    for variant, colour in COLOURS.items():
+        found = sorted((row.get(by, 0), row["p50"] / 1000) for row in _wanted(parts, part, variant))
+        if found:
+            axes.plot(*zip(*found, strict=True), "o-", color=colour, label=LABELS[variant])
+
+
+def _with_medians(figure: Figure, axes: Axes, what: str) -> Figure:
+    """The rest of such a plot."""
     axes.set_yscale("log")
-    axes.set_xlabel("MB")
+    axes.set_xlabel(what)
     axes.set_ylabel("microseconds")
     axes.legend()
     return figure

@@ -355,11 +355,11 @@ static int is_to_be_had(void)
 int main(void)
 {
 	common = shared(sizeof *common);
-	not_unless_asked_for();
 	if (!is_to_be_had()) {
 		as_ever();
 		return 0;
 	}
+	not_unless_asked_for();
 	tells_cause_and_status();
 	exit_is_waited_for();
 	one_is_ending_at_a_time();

@@ -42,6 +42,12 @@ PARTS = {
         latency("kernel", 1024, 500),
         latency("naive", 1024, 900_000),
     ),
+    "closing": part(
+        latency("user", p50=800),
+        latency("early", p50=900, early=3),
+        latency("user", p50=90_000, descriptors=100),
+        latency("early", p50=950, descriptors=100, early=9),
+    ),
     "peers": part(peer("runit", "healthy", 4_000_000), peer("runit", "loop", 1_000_000_000)),
     "components": part(
         {"bench": "components", "variant": "python-cold", "n": 3, "min": 1, "p50": 3_000_000, "max": 9},
@@ -129,7 +135,8 @@ def test_report_has_every_goal_and_how_it_was_measured(tmp_path):
     assert "./dev bench latency" in page
     assert "linux-6.12: 1 2" in page
     plots = re.findall(r"!\[.*\]\((.*\.svg)\)", page)
-    assert len(plots) == 3
+    assert len(plots) == 4
+    assert "| early | segv | 100 | 9 | 0.0 | 0.9 | 1.9 | 9 |" in page
     before = [(tmp_path / name).read_text() for name in plots]
     assert all(text.startswith("<?xml") and "</svg>" in text for text in before)
     bench_plots.draw(PARTS, tmp_path / "results")
