@@ -10,7 +10,9 @@
  *
  * With RFORK_EARLY it has the socket to the monitor as well, and futex(2)'s WAIT and WAKE: it sleeps on the word that the
  * kernel clears when the instance's thread lets go of its memory, which the C library has named for this, and passes the
- * monitor a hint whenever it is woken, and the wake on to whom of the C library it may have been meant for.
+ * monitor a hint whenever it is woken, and the wake on to whom of the C library it may have been meant for. The instance can
+ * wake it, too, and have it run what the instance has written there: so it leaves no core file, which would be its
+ * user's, and is not there where the scheduling policy is another than the usual.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -116,13 +118,20 @@ static bool allow_futex(void)
 	return raw(SYS_prctl, NO_NEW_PRIVS, 1, 0) == 0 && raw(SYS_prctl, PR_SET_SECCOMP, SECCOMP_FILTER, (long)&program) == 0;
 }
 
+static bool cannot_dump(void)
+{
+	static const struct rlimit none = { 1, 1 };	/* 0 would still start what kernel.core_pattern names */
+
+	return raw(SYS_setrlimit, RLIMIT_CORE, (long)&none, 0) == 0;
+}
+
 /* Or it would wait for the end of the dying one's time slice. */
 static void shorten_slice(void)
 {
 #if defined(SYS_sched_getattr) && defined(SYS_sched_setattr)
 	struct rfork_sched slice = { 0 };
 
-	if (raw(SYS_sched_getattr, 0, (long)&slice, sizeof slice) != 0 || slice.policy != SCHED_OTHER)
+	if (raw(SYS_sched_getattr, 0, (long)&slice, sizeof slice) != 0)
 		return;
 	slice.runtime = RFORK_SHORT_SLICE_NS;
 	raw(SYS_sched_setattr, 0, (long)&slice, 0);
@@ -131,6 +140,8 @@ static void shorten_slice(void)
 
 static bool become_watcher(void)
 {
+	if (raw(SYS_sched_getscheduler, 0, 0, 0) != SCHED_OTHER || !cannot_dump())
+		return false;
 	shorten_slice();
 	return allow_futex();
 }
@@ -148,10 +159,10 @@ static void watch(const volatile int *life, int control, const struct rfork_noti
 
 	do {
 		woken = raw(SYS_futex, (long)life, FUTEX_WAIT, *life);
-		if (woken == 0) {
+		if (woken == 0)
 			raw(SYS_futex, (long)life, FUTEX_WAKE, INT_MAX);
+		if (woken == 0 || woken == -EAGAIN)
 			raw(SYS_write, control, (long)notice, sizeof *notice);
-		}
 	} while (woken == 0 || woken == -EAGAIN || woken == -EINTR);
 }
 
@@ -167,7 +178,8 @@ static __attribute__((noreturn, used)) void keep(const struct orders *orders)
 	/* By itself: the one whose memory it keeps may be killed now, and the monitor would never know. */
 	raw(SYS_write, orders->control, (long)&orders->notice, sizeof orders->notice);
 	raw(SYS_dup2, orders->ready, 0, 0);	/* in this order: it may be 1 */
-	raw(SYS_dup2, orders->control, 1, 0);
+	if (raw(SYS_dup2, orders->control, 1, 0) != 1)
+		life = NULL;
 	close_from(life ? 2 : 1);
 	if (raw(SYS_getppid, 0, 0, 0) != orders->monitor || raw(SYS_pipe, (long)pipe, 0, 0) != 0)
 		leave();
@@ -245,11 +257,11 @@ static void start(struct orders *orders)
 /* A child of the monitor, as the caller is. */
 void rfork_keeper_start(const struct rfork_self *self, pid_t monitor, bool early)
 {
+	int saved = errno;
 	struct orders orders = {
 		.monitor = monitor, .control = self->control, .life = early ? rfork_thread_life() : NULL,
 		.notice = { .type = RFORK_NOTICE_KEEPER, .pid = self->pid },
 	};
-	int saved = errno;
 
 	start(&orders);
 	errno = saved;

@@ -174,6 +174,25 @@ static void watch(struct rfork_monitor *m)
 	}
 }
 
+/* The instance whose end was told early may take its time; the owner is heard meanwhile. */
+void rfork_monitor_outlast(struct rfork_monitor *m)
+{
+	while (m->ending) {
+		uint64_t set;
+
+		m->settle_at = 0;	/* there is no next instance to be made */
+		sleep_until_something(m);
+		take_signals(m, &set);
+		reap(m, false);
+		if (owner_gone(m))
+			rfork_monitor_abandon(m);
+		if (m->notice_waits)
+			rfork_monitor_notices(m);
+		rfork_monitor_commands(m);
+		rfork_queue_flush(m);
+	}
+}
+
 /* The control socket: our end tells who sends, the instances' end survives an exec. */
 static int open_control(struct rfork_monitor *m)
 {

@@ -58,7 +58,7 @@ struct rfork_monitor {
 	pid_t unreaped;		/* the same, where only its status has been asked for; 0: none */
 	pid_t ending;		/* an instance whose end was told early and is not over; 0: none */
 	int stat;		/* the instance's /proc/PID/stat; -1: not opened */
-	struct rfork_sched sched;	/* an instance's; size 0: the monitor's is the same */
+	uint64_t slice;		/* an instance's, in nanoseconds, where the monitor's is shorter; 0: the usual one */
 	pid_t keeper;		/* of the instance's memory; 0: none, or not known yet */
 	pid_t late_keeper;	/* of the last instance's */
 	bool freeing;		/* and it has been killed */
@@ -72,6 +72,7 @@ struct rfork_monitor {
 void rfork_monitor_run(const struct rfork_start *start);
 void rfork_monitor_commands(struct rfork_monitor *m);
 void rfork_monitor_notices(struct rfork_monitor *m);
+void rfork_monitor_outlast(struct rfork_monitor *m);
 
 /* commands.c */
 bool rfork_monitor_command(struct rfork_monitor *m);

@@ -11,16 +11,11 @@
 #define FIRST_RETRY_MS 5
 #define LAST_RETRY_MS 640
 
-static void reap(pid_t *pid)
-{
-	while (*pid && waitpid(*pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-	*pid = 0;
-}
-
 void rfork_monitor_reap(struct rfork_monitor *m)
 {
-	reap(&m->unreaped);
+	while (m->unreaped && waitpid(m->unreaped, NULL, __WALL) < 0 && errno == EINTR)
+		;
+	m->unreaped = 0;
 }
 
 int rfork_monitor_signal(struct rfork_monitor *m, int signal)
@@ -109,10 +104,10 @@ _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason
 	struct rfork_event *event;
 
 	rfork_monitor_reap(m);
-	reap(&m->ending);
 	rfork_image_drop(m, false);
 	rfork_spare_drop(m);
 	rfork_spare_free_now(m);
+	rfork_monitor_outlast(m);
 	event = rfork_queue_add(m, RFORK_EV_END);
 	event->cause = cause;
 	event->status = status;

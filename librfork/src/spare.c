@@ -132,7 +132,8 @@ void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid)
 void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose)
 {
 	bool has_other_work = keeper == m->self.pid || keeper == m->spare.pid || keeper == m->image.pid ||
-			      keeper == m->keeper || keeper == m->spare.keeper || keeper == m->late_keeper;
+			      keeper == m->keeper || keeper == m->spare.keeper || keeper == m->late_keeper ||
+			      keeper == m->ending || keeper == m->unreaped;
 
 	if (keeper <= 0 || has_other_work || waitpid(keeper, NULL, WNOHANG | __WALL) != 0)
 		return;		/* or dead, or none of ours */

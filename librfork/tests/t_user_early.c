@@ -58,18 +58,19 @@ static _Noreturn void instance(void)
 		obey(atomic_exchange(&common->order, NONE));
 }
 
+static pid_t monitor;		/* of the group made last */
+
 static int create(uint64_t flags, void (*body)(void))
 {
 	struct rfork_options options = options_for_many();
 	int rfd;
-	pid_t pid;
 
 	common->order = NONE;
 	common->seen = 0;
 	options.flags = RFORK_ON_STATUS | RFORK_ON_SIGNAL | flags;
-	pid = rfork_create(&options, &rfd);
-	CHECK(pid >= 0);
-	if (pid == 0) {
+	monitor = rfork_create(&options, &rfd);
+	CHECK(monitor >= 0);
+	if (monitor == 0) {
 		body();
 		_exit(9);
 	}
@@ -155,13 +156,24 @@ static pid_t restart_early(int rfd, enum order order, int status, unsigned int c
 	_exit(1);
 }
 
+/* Of this kernel or a later one. */
+static int kernel_is(int wanted_major, int wanted_minor)
+{
+	struct utsname name;
+	int major, minor;
+
+	CHECK(uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2);
+	return major > wanted_major || (major == wanted_major && minor >= wanted_minor);
+}
+
 static void tells_cause_and_status(void)
 {
 	int rfd = create(RFORK_EARLY, instance);
 
 	let_go(restart_early(rfd, EXIT_85, 85 << 8, RFORK_CAUSE_REQUEST, 0), 85 << 8);
 	let_go(restart_early(rfd, EXIT_3, 3 << 8, RFORK_CAUSE_STATUS, 0), 3 << 8);
-	let_go(restart_early(rfd, CRASH, SIGABRT, RFORK_CAUSE_ERROR, 0), SIGABRT);
+	if (kernel_is(5, 17))
+		let_go(restart_early(rfd, CRASH, SIGABRT, RFORK_CAUSE_ERROR, 0), SIGABRT);
 	stop_group(rfd);
 	close(rfd);
 }
@@ -198,6 +210,7 @@ static void one_is_ending_at_a_time(void)
 {
 	int rfd = create(RFORK_EARLY, instance);
 	pid_t first = restart_early(rfd, EXIT_85, 85 << 8, RFORK_CAUSE_REQUEST, 0), second = hold(rfd);
+	struct rfork_info info;
 
 	pause_ms(20);
 	common->order = EXIT_85;
@@ -206,6 +219,8 @@ static void one_is_ending_at_a_time(void)
 	CHECK(!(next_event(rfd, RFORK_EV_RESTART).flags & RFORK_EARLY));
 	EQUAL(rfork_stop(rfd, SIGKILL), 0);
 	CHECK(nothing_within(rfd, A_WHILE));
+	EQUAL(rfork_query(rfd, &info), 0);	/* whoever asks meanwhile is answered */
+	EQUAL(info.pid, 0);
 	let_go(first, 85 << 8);
 	expect_end(rfd, RFORK_END_STOP);
 	close(rfd);
@@ -328,6 +343,39 @@ static void thread_is_no_end(void (*body)(void))
 	close(rfd);
 }
 
+/* As sched_getattr(2) has it. */
+static unsigned long long slice_of(pid_t pid)
+{
+	struct {
+		unsigned int size, policy;
+		unsigned long long flags;
+		int nice;
+		unsigned int priority;
+		unsigned long long runtime, deadline, period;
+	} sched = { 0 };
+
+	CHECK(syscall(SYS_sched_getattr, pid, &sched, sizeof sched, 0) == 0);
+	return sched.runtime;
+}
+
+/* The monitor's short time slice is its own; what an administrator gives the monitor is its instances'. */
+static void scheduling_is_inherited(void)
+{
+	int rfd = create(RFORK_EARLY, instance);
+	struct rfork_event event;
+
+	CHECK(setpriority(PRIO_PROCESS, (id_t)monitor, 3) == 0);
+	for (int i = 0; i < 2; i++) {	/* the first one's successor is there already */
+		pause_ms(20);
+		common->order = EXIT_85;
+		event = next_event(rfd, RFORK_EV_RESTART);
+	}
+	EQUAL(getpriority(PRIO_PROCESS, (id_t)event.new_pid), 3);
+	EQUAL(slice_of(event.new_pid), slice_of(getpid()));
+	stop_group(rfd);
+	close(rfd);
+}
+
 /* Where it can't be had, a group with the flag is one like others. */
 static void as_ever(void)
 {
@@ -344,12 +392,7 @@ static void as_ever(void)
 /* A seccomp filter, and how a process ended in its /proc/PID/stat: since Linux 3.5. */
 static int is_to_be_had(void)
 {
-	struct utsname name;
-	int major, minor;
-
-	CHECK(uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2);
-	return rfork_backend() == RFORK_BACKEND_USER && (major > 3 || (major == 3 && minor >= 5)) &&
-	       prctl(PR_GET_SECCOMP) == 0;
+	return rfork_backend() == RFORK_BACKEND_USER && kernel_is(3, 5) && prctl(PR_GET_SECCOMP) == 0;
 }
 
 int main(void)
@@ -365,6 +408,8 @@ int main(void)
 	one_is_ending_at_a_time();
 	from_a_checkpoint_too();
 	hints_alone_do_nothing();
+	if (kernel_is(3, 14))
+		scheduling_is_inherited();
 	exec_is_no_end();
 	thread_is_no_end(leave_by_exit);
 #ifdef __GLIBC__	/* after a fork(2) musl's pthread_exit(3) of the first thread leaves its list of threads locked */

@@ -49,6 +49,18 @@ static int count_open(pid_t pid, const char *kind)
 	return count;
 }
 
+/* The instance can wake it, and make it crash. */
+static int leaves_no_core(pid_t pid)
+{
+	char path[64];
+	const char *limit;
+	long soft, hard;
+
+	snprintf(path, sizeof path, "/proc/%d/limits", pid);
+	limit = strstr(read_text(path), "Max core file size");
+	return limit && sscanf(limit, "Max core file size %ld %ld", &soft, &hard) == 2 && soft == 1 && hard == 1;
+}
+
 static void check(uint64_t flags, int mode, int sockets)
 {
 	struct rfork_options options = { .flags = flags, .backend = RFORK_BACKEND_USER };
@@ -62,6 +74,8 @@ static void check(uint64_t flags, int mode, int sockets)
 		EQUAL(count_open(keepers[i], "socket:"), sockets);
 		EQUAL(count_open(keepers[i], "pipe:"), 3);
 		EQUAL(count_open(keepers[i], ""), 3 + sockets);
+		if (flags & RFORK_EARLY)
+			CHECK(leaves_no_core(keepers[i]));
 	}
 	stop_group(rfd);
 	EQUAL(find_keepers(monitor, keepers), 0);
