@@ -120,9 +120,11 @@ static bool allow_futex(void)
 
 static bool cannot_dump(void)
 {
-	static const struct rlimit none = { 1, 1 };	/* 0 would still start what kernel.core_pattern names */
+	/* With 1 what kernel.core_pattern names is not started either; it may be above the hard limit. */
+	static const struct rlimit no_program = { 1, 1 }, no_file = { 0, 0 };
 
-	return raw(SYS_setrlimit, RLIMIT_CORE, (long)&none, 0) == 0;
+	return raw(SYS_setrlimit, RLIMIT_CORE, (long)&no_program, 0) == 0 ||
+	       raw(SYS_setrlimit, RLIMIT_CORE, (long)&no_file, 0) == 0;
 }
 
 /* Or it would wait for the end of the dying one's time slice. */
