@@ -87,7 +87,6 @@ _Noreturn void die(const char *what);
 void *shared_memory(size_t size, int *fd);
 void pin(int cpu);
 unsigned int cpus(void);
-int hold_name(pid_t owner);
 
 /* stats.c */
 void samples_add(struct samples *samples, uint64_t value);
@@ -97,6 +96,7 @@ void samples_drop(struct samples *samples);
 
 /* life.c */
 _Noreturn void live(struct board *board, const struct memory *memory, uint64_t first);
+int hold_name(pid_t owner);
 void memory_make(struct memory *memory, size_t size);
 
 /* restart.c */

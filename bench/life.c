@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include "bench.h"
@@ -30,6 +31,20 @@ static void write_pages(const struct memory *memory, uint32_t count)
 
 	for (uint32_t i = 0; i < count && i < pages; i++)
 		memory->bytes[i * (pages / count ? pages / count : 1) * PAGE]++;
+}
+
+/* A name that only one process can hold, of this benchmark's `owner`: the socket, or -1 where somebody holds it. */
+int hold_name(pid_t owner)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "koboshi-bench-%d", (int)owner);
+	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&name, size) == 0)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 /* What takes its time to close. */

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "bench.h"
 
@@ -61,18 +59,4 @@ unsigned int cpus(void)
 	long count = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return count > 0 ? (unsigned int)count : 1;
-}
-
-/* A name that only one process can hold, of this benchmark's `owner`: the socket, or -1 where somebody holds it. */
-int hold_name(pid_t owner)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	int length = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "koboshi-bench-%d", (int)owner);
-	socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)length);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&name, size) == 0)
-		return fd;
-	close(fd);
-	return -1;
 }
