@@ -14,6 +14,7 @@ static const char usage[] =
 	"  --poke SOCKET                    datagram socket told of each event (none)\n"
 	"  --backend auto|user|kernel       level of rfork (auto)\n"
 	"  --on signal,status | none        restart on these too (none)\n"
+	"  --no-spare                       slower, for a task and its memory less (RFORK_NO_SPARE)\n"
 	"  --early                          begin before what failed has closed its descriptors (RFORK_EARLY)\n"
 	"  --burst N --window-ms MS         restart intensity (5 in 10000)\n"
 	"  --probation-ms MS                time within which a crash poisons an image (0: off)\n"
@@ -168,7 +169,7 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, EARLY };
+       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, EARLY, NO_SPARE };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -183,6 +184,7 @@ static const struct option known_options[] = {
 	{ "hide", 1, NULL, HIDE }, { "read-only", 1, NULL, READ_ONLY }, { "private-tmp", 0, NULL, PRIVATE_TMP },
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
 	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE }, { "early", 0, NULL, EARLY },
+	{ "no-spare", 0, NULL, NO_SPARE },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -195,6 +197,7 @@ static void take(struct run_config *config, int option, char *value)
 	case BACKEND: set_backend(config, value); break;
 	case ON: set_on(config, value); break;
 	case EARLY: config->rfork.flags |= RFORK_EARLY; break;
+	case NO_SPARE: config->rfork.flags |= RFORK_NO_SPARE; break;
 	case BURST: config->rfork.burst = number("burst", value, 1, UINT32_MAX); break;
 	case WINDOW: config->rfork.window_ms = number("window-ms", value, 1, UINT32_MAX); break;
 	case PROBATION: config->rfork.probation_ms = number("probation-ms", value, 0, UINT32_MAX); break;

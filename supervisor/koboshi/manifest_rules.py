@@ -309,6 +309,7 @@ RESTART = {
     "window_s": (number(0, above=True), 10.0),
     "probation_s": (number(0), 1.0),
     "backend": (one_of(BACKENDS), "auto"),
+    "spare": (boolean, True),
     "early": (boolean, False),
 }
 COLD = {

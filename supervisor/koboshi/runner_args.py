@@ -58,6 +58,7 @@ def _restart(component: Component) -> list[str]:
         *("--burst", str(component.values["restart.burst"])),
         *("--window-ms", _ms(component, "restart.window_s")),
         *("--probation-ms", _ms(component, "restart.probation_s")),
+        *([] if component.values["restart.spare"] is True else ["--no-spare"]),
         *(["--early"] if component.values["restart.early"] is True else []),
     ]
 

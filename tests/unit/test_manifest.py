@@ -144,6 +144,12 @@ MISTAKES = {
         "component.a.restart.early",
         "no effect",
     ),
+    "an early restart without a spare": (
+        A + "[component.a.restart]\nspare = false\nearly = true",
+        6,
+        "component.a.restart.early",
+        "no effect",
+    ),
     "a limit that never trips": (
         A + "cold.window_s = 15\nheartbeat_s = 3",
         4,

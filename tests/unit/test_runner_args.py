@@ -36,10 +36,13 @@ def test_nothing_is_taken_away_unasked() -> None:
     } & set(argv)
 
 
-def test_early_is_asked_for() -> None:
-    """An instance begins before the last one has closed its descriptors where the manifest says so."""
-    assert "--early" not in options("")
-    assert "--early" in options("restart.early = true\n")
+@pytest.mark.parametrize(
+    ("text", "option"), [("restart.early = true\n", "--early"), ("restart.spare = false\n", "--no-spare")]
+)
+def test_what_is_off_unless_asked_for(text: str, option: str) -> None:
+    """An instance begins before the last one has closed its descriptors, or is not made ahead."""
+    assert option not in options("")
+    assert option in options(text)
 
 
 def test_grants() -> None:
