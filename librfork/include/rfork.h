@@ -15,7 +15,7 @@
 #include "rfork_abi.h"
 
 /* rfork_options.flags: at the user level the next instance begins before the descriptors of the one that
- * failed are closed; rfork_event.flags, rfork_info.flags: it did. The kernel level does not need it. */
+ * failed are closed; rfork_event.flags, rfork_info.flags: it did. At the kernel level it does nothing. */
 #define RFORK_EARLY 0x80000000u
 
 #ifdef __cplusplus

@@ -206,7 +206,8 @@ static int open_pipe(int ends[2])
 /* 1: in it, once it is the instance; 0: in the monitor; -errno. */
 static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
 {
-	uint32_t how = (ahead ? RFORK_ORDER_AHEAD : 0) | (m->options.flags & RFORK_EARLY ? RFORK_ORDER_EARLY : 0);
+	uint32_t early = m->options.flags & RFORK_EARLY ? RFORK_ORDER_EARLY : 0;
+	uint32_t how = ahead ? RFORK_ORDER_AHEAD | early : 0;
 	int turn[2];
 	pid_t pid = open_pipe(turn);
 
