@@ -6,9 +6,9 @@
 port=$(tool_component free-port)
 # rfork-run has what is stored when it is ready; a crash in the same moment could come before that.
 start --ready notify --listen "tcp:127.0.0.1:$port" --store 2 --burst 9 -- env:LISTEN_FDS env:LISTEN_FDNAMES stored:4 stored:5 say:. \
-	below:1 store:one notify:READY=1 below:1 wait-file:go1 below:1 crash \
-	below:2 store-again:one below:2 store:two notify:READY=1 below:2 wait-file:go2 below:2 crash \
-	below:3 store:three unstore:one notify:READY=1 below:3 wait-file:go3 below:3 crash \
+	below:1 store:one below:1 notify:READY=1 below:1 wait-file:go1 below:1 crash \
+	below:2 store-again:one below:2 store:two below:2 notify:READY=1 below:2 wait-file:go2 below:2 crash \
+	below:3 store:three unstore:one below:3 notify:READY=1 below:3 wait-file:go3 below:3 crash \
 	notify:READY=1 wait >out
 for generation in 0 1 2; do
 	wait_for " ready .*gen=$generation"
