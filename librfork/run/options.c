@@ -254,6 +254,8 @@ void run_parse(struct run_config *config, int argc, char **argv)
 	run_find_more_groups(config);
 	if (config->listen_count + config->store_max > RUN_MAX_LISTEN)
 		run_misuse("--store, --listen: more than %d descriptors together", RUN_MAX_LISTEN);
+	if (config->rfork.flags & RFORK_EARLY && config->rfork.flags & RFORK_NO_SPARE)
+		run_misuse("--early and --no-spare: there is nobody to begin early");
 	if (config->ready == READY_FILE && config->private_tmp && !strncmp(config->ready_path, "/tmp/", 5))
 		run_misuse("--ready: '%s' is not seen from here with --private-tmp", config->ready_path);
 	if (config->ready == READY_FD && config->store_max)

@@ -10,14 +10,12 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "monitor.h"
 
 #define EXITING 0x4		/* PF_EXITING: it will not run another instruction of its program */
-enum { FLAGS = 9, THREADS = 20, EXIT_CODE = 52 };	/* as proc(5) counts */
 
 #if defined(SYS_sched_getattr) && defined(SYS_sched_setattr)
 static bool get_slice(struct rfork_sched *sched)
@@ -90,27 +88,12 @@ void rfork_early_open(const struct rfork_monitor *m, int *stat, pid_t pid)
 	*stat = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-/* As wait(2) will have it. 0: it runs, or has other threads that may, or has ended with status 0, or we may not know. */
-static int status_in_proc(int stat)
+/* 0: it runs, or has other threads that may, or has ended with status 0, or we may not know. */
+static int status_in_proc(int fd)
 {
-	char text[1024], *field;
-	ssize_t got = pread(stat, text, sizeof text - 1, 0);
-	int number = 2;
+	struct rfork_stat stat;
 
-	if (got <= 0)
-		return 0;
-	text[got] = '\0';
-	field = strrchr(text, ')');	/* ends the name, which may have spaces in it */
-	while (field && (field = strchr(field, ' '))) {
-		field++;
-		number++;
-		if ((number == FLAGS && !(strtoul(field, NULL, 10) & EXITING)) ||
-		    (number == THREADS && strtol(field, NULL, 10) != 1))
-			return 0;
-		if (number == EXIT_CODE)
-			return (int)strtol(field, NULL, 10);
-	}
-	return 0;
+	return rfork_stat_read(fd, &stat) && stat.flags & EXITING && stat.threads == 1 ? stat.exit_code : 0;
 }
 
 /*

@@ -14,6 +14,14 @@
 /* clock.c */
 uint64_t rfork_now(void);
 
+/* stat.c */
+struct rfork_stat {
+	unsigned long flags;	/* PF_* */
+	long threads;
+	int exit_code;		/* as wait(2) will have it; 0 also for who may not know */
+};
+bool rfork_stat_read(int fd, struct rfork_stat *stat);
+
 /* thread.c: what a libc remembers about the calling thread and a raw clone makes stale */
 struct rfork_thread {
 	int *tid;

@@ -106,24 +106,17 @@ pid_t rfork_raw_fork(unsigned long flags)
 	return (pid_t)pid;
 }
 
-/* Field 20 of /proc/self/stat, or 0 where that cannot be read. */
+/* 0 where that cannot be read. */
 static long threads_in_proc(void)
 {
-	char text[512], *field;
-	ssize_t got;
+	struct rfork_stat stat = { 0 };
 	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return 0;
-	got = read(fd, text, sizeof text - 1);
+	rfork_stat_read(fd, &stat);
 	close(fd);
-	if (got <= 0)
-		return 0;
-	text[got] = '\0';
-	field = strrchr(text, ')');
-	for (int i = 2; field && i < 20; i++)
-		field = strchr(field + 1, ' ');
-	return field ? strtol(field, NULL, 10) : 0;
+	return stat.threads;
 }
 
 static bool alone_now(void)

@@ -392,7 +392,9 @@ static void as_ever(void)
 /* A seccomp filter, and how a process ended in its /proc/PID/stat: since Linux 3.5. */
 static int is_to_be_had(void)
 {
-	return rfork_backend() == RFORK_BACKEND_USER && kernel_is(3, 5) && prctl(PR_GET_SECCOMP) == 0;
+	int filters = prctl(PR_SET_SECCOMP, 2, NULL) < 0 && errno == EFAULT;
+
+	return rfork_backend() == RFORK_BACKEND_USER && kernel_is(3, 5) && filters && prctl(PR_GET_SECCOMP) == 0;
 }
 
 int main(void)
