@@ -261,9 +261,9 @@ def soak(
 @told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     """Remove builds and logs (--older-than-days N)."""
-    from workbench import cache
+    from workbench import cache, places
 
-    print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {cache.root()}")
+    print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {places.cache_folder()}")
 
 
 @task

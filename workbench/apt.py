@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workbench import cache, progress
+from workbench import cache, places, progress
 from workbench.command import CommandError, output
 from workbench.errors import WorkbenchError
 
@@ -99,7 +99,7 @@ def parse_uris(text: str) -> list[Package]:
 
 def folder() -> Path:
     """All that apt writes for us."""
-    place = cache.root() / "apt"
+    place = places.cache_folder() / "apt"
     for name in ("state/lists/partial", "cache/archives/partial"):
         (place / name).mkdir(parents=True, exist_ok=True)
     (place / "state/status").touch()

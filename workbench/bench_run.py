@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench import cache, kernel, layer, lines, progress, smallimage
+from workbench import cache, kernel, layer, lines, places, progress, smallimage
 from workbench.command import environment, logged, output, pasteable
 from workbench.console import Console
 from workbench.deadline import Deadline, slow_factor
@@ -52,7 +52,7 @@ class Run:
 
 def programs() -> Path:
     """The folder with the programs, made anew where something has changed; of this checkout only."""
-    build = cache.root() / "objects" / cache.key(["bench", str(REPOSITORY)])
+    build = places.cache_folder() / "objects" / cache.key(["bench", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
     log = build / "build.log"
     archive = build / "librfork-static.a"
@@ -189,7 +189,7 @@ def about(image: Image, command: str, line: str = lines.DEFAULT_LINE) -> dict[st
 
 def _without_cache(text: str) -> str:
     """What is quoted elsewhere names no folder of this machine's."""
-    return text.replace(str(cache.root()), "$KOBOSHI_CACHE")
+    return text.replace(str(places.cache_folder()), "$KOBOSHI_CACHE")
 
 
 def digest(text: str) -> str:

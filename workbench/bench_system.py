@@ -9,10 +9,10 @@ from pathlib import Path
 
 from workbench import bench_run, figures, progress, quickimage
 from workbench.bench_run import BENCH, Row, Run
-from workbench.cache import root
 from workbench.deadline import Deadline
 from workbench.decoder import Item, Record
 from workbench.guest import Guest
+from workbench.places import cache_folder
 from workbench.qemu import Options, paste_command
 
 BOOTS = 5
@@ -140,7 +140,7 @@ def boot() -> Run:
 
 def _guest(manifest: str, extra: dict[str, Path]) -> Guest:
     program = bench_run.programs() / "daemon"
-    folder = root() / "bench"
+    folder = cache_folder() / "bench"
     folder.mkdir(exist_ok=True)
     file = folder / f"{bench_run.digest(manifest)}.toml"
     file.write_text(manifest)

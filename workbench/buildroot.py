@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import boards, buildroot_tree, cache, kconfig, layer, lines, progress, sbom
+from workbench import boards, buildroot_tree, cache, kconfig, layer, lines, places, progress, sbom
 from workbench.boards import Board
 from workbench.command import logged, output
 from workbench.errors import WorkbenchError
@@ -70,7 +70,7 @@ def make(board_name: str, line_name: str, target: str, options: Options | None =
 
 def folder_of(name: str) -> Path:
     """Buildroot's output folder of the image with that name."""
-    return cache.root() / "buildroot" / name
+    return places.cache_folder() / "buildroot" / name
 
 
 def names() -> list[str]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import cache, download, progress
+from workbench import cache, download, places, progress
 from workbench.command import output
 from workbench.errors import WorkbenchError
 
@@ -54,7 +54,7 @@ def check(path: Path) -> Tree:
 
 def by_hand_place() -> Path:
     """Where the release's tarball may be put by hand."""
-    return cache.root() / "sources" / Path(URL).name
+    return places.cache_folder() / "sources" / Path(URL).name
 
 
 def _tarball() -> Path:

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench import progress
-from workbench.errors import WorkbenchError
+from workbench import places, progress
 
 KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
 # What is rebuilt when it is missing.
@@ -36,20 +35,6 @@ KINDS = (
 )
 # What tools and builds by hand leave in source folders is no input of a build.
 LEFTOVERS = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", "build"}
-CACHE_VARIABLE = "KOBOSHI_CACHE"
-
-
-def root() -> Path:
-    """The cache folder: $KOBOSHI_CACHE, or koboshi in the user's cache folder. Made if missing."""
-    fallback = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "koboshi"
-    path = Path(os.environ.get(CACHE_VARIABLE) or fallback)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WorkbenchError(
-            f"{path}: {error.strerror}; {CACHE_VARIABLE} names a folder that can be written"
-        ) from error
-    return path.resolve()
 
 
 def file_digest(path: Path) -> str:
@@ -86,7 +71,7 @@ def mode(path: Path) -> int:
 @contextmanager
 def lock(name: str) -> Iterator[None]:
     """Hold the lock `name` against other processes; says so when it has to wait."""
-    path = root() / "locks" / name
+    path = places.cache_folder() / "locks" / name
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
         try:
@@ -103,7 +88,7 @@ def entry(kind: str, entry_key: str, build: Callable[[Path], None]) -> Path:
     Built aside and renamed into place, under a lock: a build that fails or is interrupted leaves no entry,
     and two at the same time build once.
     """
-    path = root() / kind / entry_key
+    path = places.cache_folder() / kind / entry_key
     if not path.is_dir():
         with lock(f"{kind}-{entry_key}"):
             if not path.is_dir():
@@ -130,7 +115,7 @@ def clean(kinds: Iterable[str] = KINDS, older_than_days: float = 0) -> list[Path
     That is entries of `kinds` with what interrupted builds left, logs, and virtual environments.
     """
     limit = time.time() - older_than_days * 86400
-    entries = [path for kind in kinds for path in _inside(root() / kind)]
+    entries = [path for kind in kinds for path in _inside(places.cache_folder() / kind)]
     removed = []
     for path in [*entries, *_closed_logs(), *_other_environments()]:
         if path.stat().st_mtime <= limit:
@@ -145,13 +130,14 @@ def _inside(folder: Path) -> list[Path]:
 
 def _closed_logs() -> list[Path]:
     """Without those of the consoles that are open now, of which there are notes."""
-    notes = root() / "running"
-    return [path for path in _inside(root() / "logs") if not (notes / f"{path.stem}.json").exists()]
+    cache = places.cache_folder()
+    logs, notes = _inside(cache / "logs"), cache / "running"
+    return [path for path in logs if not (notes / f"{path.stem}.json").exists()]
 
 
 def _other_environments() -> list[Path]:
     """The virtual environments of ./dev, without the one that this runs in."""
-    return sorted(path for path in root().glob("venv-*") if path != Path(sys.prefix).resolve())
+    return sorted(path for path in places.cache_folder().glob("venv-*") if path != Path(sys.prefix).resolve())
 
 
 def _remove(path: Path) -> None:

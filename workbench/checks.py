@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import cache, layer, progress, quickimage, repository
+from workbench import cache, layer, places, progress, quickimage, repository
 from workbench.command import logged, output
 from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
@@ -73,7 +73,7 @@ def on_board(port: str, lg_env: str = "") -> int:
     if not (port or lg_env):
         raise WorkbenchError("board: which one? --port /dev/ttyUSB0, or --lg-env FILE of labgrid's")
     where = ["--port", port] if port else ["--lg-env", lg_env]
-    options = ["-q", "-o", f"cache_dir={cache.root() / 'pytest'}"]
+    options = ["-q", "-o", f"cache_dir={places.cache_folder() / 'pytest'}"]
     command = [sys.executable, "-m", "pytest", *options, "tests/board", *where]
     return subprocess.run(command, cwd=REPOSITORY).returncode
 
@@ -110,7 +110,7 @@ def _licences() -> None:
 
 def _library() -> None:
     """Built under a name of this repository's: other clones have other times."""
-    build = cache.root() / "objects" / cache.key(["check", str(REPOSITORY)])
+    build = places.cache_folder() / "objects" / cache.key(["check", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
     log = build / "check.log"
     log.unlink(missing_ok=True)
@@ -168,7 +168,7 @@ def _pytest(arguments: Sequence[str]) -> tuple[int, str]:
         "-n",
         str(workers),
         "-o",
-        f"cache_dir={cache.root() / 'pytest'}",
+        f"cache_dir={places.cache_folder() / 'pytest'}",
         *arguments,
     ]
     held = ""

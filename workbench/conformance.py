@@ -17,6 +17,7 @@ from workbench import (
     kmemleak,
     layer,
     lines,
+    places,
     programs,
     progress,
     quickimage,
@@ -111,7 +112,7 @@ def build_tests(only: str = "", effort: Effort = SHORT, backend: str = "") -> Te
     """Built anew where librfork has changed, under a name of this repository's; for both backends, or one."""
     if backend and backend not in BACKENDS:
         raise WorkbenchError(f"--backend {backend}: no such level; there is {' and '.join(BACKENDS)}")
-    build = cache.root() / "objects" / cache.key(["conformance", str(REPOSITORY)])
+    build = places.cache_folder() / "objects" / cache.key(["conformance", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
     log = build / "build.log"
     with cache.lock(f"conformance-{build.name}"):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from workbench import cache, progress
+from workbench import places, progress
 from workbench.console import Console, Listener
 from workbench.deadline import Deadline
 from workbench.decoder import KERNEL_STAMP, KernelLine
@@ -33,7 +33,7 @@ SHOW_BANNER = "loglevel=6"
 
 def new_log(name: str) -> Path:
     """A log's path that no other run uses."""
-    folder = cache.root() / "logs"
+    folder = places.cache_folder() / "logs"
     folder.mkdir(exist_ok=True)
     return (
         folder

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from workbench import base, cache, cpio
+from workbench import base, cache, cpio, places
 from workbench.command import logged, output
 from workbench.repository import REPOSITORY
 
@@ -88,7 +88,7 @@ def _make(folder: Path, first: base.Base, manifest: Path, extra: Extra) -> None:
 
 def _build_programs(tree: Path) -> None:
     """librfork, then what is linked with it; the makefiles choose the compilers."""
-    objects = cache.root() / "objects" / cache.key([str(REPOSITORY), *_compilers()])
+    objects = places.cache_folder() / "objects" / cache.key([str(REPOSITORY), *_compilers()])
     objects.mkdir(parents=True, exist_ok=True)
     log = objects / "build.log"
     log.unlink(missing_ok=True)

@@ -7,14 +7,14 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from workbench import cache
+from workbench import places
 from workbench.errors import PortError
 from workbench.transport import process_alive
 
 
 def running_notes() -> Path:
     """The folder of the notes: one for each console that is open now, with its process and its log."""
-    folder = cache.root() / "running"
+    folder = places.cache_folder() / "running"
     folder.mkdir(exist_ok=True)
     return folder
 

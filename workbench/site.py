@@ -6,14 +6,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from workbench import cache
+from workbench import places
 from workbench.command import output
 from workbench.repository import REPOSITORY
 
 
 def build(to: Path | None = None) -> Path:
     """The site's folder; a broken link or a page that is in no menu is an error."""
-    to = to or cache.root() / "site"
+    to = to or places.cache_folder() / "site"
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(to)]
     output(command, cwd=REPOSITORY)
     return to

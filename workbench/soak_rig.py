@@ -15,7 +15,7 @@ from typing import Any
 
 from koboshi.records import Record, find
 
-from workbench import cache
+from workbench import cache, places
 from workbench.command import logged
 from workbench.deadline import Deadline
 from workbench.errors import WorkbenchError
@@ -165,7 +165,7 @@ def _lines(folder: Path) -> list[str]:
 
 
 def _rfork_run() -> Path:
-    build = cache.root() / "objects" / cache.key(["soak", str(REPOSITORY)])
+    build = places.cache_folder() / "objects" / cache.key(["soak", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
     program = build / "rfork-run"
     with cache.lock("objects"):

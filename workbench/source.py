@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import cache, download, patches, progress
+from workbench import cache, download, patches, places, progress
 from workbench.command import output
 from workbench.lines import KernelLine
 
@@ -47,7 +47,7 @@ def local(line: KernelLine) -> Source | None:
         return by_hand
     if line.package_tarball is not None and line.package_tarball.exists():
         return Source(line.package_tarball, cache.file_digest(line.package_tarball), _package_version(line))
-    downloaded = cache.root() / "download" / _download_key(line) / _download_name(line)
+    downloaded = places.cache_folder() / "download" / _download_key(line) / _download_name(line)
     if downloaded.exists():
         return Source(downloaded, line.upstream_sha256, line.upstream_url)
     return None
@@ -55,7 +55,7 @@ def local(line: KernelLine) -> Source | None:
 
 def by_hand_place(line: KernelLine) -> Path:
     """Where a tarball may be put by hand, under the line's name, compressed in one of the usual ways."""
-    return cache.root() / "sources" / f"{line.folder.name}.tar.xz"
+    return places.cache_folder() / "sources" / f"{line.folder.name}.tar.xz"
 
 
 def _by_hand(line: KernelLine) -> Source | None:

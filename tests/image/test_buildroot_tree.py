@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from workbench import boards, buildroot_tree, cache, kconfig, sbom
+from workbench import boards, buildroot_tree, cache, kconfig, places, sbom
 from workbench.boards import Board
 from workbench.command import output
 from workbench.repository import REPOSITORY, files
 
 TREES = [Path(name) for name in os.environ.get("KOBOSHI_BUILDROOT", "").split(":") if name] or [
-    cache.root() / "buildroot-tree" / buildroot_tree.SHA256[: cache.KEY_LENGTH]
+    places.cache_folder() / "buildroot-tree" / buildroot_tree.SHA256[: cache.KEY_LENGTH]
 ]
 BOARD_LINES = [(board, line) for board in boards.BOARDS.values() for line in sorted(board.append)]
 FOREIGN = ("PYTHONPATH", "PYTHONPYCACHEPREFIX", "MAKEFLAGS")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.unit.test_serial import poll
 from tests.unit.test_watch_live import Terminal
-from workbench import cache
+from workbench import places
 from workbench.images import Image
 from workbench.repository import REPOSITORY
 
@@ -36,7 +36,7 @@ def alone(tmp_path: Path) -> dict[str, str]:
     """A cache with all that was built, and no running guest in it."""
     folder = tmp_path / "cache"
     folder.mkdir()
-    for entry in cache.root().iterdir():
+    for entry in places.cache_folder().iterdir():
         if entry.name not in ("running", "logs"):
             (folder / entry.name).symlink_to(entry)
     return {"KOBOSHI_CACHE": str(folder)}

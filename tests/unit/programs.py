@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench import cache
+from workbench import cache, places
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +22,7 @@ def make(folder: str, *words: str | Path) -> None:
 
 def once(name: str, build: Callable[[Path], None]) -> Path:
     """A folder of this checkout's in the cache, in which make builds what has changed; one at a time."""
-    folder = cache.root() / "objects" / cache.key(["unit", name, str(ROOT)])
+    folder = places.cache_folder() / "objects" / cache.key(["unit", name, str(ROOT)])
     folder.mkdir(parents=True, exist_ok=True)
     with cache.lock(f"unit-{folder.name}"):
         build(folder)

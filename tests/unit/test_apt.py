@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from workbench import apt, apt_source, cache
+from workbench import apt, apt_source, places
 from workbench.command import CommandError
 from workbench.errors import WorkbenchError
 
@@ -31,7 +31,7 @@ def test_print_uris_is_read():
 
 def test_last_answer_serves_where_the_archive_is_out_of_reach(tmp_path, monkeypatch, capsys):
     """Without a network a build goes on with the versions that the archive last named, and says so."""
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(places.CACHE_VARIABLE, str(tmp_path))
     monkeypatch.setattr(shutil, "which", lambda name: name)
     monkeypatch.setattr(apt, "output", lambda command: URIS if "--print-uris" in command else "")
     packages = apt.resolve(["libc6"])
@@ -57,7 +57,7 @@ def test_missing_apt_is_told(monkeypatch):
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt-get here")
 def test_command_leaves_the_system_alone(tmp_path, monkeypatch):
     """All that apt writes is in the cache."""
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(places.CACHE_VARIABLE, str(tmp_path))
     command = [*apt.command(), "indextargets", "--format", "$(FILENAME)"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     files = done.stdout.split()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from workbench import cache
+from workbench import cache, places
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(places.CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
 def write_result(folder: Path) -> None:
@@ -41,7 +41,7 @@ def test_failed_build_leaves_nothing(error):
 
     with pytest.raises(error):
         cache.entry("kind", "key", fail)
-    assert list((cache.root() / "kind").iterdir()) == []
+    assert list((places.cache_folder() / "kind").iterdir()) == []
     assert (cache.entry("kind", "key", write_result) / "result").exists()
 
 
@@ -110,11 +110,11 @@ def test_clean_spares_what_was_used():
 def test_clean_takes_logs_and_old_environments(monkeypatch):
     """Logs and the virtual environments of former requirements go too, not what is in use now."""
     for name in ("venv-1", "venv-2", "logs", "running"):
-        (cache.root() / name).mkdir()
+        (places.cache_folder() / name).mkdir()
     for name in ("logs/closed.log", "logs/open.log", "running/open.json", "venv-1/complete"):
-        (cache.root() / name).touch()
-    monkeypatch.setattr(sys, "prefix", str(cache.root() / "venv-2"))
-    assert cache.clean() == [cache.root() / "logs/closed.log", cache.root() / "venv-1"]
-    assert sorted(path.name for path in (cache.root() / "logs").iterdir()) == ["open.log"]
-    assert not (cache.root() / "venv-1").exists()
-    assert (cache.root() / "venv-2").exists()
+        (places.cache_folder() / name).touch()
+    monkeypatch.setattr(sys, "prefix", str(places.cache_folder() / "venv-2"))
+    assert cache.clean() == [places.cache_folder() / "logs/closed.log", places.cache_folder() / "venv-1"]
+    assert sorted(path.name for path in (places.cache_folder() / "logs").iterdir()) == ["open.log"]
+    assert not (places.cache_folder() / "venv-1").exists()
+    assert (places.cache_folder() / "venv-2").exists()

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from workbench import cache, kernel, quickimage
+from workbench import kernel, places, quickimage
 from workbench.manifest import WrongManifestError
 
 
 @pytest.fixture(autouse=True)
 def _no_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache, and a kernel that must not be asked for."""
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(places.CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(kernel, "build", lambda *_: pytest.fail("went on to build the kernel"))
 
 
@@ -25,7 +25,7 @@ def test_wrong_manifest_makes_no_image(tmp_path: Path) -> None:
     with pytest.raises(WrongManifestError, match=r"wrong\.toml:3: component\.a\.command: ") as caught:
         quickimage.build(wrong)
     assert [error.line for error in caught.value.errors] == [3]
-    assert list(cache.root().iterdir()) == []
+    assert list(places.cache_folder().iterdir()) == []
 
 
 def test_missing_manifest_is_told(tmp_path: Path) -> None:

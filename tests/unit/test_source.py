@@ -10,12 +10,12 @@ import tarfile
 
 import pytest
 
-from workbench import cache, lines, source
+from workbench import cache, lines, places, source
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(places.CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_download_with_another_sum_is_refused(line, tarball):
     got = hashlib.sha256(tarball.read_bytes()).hexdigest()
     with pytest.raises(source.SourceError, match=f"SHA-256 is {got}; {'0' * 64} is pinned"):
         source.find(line, None)
-    assert list((cache.root() / "download").iterdir()) == []
+    assert list((places.cache_folder() / "download").iterdir()) == []
 
 
 def test_download_is_fetched_once(line, tarball):
