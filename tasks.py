@@ -12,8 +12,8 @@ from pathlib import Path
 
 from invoke import Collection, Context, Exit, task
 
-from workbench import ending
-from workbench.errors import WorkbenchError
+from koboshi_desk.core import ending
+from koboshi_desk.core.errors import WorkbenchError
 
 
 def told(body: Callable[..., int | None]) -> Callable[..., None]:
@@ -261,7 +261,8 @@ def soak(
 @told
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     """Remove builds and logs (--older-than-days N)."""
-    from workbench import cache, places
+    from koboshi_desk.core import places
+    from workbench import cache
 
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {places.cache_folder()}")
 

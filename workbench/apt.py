@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workbench import cache, places, progress
+from koboshi_desk.core import places
+from koboshi_desk.core.errors import WorkbenchError
+from workbench import cache, progress
 from workbench.command import CommandError, output
-from workbench.errors import WorkbenchError
 
 ARCHITECTURE = "amd64"
 FRESH_S = 86400  # how long the archive's answer is taken as the present one

@@ -13,9 +13,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import apt, cache, progress
 from workbench.command import CommandError, output
-from workbench.errors import WorkbenchError
 
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # where apt's own trusted ones are no more
 STATE = "source-state"

@@ -6,10 +6,10 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import WorkbenchError
 from workbench.console import Console, harmless
 from workbench.control import Control
-from workbench.deadline import Deadline
-from workbench.errors import WorkbenchError
 from workbench.transport import open_port
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import apt, cache, cpio, progress
 from workbench.command import output
-from workbench.errors import WorkbenchError
 
 PACKAGES = ("busybox-static", "python3-minimal", "libpython3-stdlib", "libgcc-s1")
 # The dependencies hold much that a device does not run: configuration dialogues, OpenSSL, Berkeley DB.

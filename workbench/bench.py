@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import (
     bench_cost,
     bench_gate,
@@ -21,7 +22,6 @@ from workbench import (
     lines,
 )
 from workbench.bench_run import HOST, Place, Row, Run, run
-from workbench.errors import WorkbenchError
 
 SPARE_MB = 160  # of memory that a guest has besides
 SIZES = "1,16,256,1024"

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import bench_goals, bench_suite
 from workbench.bench_goals import Goal
-from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 FILE = REPOSITORY / "README.md"

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import bench_goals, bench_paper, bench_suite, progress
 from workbench.bench_run import Row
-from workbench.errors import WorkbenchError
 
 MEBIBYTE = 1 << 20
 HEAD = """<!-- SPDX-License-Identifier: MIT -->

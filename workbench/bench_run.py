@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench import cache, kernel, layer, lines, places, progress, smallimage
+from koboshi_desk.core import places
+from koboshi_desk.core.deadline import Deadline, slow_factor
+from koboshi_desk.core.errors import BootError, ConsoleClosedError, WorkbenchError
+from workbench import cache, kernel, layer, lines, progress, smallimage
 from workbench.command import environment, logged, output, pasteable
 from workbench.console import Console
-from workbench.deadline import Deadline, slow_factor
 from workbench.decoder import Item, Text
-from workbench.errors import BootError, ConsoleClosedError, WorkbenchError
 from workbench.guest import new_log
 from workbench.images import Image
 from workbench.qemu import PROGRAM, Options, Qemu, paste_command

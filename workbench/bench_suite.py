@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import bench_goals, progress
 from workbench.bench_run import BENCH
-from workbench.errors import WorkbenchError
 
 RESULTS = BENCH / "results" / "tcg.json"
 SEEDS = "none: nothing is drawn by chance; where instructions are counted, addresses are fixed (norandmaps)"

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench.console import Console
-from workbench.deadline import Deadline
 from workbench.decoder import KernelLine
-from workbench.errors import ConsoleClosedError, WorkbenchError
 from workbench.findings import GREP, Finding, judge, judge_taint
 from workbench.model import Component, Model
 from workbench.shell import Shell

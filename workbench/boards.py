@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import kconfig, lines
-from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs"

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.deadline import Deadline
-from workbench.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench.guest import Guest
 from workbench.images import Image
 from workbench.qemu import Options

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Protocol
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench.decoder import Item
 from workbench.device import Device
-from workbench.errors import WorkbenchError
 from workbench.watch import Consoles, Watcher
 
 LOOK_S = 1.0

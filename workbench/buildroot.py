@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import boards, buildroot_tree, cache, kconfig, layer, lines, places, progress, sbom
+from koboshi_desk.core import places
+from koboshi_desk.core.errors import WorkbenchError
+from workbench import boards, buildroot_tree, cache, kconfig, layer, lines, progress, sbom
 from workbench.boards import Board
 from workbench.command import logged, output
-from workbench.errors import WorkbenchError
 from workbench.images import Image
 from workbench.repository import REPOSITORY
 

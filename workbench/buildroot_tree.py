@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import cache, download, places, progress
+from koboshi_desk.core import places
+from koboshi_desk.core.errors import WorkbenchError
+from workbench import cache, download, progress
 from workbench.command import output
-from workbench.errors import WorkbenchError
 
 # The long-term release of 2026; the sum is that of the release's signed list.
 RELEASE = "2026.02.3"

@@ -15,9 +15,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import cache, layer, places, progress, quickimage, repository
+from koboshi_desk.core import places
+from koboshi_desk.core.errors import WorkbenchError
+from workbench import cache, layer, progress, quickimage, repository
 from workbench.command import logged, output
-from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 ALL = 10_000  # lines: of a linter's findings none is to be left out

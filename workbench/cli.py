@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from koboshi import line
 
-from workbench import ending
-from workbench.errors import WorkbenchError
+from koboshi_desk.core import ending
+from koboshi_desk.core.errors import WorkbenchError
 
 if TYPE_CHECKING:  # else it is imported where a command wants it
     from workbench.watch import Consoles
@@ -181,7 +181,8 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 
 def _run_report(chosen: argparse.Namespace) -> int:
-    from workbench import crashes, outfile, report_html, report_markdown
+    from koboshi_desk.core import outfile
+    from workbench import crashes, report_html, report_markdown
     from workbench.report import elsewhere_once, read
 
     budget = chosen.budget_ms / 1000 if chosen.budget_ms is not None else None

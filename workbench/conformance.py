@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from koboshi_desk.core import deadline, places
+from koboshi_desk.core.deadline import Deadline, slow_factor
+from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench import (
     busybox,
     cache,
-    deadline,
     kmemleak,
     layer,
     lines,
-    places,
     programs,
     progress,
     quickimage,
@@ -27,9 +28,7 @@ from workbench import (
 )
 from workbench.command import environment, logged
 from workbench.console import Console
-from workbench.deadline import Deadline, slow_factor
 from workbench.decoder import Item, KernelLine, Text
-from workbench.errors import ConsoleClosedError, WorkbenchError
 from workbench.findings import Finding, judge, judge_taint
 from workbench.guest import Guest, new_log
 from workbench.images import Image

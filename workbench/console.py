@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench.deadline import Deadline
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError
 from workbench.decoder import Decoder, Item, KernelLine, Record, Reply
-from workbench.errors import ConsoleClosedError, ConsoleTimeoutError
 from workbench.findings import Finding, judge
 from workbench.transport import Transport
 

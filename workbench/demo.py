@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import faults, summary
-from workbench.errors import WorkbenchError
 from workbench.faults import Fault, Outcome
 from workbench.guest import Guest
 from workbench.images import Image

@@ -9,8 +9,8 @@ import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import cache, progress
-from workbench.errors import WorkbenchError
 
 CHUNK = 1 << 20
 TIMEOUT_S = 60

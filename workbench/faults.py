@@ -8,9 +8,9 @@ import tomllib
 from dataclasses import dataclass
 from typing import Protocol
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ConsoleTimeoutError
 from workbench.console import Console
-from workbench.deadline import Deadline
-from workbench.errors import ConsoleTimeoutError
 from workbench.model import Model, Restart
 from workbench.shell import Shell
 

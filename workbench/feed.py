@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import ConsoleClosedError, PortError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, PortError, WorkbenchError
 from workbench.transport import Transport, told
 
 RECONNECT_S = 1.0

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import buildroot, progress
-from workbench.errors import WorkbenchError
 from workbench.guest import Guest
 from workbench.images import Image
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import progress
-from workbench.errors import WorkbenchError
 
 CHUNK = 4 << 20
 BLKRRPART = 0x125F  # read the partition table again

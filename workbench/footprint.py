@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from koboshi_desk.core.deadline import Deadline
 from workbench import cache, progress, quickimage
 from workbench.command import logged
-from workbench.deadline import Deadline
 from workbench.faults import PROBATION_S
 from workbench.guest import Guest
 from workbench.repository import REPOSITORY

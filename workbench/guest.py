@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from workbench import places, progress
+from koboshi_desk.core import places
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
+from workbench import progress
 from workbench.console import Console, Listener
-from workbench.deadline import Deadline
 from workbench.decoder import KERNEL_STAMP, KernelLine
-from workbench.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
 from workbench.findings import GREP, Finding, judge, judge_taint
 from workbench.images import Image
 from workbench.model import Model

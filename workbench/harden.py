@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench import kernel, lines, progress, smallimage
 from workbench.console import Console
-from workbench.deadline import Deadline
 from workbench.decoder import Item, KernelLine, Text
-from workbench.errors import ConsoleClosedError, WorkbenchError
 from workbench.findings import Finding, judge
 from workbench.guest import new_log
 from workbench.images import Image

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
 
 OFF = "n"
 _SET = re.compile(r"^((?:CONFIG|BR2)_\w+)=(.*)$")

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import cache, kconfig, lines, patches, progress, source
 from workbench.command import CommandError, logged, output
-from workbench.errors import WorkbenchError
 from workbench.lines import KernelLine
 
 # They are not sent to a maintainer: nobody's From, no entry in MAINTAINERS. The SPDX checker needs a module.

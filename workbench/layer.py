@@ -8,7 +8,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from workbench import base, cache, cpio, places
+from koboshi_desk.core import places
+from workbench import base, cache, cpio
 from workbench.command import logged, output
 from workbench.repository import REPOSITORY
 

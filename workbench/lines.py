@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 

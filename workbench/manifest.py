@@ -8,8 +8,9 @@ from pathlib import Path
 
 from koboshi import files, manifest
 
-from workbench import manifest_explain, manifest_graph, outfile
-from workbench.errors import WorkbenchError
+from koboshi_desk.core import outfile
+from koboshi_desk.core.errors import WorkbenchError
+from workbench import manifest_explain, manifest_graph
 
 
 class WrongManifestError(WorkbenchError):

@@ -13,8 +13,8 @@ from typing import TextIO
 
 from koboshi.manifest import ManifestRefusedError, parse
 
-from workbench import outfile
-from workbench.errors import WorkbenchError
+from koboshi_desk.core import outfile
+from koboshi_desk.core.errors import WorkbenchError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 MODULE = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?")

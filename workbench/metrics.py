@@ -8,9 +8,9 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from koboshi_desk.core.errors import PortError
 from workbench.decoder import Item, Record
 from workbench.device import Device
-from workbench.errors import PortError
 from workbench.findings import judge
 
 STATES = (

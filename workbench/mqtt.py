@@ -10,9 +10,9 @@ from urllib.parse import SplitResult, urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from koboshi_desk.core.errors import PortError
 from workbench.decoder import Item, Record
 from workbench.device import Device
-from workbench.errors import PortError
 from workbench.transport import told
 
 PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: those can be read by everybody in /proc

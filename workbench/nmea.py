@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from workbench.deadline import Deadline
-from workbench.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 
 TRACK = Path(__file__).resolve().parents[1] / "components" / "gps" / "track.nmea"
 

@@ -7,8 +7,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from workbench import places
-from workbench.errors import PortError
+from koboshi_desk.core import places
+from koboshi_desk.core.errors import PortError
 from workbench.transport import process_alive
 
 

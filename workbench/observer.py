@@ -6,8 +6,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from workbench.deadline import Deadline
-from workbench.errors import WorkbenchError
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import WorkbenchError
 from workbench.shell import Shell
 
 # A template has its instance's command line. The kernel's says what it is in /proc/PID/status

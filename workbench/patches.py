@@ -15,9 +15,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import progress
 from workbench.command import CommandError, environment
-from workbench.errors import WorkbenchError
 
 _TARGET = re.compile(r"^(?:---|\+\+\+) (?!/dev/null)[^/\s]+/(\S+)", re.MULTILINE)
 

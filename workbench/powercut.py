@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import buildroot, progress
-from workbench.deadline import Deadline
-from workbench.errors import WorkbenchError
 from workbench.guest import BOOT_S, Guest
 from workbench.images import Image
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import apt, base, cache, progress
 from workbench.command import output
-from workbench.errors import WorkbenchError
 
 
 def find(package: str, program: str) -> dict[str, Path]:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from workbench.deadline import Deadline
-from workbench.errors import BootError, PortError, QmpError, WorkbenchError
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import BootError, PortError, QmpError, WorkbenchError
 from workbench.images import Image
 from workbench.qmp import Qmp
 from workbench.transport import StreamSocket

@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from workbench.deadline import Deadline
-from workbench.errors import QmpError
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import QmpError
 
 
 class Qmp:

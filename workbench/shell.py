@@ -12,10 +12,10 @@ import secrets
 import shlex
 from dataclasses import dataclass
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ConsoleTimeoutError, ShellError
 from workbench.console import Console
-from workbench.deadline import Deadline
 from workbench.decoder import Item, Text
-from workbench.errors import ConsoleTimeoutError, ShellError
 
 PROBE_S = 2.0
 REPRINT_S = 5.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from workbench import places
+from koboshi_desk.core import places
 from workbench.command import output
 from workbench.repository import REPOSITORY
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import ShellError, WorkbenchError
 from workbench import progress, quickimage
-from workbench.deadline import Deadline
-from workbench.errors import ShellError, WorkbenchError
 from workbench.guest import Guest
 from workbench.images import Image
 from workbench.repository import REPOSITORY

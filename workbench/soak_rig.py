@@ -15,10 +15,11 @@ from typing import Any
 
 from koboshi.records import Record, find
 
-from workbench import cache, places
+from koboshi_desk.core import places
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import WorkbenchError
+from workbench import cache
 from workbench.command import logged
-from workbench.deadline import Deadline
-from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 COMPONENTS = 20

@@ -10,7 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import cache, download, patches, places, progress
+from koboshi_desk.core import places
+from workbench import cache, download, patches, progress
 from workbench.command import output
 from workbench.lines import KernelLine
 

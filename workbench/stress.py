@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from koboshi_desk.core.deadline import slow_factor
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import conformance, lines, programs, progress, quickimage, verdicts
-from workbench.deadline import slow_factor
-from workbench.errors import WorkbenchError
 from workbench.findings import Finding
 from workbench.guest import Guest
 from workbench.qemu import Options

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
 
 # arch/x86/mm/fault.c, show_signal_msg() and print_vma_addr(); since 6.10 with the offset in the file first.
 SEGFAULT = re.compile(

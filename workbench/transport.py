@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import serial
 
-from workbench.errors import ConsoleClosedError, PortError
+from koboshi_desk.core.errors import ConsoleClosedError, PortError
 
 CHUNK = 65536
 CONNECT_S = 10.0

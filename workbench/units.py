@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
 
 _SECONDS = {
     **dict.fromkeys(("us", "usec"), 1e-6),

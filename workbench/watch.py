@@ -18,14 +18,14 @@ from typing import TextIO
 from rich.console import Console as Terminal
 from rich.live import Live
 
-from workbench import outfile
+from koboshi_desk.core import outfile
+from koboshi_desk.core.keys import Keys
 from workbench.console import harmless, show
 from workbench.decoder import Item, Record
 from workbench.desk import Desk
 from workbench.device import Device
 from workbench.feed import Feed, News, Opener, recording
 from workbench.findings import judge
-from workbench.keys import Keys
 from workbench.notes import running_log
 from workbench.transport import LogFile, open_port
 from workbench.view import View

@@ -9,9 +9,9 @@ from types import ModuleType
 
 import pytest
 
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import quickimage
-from workbench.deadline import Deadline
-from workbench.errors import WorkbenchError
 from workbench.findings import Finding
 from workbench.guest import Guest
 from workbench.images import Image

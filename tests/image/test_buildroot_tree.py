@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench import boards, buildroot_tree, cache, kconfig, places, sbom
+from koboshi_desk.core import places
+from workbench import boards, buildroot_tree, cache, kconfig, sbom
 from workbench.boards import Board
 from workbench.command import output
 from workbench.repository import REPOSITORY, files

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
+from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import settle
 from workbench import faults
 from workbench.control import Control, Outcome
-from workbench.deadline import Deadline
 from workbench.decoder import Item, Record
 from workbench.faults import KINDS, Fault
 from workbench.guest import BOOT_S, Guest

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import Device
 from workbench import buildroot, cpio, quickimage
-from workbench.deadline import Deadline
 from workbench.decoder import Record
 from workbench.guest import BOOT_S, Guest
 from workbench.images import Image

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from koboshi_desk.core import places
 from tests.unit.test_serial import poll
 from tests.unit.test_watch_live import Terminal
-from workbench import places
 from workbench.images import Image
 from workbench.repository import REPOSITORY
 

@@ -7,9 +7,9 @@ import itertools
 import json
 import os
 
+from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import settle
 from workbench import faults
-from workbench.deadline import Deadline
 from workbench.faults import KINDS, Fault
 from workbench.guest import Guest
 from workbench.observer import Observer

@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from workbench import cache, places
+from koboshi_desk.core import places
+from workbench import cache
 
 ROOT = Path(__file__).resolve().parents[2]
 

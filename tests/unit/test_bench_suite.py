@@ -8,8 +8,8 @@ import re
 
 import pytest
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import bench_goals, bench_plots, bench_readme, bench_report, bench_suite, bench_system
-from workbench.errors import WorkbenchError
 
 ABOUT = [{"command": "qemu", "kernel": "linux-6.12: 1 2", "config": "3", "qemu": "4", "cpu": "5"}]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from koboshi import files
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import boards, buildroot, buildroot_tree, image_task, kconfig, lines, sbom
-from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 BOARD_LINES = [(board, line) for board in boards.BOARDS.values() for line in sorted(board.append)]

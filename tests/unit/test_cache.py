@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench import cache, places
+from koboshi_desk.core import places
+from workbench import cache
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from koboshi_desk.core.errors import PortError
 from tests.unit.test_serial import Cable, needs_socat
 from workbench import cli
-from workbench.errors import PortError
 from workbench.repository import REPOSITORY
 from workbench.transport import SerialPort
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from koboshi import records
 from rich.console import Console as Terminal
 
+from koboshi_desk.core.keys import Keys, names
 from tests.unit.test_model import BACK, BOOT, READY, RESTART
 from workbench.desk import Desk, shares
 from workbench.device import Clock, Device
-from workbench.keys import Keys, names
 
 
 def device(name: str = "/dev/ttyUSB0") -> Device:

@@ -183,7 +183,7 @@ def test_program_in_python_does_what_the_guide_says() -> None:
 
 def test_messages_in_troubleshooting_exist() -> None:
     """What the page says is printed is printed by something: its fixed words are in the sources."""
-    folders = ("workbench", "supervisor/koboshi", "librfork/run")
+    folders = ("koboshi_desk", "workbench", "supervisor/koboshi", "librfork/run")
     files = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.[pc]*")]
     sources = " ".join(
         path.read_text() for path in [*files, REPOSITORY / "dev"] if path.suffix in ("", ".py", ".c")

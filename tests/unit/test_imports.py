@@ -11,7 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = sorted((ROOT / "supervisor" / "koboshi").glob("*.py"))
-HOST = [*sorted((ROOT / "workbench").rglob("*.py")), ROOT / "tasks.py"]
+HOST = [
+    *sorted((ROOT / "koboshi_desk").rglob("*.py")),
+    *sorted((ROOT / "workbench").rglob("*.py")),
+    ROOT / "tasks.py",
+]
 # What makes system calls; koboshictl and its rehearsal are programs, __main__ reads the environment.
 SYSTEM = {"os", "signal", "socket", "select", "selectors", "subprocess", "time", "fcntl", "ctypes"}
 OWNERS = {

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from koboshi_desk.core.errors import WorkbenchError
 from tests.unit.test_desk import device, press, shown
 from tests.unit.test_line import Supervisor
 from tests.unit.test_serial import Cable
 from workbench import ask
 from workbench.control import Outcome
 from workbench.desk import Desk
-from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 needs_socat = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import kconfig, lines, patches, source
-from workbench.errors import WorkbenchError
 
 
 def test_debug_variant_asks_for_more() -> None:

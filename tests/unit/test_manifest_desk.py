@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from koboshi import files, manifest
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import cli, manifest_explain, manifest_graph, manifest_new
-from workbench.errors import WorkbenchError
 from workbench.repository import REPOSITORY
 
 DEMO = REPOSITORY / "components/koboshi.toml"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.deadline import Deadline
+from koboshi_desk.core.deadline import Deadline
 from workbench.nmea import NmeaPlayer, TrackError, checksum, read_track
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.deadline import Deadline
-from workbench.errors import BootError, QmpError, WorkbenchError
+from koboshi_desk.core.deadline import Deadline
+from koboshi_desk.core.errors import BootError, QmpError, WorkbenchError
 from workbench.images import Image
 from workbench.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
 from workbench.transport import process_alive
@@ -157,7 +157,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 """
 
 HOST = f"""{PLAIN_SIGNALS}
-from workbench.deadline import Deadline
+from koboshi_desk.core.deadline import Deadline
 from workbench.qemu import Qemu
 from tests.unit.test_qemu import IMAGE
 with Qemu(IMAGE) as qemu:
@@ -186,8 +186,8 @@ def test_killed_host(stand_in: Path, number: signal.Signals) -> None:
 
 
 GUEST = f"""{PLAIN_SIGNALS}
-from workbench import ending
-from workbench.deadline import Deadline
+from koboshi_desk.core import ending
+from koboshi_desk.core.deadline import Deadline
 from workbench.guest import Guest
 from tests.unit.test_qemu import IMAGE
 ending.unwind_on_signals()

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench import kernel, places, quickimage
+from koboshi_desk.core import places
+from workbench import kernel, quickimage
 from workbench.manifest import WrongManifestError
 
 

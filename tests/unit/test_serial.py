@@ -19,10 +19,10 @@ import serial
 import serial.rfc2217
 from koboshi import records
 
-from workbench.deadline import slow_factor
+from koboshi_desk.core.deadline import slow_factor
+from koboshi_desk.core.errors import PortError
 from workbench.decoder import Counts, Decoder, Record
 from workbench.device import Device
-from workbench.errors import PortError
 from workbench.feed import Feed, News, recording
 from workbench.transport import open_port
 

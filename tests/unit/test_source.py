@@ -10,7 +10,8 @@ import tarfile
 
 import pytest
 
-from workbench import cache, lines, places, source
+from koboshi_desk.core import places
+from workbench import cache, lines, source
 
 
 @pytest.fixture(autouse=True)

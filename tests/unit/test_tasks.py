@@ -9,9 +9,9 @@ import pytest
 from invoke import Exit, Task
 
 import tasks
+from koboshi_desk.core import ending
+from koboshi_desk.core.errors import WorkbenchError
 from tasks import told
-from workbench import ending
-from workbench.errors import WorkbenchError
 
 
 @pytest.fixture(autouse=True)

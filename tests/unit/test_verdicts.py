@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from koboshi_desk.core.errors import WorkbenchError
 from workbench import conformance, lines, verdicts
 from workbench.decoder import Decoder
-from workbench.errors import WorkbenchError
 from workbench.findings import Finding
 from workbench.verdicts import Column, Verdict
 

@@ -13,11 +13,11 @@ import pytest
 from koboshi import records
 from rich.console import Console as Terminal
 
+from koboshi_desk.core.errors import PortError
 from tests.unit.test_model import BACK, BOOT, READY, RESTART, Event, told
 from workbench.decoder import Counts
 from workbench.desk import Desk
 from workbench.device import Device
-from workbench.errors import PortError
 from workbench.notes import running_log
 from workbench.view import View, columns_for, duration, left_of
 from workbench.watch import Consoles, export_svg, watch

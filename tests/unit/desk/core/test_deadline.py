@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.deadline import Deadline, slower
+from koboshi_desk.core.deadline import Deadline, slower
 
 
 class Clock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
 
 
 def write(path: Path, text: str, option: str) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from workbench.errors import WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
 
 CACHE_VARIABLE = "KOBOSHI_CACHE"
 
