@@ -6,11 +6,11 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from koboshi_desk.console.control import Control
+from koboshi_desk.console.session import Console, harmless
+from koboshi_desk.console.transport import open_port
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.console import Console, harmless
-from workbench.control import Control
-from workbench.transport import open_port
 
 
 def ask(

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from koboshi_desk.console.decoder import Item, Text
+from koboshi_desk.console.session import Console
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline, slow_factor
 from koboshi_desk.core.errors import BootError, ConsoleClosedError, WorkbenchError
 from workbench import cache, kernel, layer, lines, progress, smallimage
 from workbench.command import environment, logged, output, pasteable
-from workbench.console import Console
-from workbench.decoder import Item, Text
 from workbench.guest import new_log
 from workbench.images import Image
 from workbench.qemu import PROGRAM, Options, Qemu, paste_command

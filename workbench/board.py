@@ -8,14 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from koboshi_desk.console.decoder import KernelLine
+from koboshi_desk.console.findings import GREP, Finding, judge, judge_taint
+from koboshi_desk.console.session import Console
+from koboshi_desk.console.transport import Transport, open_port
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench.console import Console
-from workbench.decoder import KernelLine
-from workbench.findings import GREP, Finding, judge, judge_taint
 from workbench.model import Component, Model
 from workbench.shell import Shell
-from workbench.transport import Transport, open_port
 
 BOOT_S = 180.0
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Protocol
 
+from koboshi_desk.console.decoder import Item
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.decoder import Item
 from workbench.device import Device
 from workbench.watch import Consoles, Watcher
 

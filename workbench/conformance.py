@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from koboshi_desk.console.decoder import Item, KernelLine, Text
+from koboshi_desk.console.findings import Finding, judge, judge_taint
+from koboshi_desk.console.session import Console
 from koboshi_desk.core import deadline, places
 from koboshi_desk.core.deadline import Deadline, slow_factor
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
@@ -27,9 +30,6 @@ from workbench import (
     verdicts,
 )
 from workbench.command import environment, logged
-from workbench.console import Console
-from workbench.decoder import Item, KernelLine, Text
-from workbench.findings import Finding, judge, judge_taint
 from workbench.guest import Guest, new_log
 from workbench.images import Image
 from workbench.lines import KernelLine as Line

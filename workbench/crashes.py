@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from koboshi_desk.console.decoder import Reply
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.decoder import Reply
 from workbench.symbols import Symbols
 
 REGISTERS_A_LINE = 4

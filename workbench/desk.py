@@ -11,11 +11,11 @@ from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.rule import Rule
 from rich.text import Text
 
-from workbench.console import harmless, show
-from workbench.control import Outcome
-from workbench.decoder import Item, KernelLine, Record
+from koboshi_desk.console.control import Outcome
+from koboshi_desk.console.decoder import Item, KernelLine, Record
+from koboshi_desk.console.findings import judge
+from koboshi_desk.console.session import harmless, show
 from workbench.device import KINDS, Device, matches
-from workbench.findings import judge
 from workbench.strip import LONGEST, SPANS
 from workbench.view import Look, ascii_text, device_table, event_text, header
 

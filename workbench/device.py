@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from workbench.control import Control
-from workbench.decoder import Decoder, Item, KernelLine, Record, Reply, Text
-from workbench.findings import Finding, judge
+from koboshi_desk.console.control import Control
+from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply, Text
+from koboshi_desk.console.findings import Finding, judge
 from workbench.model import Model
 
 LOG_KEPT = 2000  # lines

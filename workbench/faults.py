@@ -8,9 +8,9 @@ import tomllib
 from dataclasses import dataclass
 from typing import Protocol
 
+from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleTimeoutError
-from workbench.console import Console
 from workbench.model import Model, Restart
 from workbench.shell import Shell
 

@@ -12,20 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from koboshi_desk.console.decoder import KERNEL_STAMP, KernelLine
+from koboshi_desk.console.findings import GREP, Finding, judge, judge_taint
+from koboshi_desk.console.notes import running_notes
+from koboshi_desk.console.session import Console, Listener
+from koboshi_desk.console.transport import StreamSocket
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
 from workbench import progress
-from workbench.console import Console, Listener
-from workbench.decoder import KERNEL_STAMP, KernelLine
-from workbench.findings import GREP, Finding, judge, judge_taint
 from workbench.images import Image
 from workbench.model import Model
 from workbench.nmea import NmeaPlayer
-from workbench.notes import running_notes
 from workbench.qemu import Options, Qemu, paste_command
 from workbench.shell import Shell
-from workbench.transport import StreamSocket
 
 BOOT_S = 120.0
 # Whatever the image says (quiet): a boot is also counted by the kernel's banner, a notice.

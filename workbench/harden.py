@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from koboshi_desk.console.decoder import Item, KernelLine, Text
+from koboshi_desk.console.findings import Finding, judge
+from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench import kernel, lines, progress, smallimage
-from workbench.console import Console
-from workbench.decoder import Item, KernelLine, Text
-from workbench.findings import Finding, judge
 from workbench.guest import new_log
 from workbench.images import Image
 from workbench.qemu import Options, Qemu, paste_command

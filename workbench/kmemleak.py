@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from workbench.findings import Finding
+from koboshi_desk.console.findings import Finding
 from workbench.shell import Shell
 
 FILE = "/sys/kernel/debug/kmemleak"

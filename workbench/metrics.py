@@ -8,10 +8,10 @@ from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from koboshi_desk.console.decoder import Item, Record
+from koboshi_desk.console.findings import judge
 from koboshi_desk.core.errors import PortError
-from workbench.decoder import Item, Record
 from workbench.device import Device
-from workbench.findings import judge
 
 STATES = (
     "waiting", "starting", "running", "ready", "restarting", "stopping", "stopped", "ended", "given-up",

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from koboshi_desk.console.decoder import Item, Record, Reply
 from workbench.budgets import Budgets
-from workbench.decoder import Item, Record, Reply
 from workbench.timeline import Timeline
 
 EVENTS_KEPT = 200

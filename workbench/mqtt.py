@@ -10,10 +10,10 @@ from urllib.parse import SplitResult, urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from koboshi_desk.console.decoder import Item, Record
+from koboshi_desk.console.transport import told
 from koboshi_desk.core.errors import PortError
-from workbench.decoder import Item, Record
 from workbench.device import Device
-from workbench.transport import told
 
 PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: those can be read by everybody in /proc
 QUEUED = 10_000  # messages while the broker is away; more are dropped, and counted

@@ -10,8 +10,8 @@ from types import TracebackType
 from rich.console import Console as Terminal
 from rich.live import Live
 
-from workbench.console import show
-from workbench.decoder import Counts, Item, Record
+from koboshi_desk.console.decoder import Counts, Item, Record
+from koboshi_desk.console.session import show
 from workbench.guest import Guest
 from workbench.view import View
 

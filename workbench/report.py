@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from workbench.console import Console
+from koboshi_desk.console.decoder import BANNER, Counts, Item, KernelLine, Record, Reply
+from koboshi_desk.console.findings import Finding, judge
+from koboshi_desk.console.session import Console
+from koboshi_desk.console.transport import LogFile
 from workbench.crashes import CrashRecord, from_reply
-from workbench.decoder import BANNER, Counts, Item, KernelLine, Record, Reply
-from workbench.findings import Finding, judge
 from workbench.model import Component, Model, Spread, spread
 from workbench.symbols import Fault, Symbols, fault_in
 from workbench.timeline import Line, Outage, Timeline, cause_of
-from workbench.transport import LogFile
 
 NO_WARNING = "without a word (power cut, reset, watchdog?)"
 # What ends an instance, as against an operator who ordered it.

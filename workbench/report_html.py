@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from koboshi_desk.console.decoder import Record
 from koboshi_desk.core.histogram import bucket_of, buckets
-from workbench.decoder import Record
 from workbench.model import spread
 from workbench.report import Boot, Crash, Figures, Report, latencies
 from workbench.timeline import WORST_FIRST, Line

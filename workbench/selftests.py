@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import cache, lines, patches, progress, quickimage, source
 from workbench.command import CommandError, logged, output
-from workbench.findings import Finding
 from workbench.guest import Guest
 from workbench.qemu import Options
 

@@ -12,10 +12,10 @@ import secrets
 import shlex
 from dataclasses import dataclass
 
+from koboshi_desk.console.decoder import Item, Text
+from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleTimeoutError, ShellError
-from workbench.console import Console
-from workbench.decoder import Item, Text
 
 PROBE_S = 2.0
 REPRINT_S = 5.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from workbench.decoder import Record
+from koboshi_desk.console.decoder import Record
 
 # What a record makes of the state here; "down" and "ended" come from what a record says, see `take`.
 STATE_AFTER = {

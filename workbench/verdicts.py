@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from workbench.findings import Finding
+from koboshi_desk.console.findings import Finding
 
 PASSED, FAILED, SKIPPED, NOT_RUN = "passed", "failed", "skipped", "not run"
 BACKENDS = ("user", "kernel")

@@ -12,8 +12,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from workbench.console import harmless
-from workbench.decoder import Counts, Record
+from koboshi_desk.console.decoder import Counts, Record
+from koboshi_desk.console.session import harmless
 from workbench.model import Component, Model, spread
 from workbench.strip import span_for, strip
 

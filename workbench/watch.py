@@ -18,16 +18,16 @@ from typing import TextIO
 from rich.console import Console as Terminal
 from rich.live import Live
 
+from koboshi_desk.console.decoder import Item, Record
+from koboshi_desk.console.feed import Feed, News, Opener, recording
+from koboshi_desk.console.findings import judge
+from koboshi_desk.console.notes import running_log
+from koboshi_desk.console.session import harmless, show
+from koboshi_desk.console.transport import LogFile, open_port
 from koboshi_desk.core import outfile
 from koboshi_desk.core.keys import Keys
-from workbench.console import harmless, show
-from workbench.decoder import Item, Record
 from workbench.desk import Desk
 from workbench.device import Device
-from workbench.feed import Feed, News, Opener, recording
-from workbench.findings import judge
-from workbench.notes import running_log
-from workbench.transport import LogFile, open_port
 from workbench.view import View
 
 SVG_WIDTH = 120

@@ -9,10 +9,10 @@ from types import ModuleType
 
 import pytest
 
+from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import quickimage
-from workbench.findings import Finding
 from workbench.guest import Guest
 from workbench.images import Image
 from workbench.observer import Observer

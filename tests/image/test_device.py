@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
+from koboshi_desk.console.control import Control, Outcome
+from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import settle
 from workbench import faults
-from workbench.control import Control, Outcome
-from workbench.decoder import Item, Record
 from workbench.faults import KINDS, Fault
 from workbench.guest import BOOT_S, Guest
 from workbench.observer import Observer

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from koboshi_desk.console.decoder import Record
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import Device
 from workbench import buildroot, cpio, quickimage
-from workbench.decoder import Record
 from workbench.guest import BOOT_S, Guest
 from workbench.images import Image
 from workbench.qemu import Options

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.core import places
-from tests.unit.test_serial import poll
+from tests.unit.desk.console.test_transport import poll
 from tests.unit.test_watch_live import Terminal
 from workbench.images import Image
 from workbench.repository import REPOSITORY

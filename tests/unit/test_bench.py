@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
+from koboshi_desk.console.decoder import Text
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import bench, bench_gate, bench_paper
 from workbench.bench_gate import Counts
 from workbench.bench_run import Listener
-from workbench.decoder import Text
 
 ROWS = [
     {"bench": "latency", "variant": "futex", "mb": 1, "n": 9, "min": 1, "p50": 2000, "p99": 3, "max": 4},

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from koboshi_desk.console.transport import SerialPort
 from koboshi_desk.core.errors import PortError
-from tests.unit.test_serial import Cable, needs_socat
+from tests.unit.desk.console.test_transport import Cable, needs_socat
 from workbench import cli
 from workbench.repository import REPOSITORY
-from workbench.transport import SerialPort
 
 DEMO = REPOSITORY / "tests/data/console/demo.log"
 MANIFEST = REPOSITORY / "components/koboshi.toml"

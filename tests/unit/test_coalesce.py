@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from koboshi import coalesce, records
 from koboshi.journal import Console
 
-from tests.unit.test_serial import corrupted
-from workbench.decoder import Decoder, Record
+from koboshi_desk.console.decoder import Decoder, Record
+from tests.unit.desk.console.test_transport import corrupted
 from workbench.device import Device
 
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi import line
 
+from koboshi_desk.console.decoder import Decoder, Reply
 from koboshi_desk.core.errors import WorkbenchError
 from tests.unit.test_report import boot, page_of, written
 from workbench import cli, report_markdown
 from workbench.crashes import CrashRecord, from_file, from_reply
-from workbench.decoder import Decoder, Reply
 from workbench.report import elsewhere_once, read
 from workbench.symbols import Elf, Symbols, fault_in
 

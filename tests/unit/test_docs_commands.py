@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.desk.console.test_control import Supervisor
+from tests.unit.desk.console.test_transport import LIMIT_S, Cable, Rfc2217Server, poll, record, serve
 from tests.unit.test_docs import PAGES, commands
 from tests.unit.test_fleet import MOSQUITTO, Broker, scraped
-from tests.unit.test_line import Supervisor
 from tests.unit.test_line_live import CTL, reader, supervisor
-from tests.unit.test_serial import LIMIT_S, Cable, Rfc2217Server, poll, record, serve
 from workbench.repository import REPOSITORY
 
 __all__ = ["supervisor"]  # a fixture

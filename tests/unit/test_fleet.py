@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from koboshi_desk.core.errors import PortError
-from tests.unit.test_serial import poll, record, serve
+from tests.unit.desk.console.test_transport import poll, record, serve
 from workbench import bridge, cli, mqtt
 from workbench.bridge import _names
 from workbench.device import Device

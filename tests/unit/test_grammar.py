@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi import line, records
 
-from workbench.decoder import Decoder, Record, Reply
+from koboshi_desk.console.decoder import Decoder, Record, Reply
 from workbench.repository import REPOSITORY
 
 TEXT = (REPOSITORY / "docs/console.md").read_text()

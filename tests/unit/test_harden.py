@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
+from koboshi_desk.console.decoder import KernelLine, Text
 from workbench import smallimage
 from workbench.command import output
-from workbench.decoder import KernelLine, Text
 from workbench.harden import PROGRAM, Report
 
 

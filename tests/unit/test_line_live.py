@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from koboshi_desk.console.control import Outcome
 from koboshi_desk.core.errors import WorkbenchError
+from tests.unit.desk.console.test_control import Supervisor
+from tests.unit.desk.console.test_transport import Cable
 from tests.unit.test_desk import device, press, shown
-from tests.unit.test_line import Supervisor
-from tests.unit.test_serial import Cable
 from workbench import ask
-from workbench.control import Outcome
 from workbench.desk import Desk
 from workbench.repository import REPOSITORY
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.decoder import KernelLine, Record, Reply
+from koboshi_desk.console.decoder import KernelLine, Record, Reply
 from workbench.model import Model, spread
 
 Event = tuple[str, dict[str, object]]

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from koboshi_desk.console.transport import process_alive
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, QmpError, WorkbenchError
 from workbench.images import Image
 from workbench.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
-from workbench.transport import process_alive
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = Image("test", Path("/boot/k"), Path("/boot/i"), "console=ttyS0 quiet", 128, 2)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from koboshi import records
 
+from koboshi_desk.console.session import Console
 from koboshi_desk.core.errors import ConsoleClosedError, ShellError
-from workbench.console import Console
 from workbench.shell import Shell
 
 

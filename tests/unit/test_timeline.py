@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from koboshi_desk.console.decoder import Record
 from tests.unit.test_model import BACK, BOOT, READY, RESTART, told
-from workbench.decoder import Record
 from workbench.strip import span_for, strip
 from workbench.timeline import Timeline, cause_of
 

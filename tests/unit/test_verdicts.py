@@ -7,10 +7,10 @@ import json
 
 import pytest
 
+from koboshi_desk.console.decoder import Decoder
+from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import conformance, lines, verdicts
-from workbench.decoder import Decoder
-from workbench.findings import Finding
 from workbench.verdicts import Column, Verdict
 
 USER, KERNEL = Column("user", "linux-2.6.23"), Column("kernel", "linux-2.6.23")

@@ -13,12 +13,12 @@ import pytest
 from koboshi import records
 from rich.console import Console as Terminal
 
+from koboshi_desk.console.decoder import Counts
+from koboshi_desk.console.notes import running_log
 from koboshi_desk.core.errors import PortError
 from tests.unit.test_model import BACK, BOOT, READY, RESTART, Event, told
-from workbench.decoder import Counts
 from workbench.desk import Desk
 from workbench.device import Device
-from workbench.notes import running_log
 from workbench.view import View, columns_for, duration, left_of
 from workbench.watch import Consoles, export_svg, watch
 

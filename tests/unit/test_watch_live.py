@@ -20,7 +20,7 @@ import pytest
 import serial
 from koboshi import line
 
-from tests.unit.test_serial import LIMIT_S, Cable, poll, record
+from tests.unit.desk.console.test_transport import LIMIT_S, Cable, poll, record
 from workbench.repository import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")

@@ -7,9 +7,9 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from koboshi_desk.console.transport import process_alive
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import PortError
-from workbench.transport import process_alive
 
 
 def running_notes() -> Path:

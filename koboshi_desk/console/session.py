@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply
+from koboshi_desk.console.findings import Finding, judge
+from koboshi_desk.console.transport import Transport
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError
-from workbench.decoder import Decoder, Item, KernelLine, Record, Reply
-from workbench.findings import Finding, judge
-from workbench.transport import Transport
 
 SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # ECMA-48, 5.4: colours, and where the cursor goes
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from workbench.decoder import Item, KernelLine, Text
+from koboshi_desk.console.decoder import Item, KernelLine, Text
 
 RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("panic", re.compile(r"Kernel panic")),

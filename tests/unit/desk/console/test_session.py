@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from workbench.console import Console
-from workbench.decoder import Counts
+from koboshi_desk.console.decoder import Counts
+from koboshi_desk.console.session import Console
+from koboshi_desk.console.transport import LogFile
 from workbench.model import Model
-from workbench.transport import LogFile
 
-LOGS = Path(__file__).resolve().parents[1] / "data/console"
+LOGS = Path(__file__).resolve().parents[3] / "data/console"
 
 # name: counts, restarts by component in all boots, kinds of findings
 WANTED: dict[str, tuple[Counts, dict[str, int], list[str]]] = {

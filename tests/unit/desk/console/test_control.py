@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi import line, records
 
-from workbench.control import AGAIN_S, TRIES, Control
-from workbench.decoder import Decoder, Reply
+from koboshi_desk.console.control import AGAIN_S, TRIES, Control
+from koboshi_desk.console.decoder import Decoder, Reply
 
 
 class Supervisor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.decoder import KernelLine, Text
-from workbench.findings import judge, judge_taint
+from koboshi_desk.console.decoder import KernelLine, Text
+from koboshi_desk.console.findings import judge, judge_taint
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from koboshi_desk.console.transport import Transport, told
 from koboshi_desk.core.errors import ConsoleClosedError, PortError, WorkbenchError
-from workbench.transport import Transport, told
 
 RECONNECT_S = 1.0
 SLICE_S = 0.25

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from koboshi import line
 
-from workbench.decoder import Item, Reply
+from koboshi_desk.console.decoder import Item, Reply
 
 AGAIN_S = 3.0  # a line at 9600 baud that is busy with a storm takes its time
 TRIES = 4

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi import records
 
-from workbench.decoder import Decoder, Item, KernelLine, Record, Text
+from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Text
 
 
 def record(seq: int, event: str = "ready", **keys: object) -> str:

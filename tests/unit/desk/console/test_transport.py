@@ -19,12 +19,12 @@ import serial
 import serial.rfc2217
 from koboshi import records
 
+from koboshi_desk.console.decoder import Counts, Decoder, Record
+from koboshi_desk.console.feed import Feed, News, recording
+from koboshi_desk.console.transport import open_port
 from koboshi_desk.core.deadline import slow_factor
 from koboshi_desk.core.errors import PortError
-from workbench.decoder import Counts, Decoder, Record
 from workbench.device import Device
-from workbench.feed import Feed, News, recording
-from workbench.transport import open_port
 
 LIMIT_S = 120.0  # for a machine that is busy with other things; nothing here takes long
 needs_socat = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")

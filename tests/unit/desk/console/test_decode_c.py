@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from koboshi import records
 
-from tests.unit.test_serial import corrupted, record
-from workbench.decoder import Decoder, Record
+from koboshi_desk.console.decoder import Decoder, Record
+from tests.unit.desk.console.test_transport import corrupted, record
 from workbench.repository import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
