@@ -14,7 +14,7 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.console.transport import Transport, open_port
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench.model import Component, Model
+from koboshi_desk.device.model import Component, Model
 from workbench.shell import Shell
 
 BOOT_S = 180.0

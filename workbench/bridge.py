@@ -11,7 +11,7 @@ from typing import Protocol
 
 from koboshi_desk.console.decoder import Item
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.device import Device
+from koboshi_desk.device.observed import Device
 from workbench.watch import Consoles, Watcher
 
 LOOK_S = 1.0

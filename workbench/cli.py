@@ -182,7 +182,8 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 def _run_report(chosen: argparse.Namespace) -> int:
     from koboshi_desk.core import outfile
-    from workbench import crashes, report_html, report_markdown
+    from koboshi_desk.device import crashes
+    from workbench import report_html, report_markdown
     from workbench.report import elsewhere_once, read
 
     budget = chosen.budget_ms / 1000 if chosen.budget_ms is not None else None

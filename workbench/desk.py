@@ -15,9 +15,9 @@ from koboshi_desk.console.control import Outcome
 from koboshi_desk.console.decoder import Item, KernelLine, Record
 from koboshi_desk.console.findings import judge
 from koboshi_desk.console.session import harmless, show
-from workbench.device import KINDS, Device, matches
-from workbench.strip import LONGEST, SPANS
-from workbench.view import Look, ascii_text, device_table, event_text, header
+from koboshi_desk.device.observed import KINDS, Device, matches
+from koboshi_desk.device.strip import LONGEST, SPANS
+from koboshi_desk.device.view import Look, ascii_text, device_table, event_text, header
 
 HELP = (
     "q quit · ↑↓ select · s stop · a start · r restart · e rehearse · i info · c crashes · f only it"

@@ -11,7 +11,7 @@ from typing import Protocol
 from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleTimeoutError
-from workbench.model import Model, Restart
+from koboshi_desk.device.model import Model, Restart
 from workbench.shell import Shell
 
 RECOVERY_S = 60.0

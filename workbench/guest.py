@@ -20,9 +20,9 @@ from koboshi_desk.console.transport import StreamSocket
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
+from koboshi_desk.device.model import Model
 from workbench import progress
 from workbench.images import Image
-from workbench.model import Model
 from workbench.nmea import NmeaPlayer
 from workbench.qemu import Options, Qemu, paste_command
 from workbench.shell import Shell

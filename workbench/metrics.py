@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.console.findings import judge
 from koboshi_desk.core.errors import PortError
-from workbench.device import Device
+from koboshi_desk.device.observed import Device
 
 STATES = (
     "waiting", "starting", "running", "ready", "restarting", "stopping", "stopped", "ended", "given-up",

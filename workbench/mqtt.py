@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.console.transport import told
 from koboshi_desk.core.errors import PortError
-from workbench.device import Device
+from koboshi_desk.device.observed import Device
 
 PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: those can be read by everybody in /proc
 QUEUED = 10_000  # messages while the broker is away; more are dropped, and counted

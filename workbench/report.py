@@ -11,10 +11,10 @@ from koboshi_desk.console.decoder import BANNER, Counts, Item, KernelLine, Recor
 from koboshi_desk.console.findings import Finding, judge
 from koboshi_desk.console.session import Console
 from koboshi_desk.console.transport import LogFile
-from workbench.crashes import CrashRecord, from_reply
-from workbench.model import Component, Model, Spread, spread
-from workbench.symbols import Fault, Symbols, fault_in
-from workbench.timeline import Line, Outage, Timeline, cause_of
+from koboshi_desk.device.crashes import CrashRecord, from_reply
+from koboshi_desk.device.model import Component, Model, Spread, spread
+from koboshi_desk.device.symbols import Fault, Symbols, fault_in
+from koboshi_desk.device.timeline import Line, Outage, Timeline, cause_of
 
 NO_WARNING = "without a word (power cut, reset, watchdog?)"
 # What ends an instance, as against an operator who ordered it.

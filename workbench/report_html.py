@@ -9,10 +9,10 @@ from pathlib import Path
 
 from koboshi_desk.console.decoder import Record
 from koboshi_desk.core.histogram import bucket_of, buckets
-from workbench.model import spread
+from koboshi_desk.device.model import spread
+from koboshi_desk.device.timeline import WORST_FIRST, Line
+from koboshi_desk.device.view import duration
 from workbench.report import Boot, Crash, Figures, Report, latencies
-from workbench.timeline import WORST_FIRST, Line
-from workbench.view import duration
 
 CSS = Path(__file__).with_name("report.css")
 SLICES = 400  # of a timeline with more spans than these: more could not be told apart

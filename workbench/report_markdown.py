@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from koboshi_desk.device.view import duration
 from workbench.report import Boot, Report
-from workbench.view import duration
 
 LONGEST = 20  # rows of a table of single events; the rest is counted
 

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from koboshi_desk.device.observed import Device
 from workbench import browser, progress, report, report_html, watch
-from workbench.device import Device
 from workbench.repository import REPOSITORY
 
 DOCS = REPOSITORY / "docs"

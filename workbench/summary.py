@@ -11,9 +11,9 @@ from typing import TextIO
 from rich.console import Console as Terminal
 from rich.table import Table
 
+from koboshi_desk.device.model import Restart, Spread, spread
+from koboshi_desk.device.view import duration
 from workbench.faults import Outcome
-from workbench.model import Restart, Spread, spread
-from workbench.view import duration
 
 
 @dataclass

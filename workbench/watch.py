@@ -26,9 +26,9 @@ from koboshi_desk.console.session import harmless, show
 from koboshi_desk.console.transport import LogFile, open_port
 from koboshi_desk.core import outfile
 from koboshi_desk.core.keys import Keys
+from koboshi_desk.device.observed import Device
+from koboshi_desk.device.view import View
 from workbench.desk import Desk
-from workbench.device import Device
-from workbench.view import View
 
 SVG_WIDTH = 120
 REFRESH_S = 0.15

@@ -14,8 +14,8 @@ from koboshi import coalesce, records
 from koboshi.journal import Console
 
 from koboshi_desk.console.decoder import Decoder, Record
+from koboshi_desk.device.observed import Device
 from tests.unit.desk.console.test_transport import corrupted
-from workbench.device import Device
 
 
 class SlowSystem:

@@ -14,9 +14,9 @@ from koboshi import records
 from rich.console import Console as Terminal
 
 from koboshi_desk.core.keys import Keys, names
-from tests.unit.test_model import BACK, BOOT, READY, RESTART
+from koboshi_desk.device.observed import Clock, Device
+from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
 from workbench.desk import Desk, shares
-from workbench.device import Clock, Device
 
 
 def device(name: str = "/dev/ttyUSB0") -> Device:

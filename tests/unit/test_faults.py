@@ -8,9 +8,9 @@ import json
 
 import pytest
 
+from koboshi_desk.device.model import Restart
 from workbench import summary
 from workbench.faults import KINDS, Fault, Outcome, Traits, judge, plan, traits
-from workbench.model import Restart
 from workbench.observer import Process, parse
 from workbench.summary import Summary
 

@@ -21,10 +21,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 from koboshi_desk.core.errors import PortError
+from koboshi_desk.device.observed import Device
 from tests.unit.desk.console.test_transport import poll, record, serve
 from workbench import bridge, cli, mqtt
 from workbench.bridge import _names
-from workbench.device import Device
 from workbench.metrics import Metrics
 from workbench.mqtt import Publisher, topic_of
 from workbench.repository import REPOSITORY

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from koboshi import records
 
 from koboshi_desk.core.histogram import bucket_of, buckets
-from tests.unit.test_model import BACK, BOOT, READY, RESTART
+from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
 from workbench import cli, report_html, report_markdown
 from workbench.report import NO_WARNING, Report, read
 from workbench.repository import REPOSITORY

@@ -10,7 +10,7 @@ import pytest
 from koboshi_desk.console.decoder import Counts
 from koboshi_desk.console.session import Console
 from koboshi_desk.console.transport import LogFile
-from workbench.model import Model
+from koboshi_desk.device.model import Model
 
 LOGS = Path(__file__).resolve().parents[3] / "data/console"
 

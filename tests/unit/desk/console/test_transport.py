@@ -24,7 +24,7 @@ from koboshi_desk.console.feed import Feed, News, recording
 from koboshi_desk.console.transport import open_port
 from koboshi_desk.core.deadline import slow_factor
 from koboshi_desk.core.errors import PortError
-from workbench.device import Device
+from koboshi_desk.device.observed import Device
 
 LIMIT_S = 120.0  # for a machine that is busy with other things; nothing here takes long
 needs_socat = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from koboshi_desk.console.decoder import Reply
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.symbols import Symbols
+from koboshi_desk.device.symbols import Symbols
 
 REGISTERS_A_LINE = 4
 

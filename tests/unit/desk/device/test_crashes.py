@@ -15,11 +15,11 @@ from koboshi import line
 
 from koboshi_desk.console.decoder import Decoder, Reply
 from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.device.crashes import CrashRecord, from_file, from_reply
+from koboshi_desk.device.symbols import Elf, Symbols, fault_in
 from tests.unit.test_report import boot, page_of, written
 from workbench import cli, report_markdown
-from workbench.crashes import CrashRecord, from_file, from_reply
 from workbench.report import elsewhere_once, read
-from workbench.symbols import Elf, Symbols, fault_in
 
 needs_gcc = pytest.mark.skipif(
     not (shutil.which("gcc") and shutil.which("addr2line")), reason="no gcc or no addr2line"

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Any
 
 from koboshi_desk.console.decoder import Record
-from tests.unit.test_model import BACK, BOOT, READY, RESTART, told
-from workbench.strip import span_for, strip
-from workbench.timeline import Timeline, cause_of
+from koboshi_desk.device.strip import span_for, strip
+from koboshi_desk.device.timeline import Timeline, cause_of
+from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART, told
 
 
 def line_of(*records: tuple[float, str, Any], keep: int | None = None):

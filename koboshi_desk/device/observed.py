@@ -13,7 +13,7 @@ from typing import BinaryIO
 from koboshi_desk.console.control import Control
 from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply, Text
 from koboshi_desk.console.findings import Finding, judge
-from workbench.model import Model
+from koboshi_desk.device.model import Model
 
 LOG_KEPT = 2000  # lines
 

@@ -16,10 +16,10 @@ from rich.console import Console as Terminal
 from koboshi_desk.console.decoder import Counts
 from koboshi_desk.console.notes import running_log
 from koboshi_desk.core.errors import PortError
-from tests.unit.test_model import BACK, BOOT, READY, RESTART, Event, told
+from koboshi_desk.device.observed import Device
+from koboshi_desk.device.view import View, columns_for, duration, left_of
+from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART, Event, told
 from workbench.desk import Desk
-from workbench.device import Device
-from workbench.view import View, columns_for, duration, left_of
 from workbench.watch import Consoles, export_svg, watch
 
 

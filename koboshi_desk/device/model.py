@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from koboshi_desk.console.decoder import Item, Record, Reply
-from workbench.budgets import Budgets
-from workbench.timeline import Timeline
+from koboshi_desk.device.budgets import Budgets
+from koboshi_desk.device.timeline import Timeline
 
 EVENTS_KEPT = 200
 SPANS_KEPT = 4096  # a component and boot, in the timeline

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koboshi_desk.console.decoder import KernelLine, Record, Reply
-from workbench.model import Model, spread
+from koboshi_desk.device.model import Model, spread
 
 Event = tuple[str, dict[str, object]]
 

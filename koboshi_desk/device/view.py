@@ -14,8 +14,8 @@ from rich.text import Text
 
 from koboshi_desk.console.decoder import Counts, Record
 from koboshi_desk.console.session import harmless
-from workbench.model import Component, Model, spread
-from workbench.strip import span_for, strip
+from koboshi_desk.device.model import Component, Model, spread
+from koboshi_desk.device.strip import span_for, strip
 
 STATE_STYLE = {
     "ready": "bold green",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from workbench.timeline import Line
+from koboshi_desk.device.timeline import Line
 
 SPANS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)  # seconds that a strip may show
 LONGEST = 300.0  # unless it is told otherwise
