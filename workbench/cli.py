@@ -250,37 +250,37 @@ def _manifest(command: argparse.ArgumentParser) -> None:
 
 
 def _new_manifest(chosen: argparse.Namespace) -> int:
-    from workbench import manifest_new
+    from koboshi_desk.manifest import new as manifest_new
 
     return manifest_new.new(chosen.file)
 
 
 def _explain_manifest(chosen: argparse.Namespace) -> int:
-    from workbench import manifest
+    from koboshi_desk.manifest import check as manifest
 
     return manifest.explain(chosen.file, chosen.component)
 
 
 def _manifest_schema(_: argparse.Namespace) -> int:
-    from workbench import manifest
+    from koboshi_desk.manifest import check as manifest
 
     return manifest.schema()
 
 
 def _from_systemd(chosen: argparse.Namespace) -> int:
-    from workbench import manifest_systemd
+    from koboshi_desk.manifest import systemd as manifest_systemd
 
     return manifest_systemd.run(chosen.unit)
 
 
 def _graph_manifest(chosen: argparse.Namespace) -> int:
-    from workbench import manifest
+    from koboshi_desk.manifest import check as manifest
 
     return manifest.graph(chosen.file, chosen.svg)
 
 
 def _check_manifest(chosen: argparse.Namespace) -> int:
-    from workbench import manifest
+    from koboshi_desk.manifest import check as manifest
 
     return manifest.check(chosen.file)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.core import places
+from koboshi_desk.manifest.check import WrongManifestError
 from workbench import kernel, quickimage
-from workbench.manifest import WrongManifestError
 
 
 @pytest.fixture(autouse=True)

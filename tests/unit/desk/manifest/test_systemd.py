@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from koboshi.manifest import parse
 
-from workbench import manifest_systemd, units
+from koboshi_desk.manifest import systemd as manifest_systemd
+from koboshi_desk.manifest import units
+from koboshi_desk.manifest.units import UnitError
 from workbench.repository import REPOSITORY
-from workbench.units import UnitError
 
 FILES = [
     REPOSITORY / "tests/data/units" / name for name in ("broker.service", "broker.socket", "store.service")

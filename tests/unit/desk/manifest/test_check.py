@@ -12,7 +12,10 @@ import pytest
 from koboshi import files, manifest
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import cli, manifest_explain, manifest_graph, manifest_new
+from koboshi_desk.manifest import explain as manifest_explain
+from koboshi_desk.manifest import graph as manifest_graph
+from koboshi_desk.manifest import new as manifest_new
+from workbench import cli
 from workbench.repository import REPOSITORY
 
 DEMO = REPOSITORY / "components/koboshi.toml"

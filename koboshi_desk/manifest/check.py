@@ -10,7 +10,8 @@ from koboshi import files, manifest
 
 from koboshi_desk.core import outfile
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import manifest_explain, manifest_graph
+from koboshi_desk.manifest import explain as manifest_explain
+from koboshi_desk.manifest import graph as manifest_graph
 
 
 class WrongManifestError(WorkbenchError):

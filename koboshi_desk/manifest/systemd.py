@@ -14,8 +14,8 @@ from koboshi.capabilities import CAPABILITIES
 from koboshi.manifest import ManifestRefusedError, parse
 from koboshi.manifest_rules import COLD, LADDER, MAX_LISTEN
 
-from workbench import units
-from workbench.units import Unit, count, mebibytes, seconds, yes
+from koboshi_desk.manifest import units
+from koboshi_desk.manifest.units import Unit, count, mebibytes, seconds, yes
 
 # Restart=, and the causes of restart.on that come closest.
 RESTART = {

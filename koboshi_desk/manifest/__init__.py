@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""`koboshi manifest`: check, explain, draw and write manifests."""
