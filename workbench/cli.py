@@ -183,8 +183,9 @@ def _report(command: argparse.ArgumentParser) -> None:
 def _run_report(chosen: argparse.Namespace) -> int:
     from koboshi_desk.core import outfile
     from koboshi_desk.device import crashes
-    from workbench import report_html, report_markdown
-    from workbench.report import elsewhere_once, read
+    from koboshi_desk.report import html as report_html
+    from koboshi_desk.report import markdown as report_markdown
+    from koboshi_desk.report.figures import elsewhere_once, read
 
     budget = chosen.budget_ms / 1000 if chosen.budget_ms is not None else None
     kept = [record for path in chosen.crashes for record in crashes.from_file(path)]

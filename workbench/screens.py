@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from koboshi_desk.device.observed import Device
-from workbench import browser, progress, report, report_html, watch
+from koboshi_desk.report import figures as report
+from koboshi_desk.report import html as report_html
+from workbench import browser, progress, watch
 from workbench.repository import REPOSITORY
 
 DOCS = REPOSITORY / "docs"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from workbench import browser, report_html, screens
+from koboshi_desk.report import html as report_html
+from koboshi_desk.report.figures import read
+from workbench import browser, screens
 from workbench.browser import DARK, LIGHT, Browser
-from workbench.report import read
 from workbench.repository import REPOSITORY
 
 LOGS = REPOSITORY / "tests/data/console"

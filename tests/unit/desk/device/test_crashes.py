@@ -17,9 +17,10 @@ from koboshi_desk.console.decoder import Decoder, Reply
 from koboshi_desk.core.errors import WorkbenchError
 from koboshi_desk.device.crashes import CrashRecord, from_file, from_reply
 from koboshi_desk.device.symbols import Elf, Symbols, fault_in
-from tests.unit.test_report import boot, page_of, written
-from workbench import cli, report_markdown
-from workbench.report import elsewhere_once, read
+from koboshi_desk.report import markdown as report_markdown
+from koboshi_desk.report.figures import elsewhere_once, read
+from tests.unit.desk.report.test_figures import boot, page_of, written
+from workbench import cli
 
 needs_gcc = pytest.mark.skipif(
     not (shutil.which("gcc") and shutil.which("addr2line")), reason="no gcc or no addr2line"

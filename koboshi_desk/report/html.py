@@ -12,9 +12,9 @@ from koboshi_desk.core.histogram import bucket_of, buckets
 from koboshi_desk.device.model import spread
 from koboshi_desk.device.timeline import WORST_FIRST, Line
 from koboshi_desk.device.view import duration
-from workbench.report import Boot, Crash, Figures, Report, latencies
+from koboshi_desk.report.figures import Boot, Crash, Figures, Report, latencies
 
-CSS = Path(__file__).with_name("report.css")
+CSS = Path(__file__).with_name("style.css")
 SLICES = 400  # of a timeline with more spans than these: more could not be told apart
 LONGEST = 20  # rows of a table of single events; the rest is counted
 LEGEND = {

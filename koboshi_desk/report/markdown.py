@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from koboshi_desk.device.view import duration
-from workbench.report import Boot, Report
+from koboshi_desk.report.figures import Boot, Report
 
 LONGEST = 20  # rows of a table of single events; the rest is counted
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from koboshi import records
 
 from koboshi_desk.core.histogram import bucket_of, buckets
+from koboshi_desk.report import html as report_html
+from koboshi_desk.report import markdown as report_markdown
+from koboshi_desk.report.figures import NO_WARNING, Report, read
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
-from workbench import cli, report_html, report_markdown
-from workbench.report import NO_WARNING, Report, read
+from workbench import cli
 from workbench.repository import REPOSITORY
 
 LOGS = REPOSITORY / "tests/data/console"
