@@ -12,7 +12,7 @@ from typing import Protocol
 from koboshi_desk.console.decoder import Item
 from koboshi_desk.core.errors import WorkbenchError
 from koboshi_desk.device.observed import Device
-from workbench.watch import Consoles, Watcher
+from koboshi_desk.watch.live import Consoles, Watcher
 
 LOOK_S = 1.0
 EXTRA = "pip install 'koboshi[fleet]' brings it"

@@ -16,7 +16,7 @@ from koboshi_desk.core import ending
 from koboshi_desk.core.errors import WorkbenchError
 
 if TYPE_CHECKING:  # else it is imported where a command wants it
-    from workbench.watch import Consoles
+    from koboshi_desk.watch.live import Consoles
 
 Handler = Callable[[argparse.Namespace], int]
 # The first words of the commands and what they do; ./dev lists them too, and `dev` names them once more.
@@ -87,7 +87,7 @@ def _watch(command: argparse.ArgumentParser) -> None:
 
 
 def _run_watch(chosen: argparse.Namespace) -> int:
-    from workbench import watch
+    from koboshi_desk.watch import live as watch
 
     return watch.watch(
         _chosen_consoles(chosen),
@@ -117,7 +117,7 @@ def _baud(command: argparse.ArgumentParser) -> None:
 
 
 def _chosen_consoles(chosen: argparse.Namespace) -> Consoles:
-    from workbench.watch import Consoles
+    from koboshi_desk.watch.live import Consoles
 
     return Consoles(chosen.port, chosen.replay, chosen.baud)
 
@@ -150,7 +150,7 @@ def _control(command: argparse.ArgumentParser) -> None:
 
 
 def _run_control(chosen: argparse.Namespace) -> int:
-    from workbench import ask
+    from koboshi_desk.watch import ask
 
     return ask.ask(chosen.port, chosen.verb, chosen.component, baud=chosen.baud, seconds=chosen.seconds)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from koboshi_desk.device.observed import Device
 from koboshi_desk.report import figures as report
 from koboshi_desk.report import html as report_html
-from workbench import browser, progress, watch
+from koboshi_desk.watch import live as watch
+from workbench import browser, progress
 from workbench.repository import REPOSITORY
 
 DOCS = REPOSITORY / "docs"

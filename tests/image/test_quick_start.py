@@ -15,7 +15,7 @@ import pytest
 
 from koboshi_desk.core import places
 from tests.unit.desk.console.test_transport import poll
-from tests.unit.test_watch_live import Terminal
+from tests.unit.desk.watch.test_live import Terminal
 from workbench.images import Image
 from workbench.repository import REPOSITORY
 

@@ -18,9 +18,9 @@ import pytest
 
 from tests.unit.desk.console.test_control import Supervisor
 from tests.unit.desk.console.test_transport import LIMIT_S, Cable, Rfc2217Server, poll, record, serve
+from tests.unit.desk.watch.test_ask import CTL, reader, supervisor
 from tests.unit.test_docs import PAGES, commands
 from tests.unit.test_fleet import MOSQUITTO, Broker, scraped
-from tests.unit.test_line_live import CTL, reader, supervisor
 from workbench.repository import REPOSITORY
 
 __all__ = ["supervisor"]  # a fixture

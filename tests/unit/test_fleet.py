@@ -22,13 +22,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from koboshi_desk.core.errors import PortError
 from koboshi_desk.device.observed import Device
+from koboshi_desk.watch.live import Consoles
 from tests.unit.desk.console.test_transport import poll, record, serve
 from workbench import bridge, cli, mqtt
 from workbench.bridge import _names
 from workbench.metrics import Metrics
 from workbench.mqtt import Publisher, topic_of
 from workbench.repository import REPOSITORY
-from workbench.watch import Consoles
 
 DEMO = REPOSITORY / "tests/data/console/demo.log"
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")

@@ -18,9 +18,9 @@ from koboshi_desk.console.notes import running_log
 from koboshi_desk.core.errors import PortError
 from koboshi_desk.device.observed import Device
 from koboshi_desk.device.view import View, columns_for, duration, left_of
+from koboshi_desk.watch.live import Consoles, export_svg, watch
+from koboshi_desk.watch.screen import Desk
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART, Event, told
-from workbench.desk import Desk
-from workbench.watch import Consoles, export_svg, watch
 
 
 def rendered(width: int, counts: Counts | None = None) -> str:

@@ -15,8 +15,8 @@ from rich.console import Console as Terminal
 
 from koboshi_desk.core.keys import Keys, names
 from koboshi_desk.device.observed import Clock, Device
+from koboshi_desk.watch.screen import Desk, shares
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
-from workbench.desk import Desk, shares
 
 
 def device(name: str = "/dev/ttyUSB0") -> Device:

@@ -18,11 +18,11 @@ import pytest
 
 from koboshi_desk.console.control import Outcome
 from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.watch import ask
+from koboshi_desk.watch.screen import Desk
 from tests.unit.desk.console.test_control import Supervisor
 from tests.unit.desk.console.test_transport import Cable
-from tests.unit.test_desk import device, press, shown
-from workbench import ask
-from workbench.desk import Desk
+from tests.unit.desk.watch.test_screen import device, press, shown
 from workbench.repository import REPOSITORY
 
 needs_socat = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")

@@ -28,7 +28,7 @@ from koboshi_desk.core import outfile
 from koboshi_desk.core.keys import Keys
 from koboshi_desk.device.observed import Device
 from koboshi_desk.device.view import View
-from workbench.desk import Desk
+from koboshi_desk.watch.screen import Desk
 
 SVG_WIDTH = 120
 REFRESH_S = 0.15
