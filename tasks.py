@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Tasks of the front door: ./dev TASK. Thin on purpose, the work is in workbench/.
 
-The commands that need no checkout (watch, manifest) are in workbench/cli.py.
+The commands that need no checkout (watch, manifest) are in koboshi_desk/cli.py.
 """
 
 from __future__ import annotations

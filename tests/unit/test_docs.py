@@ -18,9 +18,10 @@ from invoke.exceptions import Exit, ParseError
 from invoke.parser import Parser
 from koboshi import ctl, manifest
 
+from koboshi_desk import cli
 from tasks import namespace
 from tests.unit import programs
-from workbench import cli, site
+from workbench import site
 from workbench.repository import REPOSITORY
 
 PAGES = [

@@ -18,9 +18,9 @@ import pytest
 
 from tests.unit.desk.console.test_control import Supervisor
 from tests.unit.desk.console.test_transport import LIMIT_S, Cable, Rfc2217Server, poll, record, serve
+from tests.unit.desk.fleet.test_bridge import MOSQUITTO, Broker, scraped
 from tests.unit.desk.watch.test_ask import CTL, reader, supervisor
 from tests.unit.test_docs import PAGES, commands
-from tests.unit.test_fleet import MOSQUITTO, Broker, scraped
 from workbench.repository import REPOSITORY
 
 __all__ = ["supervisor"]  # a fixture
@@ -122,7 +122,7 @@ class Bench:
         """As it is written, with the boards that are here."""
         for name, here in self.places.items():
             line = line.replace(name, here)
-        return DESK.sub(shlex.join([sys.executable, "-m", "workbench.cli"]) + " ", line)
+        return DESK.sub(shlex.join([sys.executable, "-m", "koboshi_desk.cli"]) + " ", line)
 
     def start(self, line: str, answers: str = "") -> subprocess.Popen[bytes]:
         """Run it in a shell; what it prints goes to the files `out` and `err`."""

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi import line
 
+from koboshi_desk import cli
 from koboshi_desk.console.decoder import Decoder, Reply
 from koboshi_desk.core.errors import WorkbenchError
 from koboshi_desk.device.crashes import CrashRecord, from_file, from_reply
@@ -20,7 +21,6 @@ from koboshi_desk.device.symbols import Elf, Symbols, fault_in
 from koboshi_desk.report import markdown as report_markdown
 from koboshi_desk.report.figures import elsewhere_once, read
 from tests.unit.desk.report.test_figures import boot, page_of, written
-from workbench import cli
 
 needs_gcc = pytest.mark.skipif(
     not (shutil.which("gcc") and shutil.which("addr2line")), reason="no gcc or no addr2line"

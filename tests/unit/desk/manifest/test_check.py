@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from koboshi import files, manifest
 
+from koboshi_desk import cli
 from koboshi_desk.core.errors import WorkbenchError
 from koboshi_desk.manifest import explain as manifest_explain
 from koboshi_desk.manifest import graph as manifest_graph
 from koboshi_desk.manifest import new as manifest_new
-from workbench import cli
 from workbench.repository import REPOSITORY
 
 DEMO = REPOSITORY / "components/koboshi.toml"

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi import records
 
+from koboshi_desk import cli
 from koboshi_desk.core.histogram import bucket_of, buckets
 from koboshi_desk.report import html as report_html
 from koboshi_desk.report import markdown as report_markdown
 from koboshi_desk.report.figures import NO_WARNING, Report, read
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
-from workbench import cli
 from workbench.repository import REPOSITORY
 
 LOGS = REPOSITORY / "tests/data/console"

@@ -30,7 +30,7 @@ class Terminal:
     """A terminal of 100 by 30 with `koboshi watch` in it."""
 
     LIMIT_S = LIMIT_S
-    PROGRAM: tuple[str, ...] = (sys.executable, "-m", "workbench.cli", "watch")
+    PROGRAM: tuple[str, ...] = (sys.executable, "-m", "koboshi_desk.cli", "watch")
 
     def __init__(self, *words: str, **environment: str) -> None:
         self._master, slave = pty.openpty()

@@ -75,7 +75,7 @@ def _sinks(mqtt: str, prefix: str, address: str, ends: ExitStack) -> list[Sink]:
     sinks: list[Sink] = []
     try:
         if address:
-            from workbench.metrics import Metrics
+            from koboshi_desk.fleet.metrics import Metrics
 
             metrics = Metrics()
             port, stop = metrics.serve(address)
@@ -83,7 +83,7 @@ def _sinks(mqtt: str, prefix: str, address: str, ends: ExitStack) -> list[Sink]:
             print(f"koboshi: metrics on port {port}", file=sys.stderr, flush=True)
             sinks.append(metrics)
         if mqtt:
-            from workbench.mqtt import Publisher
+            from koboshi_desk.fleet.mqtt import Publisher
 
             publisher = Publisher(mqtt, prefix)
             ends.callback(publisher.close)

@@ -20,14 +20,15 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
+from koboshi_desk import cli
 from koboshi_desk.core.errors import PortError
 from koboshi_desk.device.observed import Device
+from koboshi_desk.fleet import bridge, mqtt
+from koboshi_desk.fleet.bridge import _names
+from koboshi_desk.fleet.metrics import Metrics
+from koboshi_desk.fleet.mqtt import Publisher, topic_of
 from koboshi_desk.watch.live import Consoles
 from tests.unit.desk.console.test_transport import poll, record, serve
-from workbench import bridge, cli, mqtt
-from workbench.bridge import _names
-from workbench.metrics import Metrics
-from workbench.mqtt import Publisher, topic_of
 from workbench.repository import REPOSITORY
 
 DEMO = REPOSITORY / "tests/data/console/demo.log"
@@ -266,7 +267,7 @@ def test_bridge_serves_metrics_while_it_runs(tmp_path: Path) -> None:
     words = ["--port", f"socket://{address}", "--name", "board", "--metrics", "0"]
     errors = tmp_path / "errors"
     with server, errors.open("wb") as file:
-        command = [sys.executable, "-m", "workbench.cli", "bridge", *words]
+        command = [sys.executable, "-m", "koboshi_desk.cli", "bridge", *words]
         process = subprocess.Popen(command, stderr=file, cwd=REPOSITORY)
         try:
             poll(lambda: b"port " in errors.read_bytes(), "port")

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from koboshi_desk import cli
 from koboshi_desk.console.transport import SerialPort
 from koboshi_desk.core.errors import PortError
 from tests.unit.desk.console.test_transport import Cable, needs_socat
-from workbench import cli
 from workbench.repository import REPOSITORY
 
 DEMO = REPOSITORY / "tests/data/console/demo.log"
@@ -118,7 +118,7 @@ def test_logs_without_records(place: Path, capsys: pytest.CaptureFixture[str], l
 
 def koboshi(command: str, place: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """A shell's command line in which `koboshi` is the desk."""
-    desk = shlex.join([sys.executable, "-m", "workbench.cli"])
+    desk = shlex.join([sys.executable, "-m", "koboshi_desk.cli"])
     tree = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'supervisor'}", "PATH": os.environ["PATH"]}
     script = f'koboshi() {{ {desk} "$@"; }}; set -o pipefail; {command}'
     return subprocess.run(

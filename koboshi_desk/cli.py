@@ -215,7 +215,7 @@ def _bridge(command: argparse.ArgumentParser) -> None:
 
 
 def _run_bridge(chosen: argparse.Namespace) -> int:
-    from workbench import bridge
+    from koboshi_desk.fleet import bridge
 
     return bridge.bridge(
         _chosen_consoles(chosen),
