@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from workbench.repository import REPOSITORY
 
+OURS = ("koboshi", "koboshi_desk", "workbench")
 DEMO = REPOSITORY / "tests/data/console/demo.log"
 
 
@@ -89,32 +91,42 @@ def link(needed: Distribution, library: Path) -> None:
 
 
 def imported(source: str) -> set[str]:
-    """The modules of ours that a source file imports, as files of the wheel."""
+    """What a source file imports of the project, as dotted names."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        found |= {name for name in names if name.split(".")[0] in ("koboshi", "koboshi_desk", "workbench")}
+        found |= {name for name in names if name.split(".")[0] in OURS}
     return found
 
 
+def module_names(paths: Iterable[str]) -> set[str]:
+    """The dotted names of Python files."""
+    return {
+        path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        for path in paths
+        if path.endswith(".py")
+    }
+
+
 def test_it_has_what_its_modules_import(wheel: Path) -> None:
-    """Every module that one in the wheel imports is in it."""
+    """It has every module that its modules import, none of the workbench, no unused one of the desk."""
     with zipfile.ZipFile(wheel) as archive:
         sources = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
-    names = {name.removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in sources}
+    names, every = module_names(sources), module_names(map(str, checkout()))
     used = {name for source in sources.values() for name in imported(source)}
-    ours = {file.relative_to(base) for base, file in modules()}
-    every = {str(name).removesuffix(".py").replace("/", ".").removesuffix(".__init__") for name in ours}
     assert used & every <= names
+    assert {name.split(".")[0] for name in names} == {"koboshi", "koboshi_desk"}
+    packages = {name.rpartition(".")[0] for name in names}
+    unused = {name for name in names - packages - used if name.startswith("koboshi_desk.")}
+    assert unused == {"koboshi_desk.cli"}
 
 
-def modules() -> list[tuple[Path, Path]]:
-    """Each tree's folder and its modules."""
-    packages = ("koboshi_desk", "workbench")
-    trees = ((REPOSITORY / "supervisor", "koboshi"), *((REPOSITORY, name) for name in packages))
-    return [(base, file) for base, package in trees for file in (base / package).rglob("*.py")]
+def checkout() -> list[Path]:
+    """The project's modules, from the folder in which their package is."""
+    bases = [(REPOSITORY / "supervisor" if name == "koboshi" else REPOSITORY, name) for name in OURS]
+    return [path.relative_to(base) for base, name in bases for path in (base / name).rglob("*.py")]
 
 
 def test_watch_replays_a_log(installed: Path, tmp_path: Path) -> None:
