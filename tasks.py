@@ -262,7 +262,7 @@ def soak(
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     """Remove builds and logs (--older-than-days N)."""
     from koboshi_desk.core import places
-    from workbench import cache
+    from workbench.core import cache
 
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {places.cache_folder()}")
 

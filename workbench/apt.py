@@ -18,8 +18,8 @@ from pathlib import Path
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import cache, progress
-from workbench.command import CommandError, output
+from workbench.core import cache, progress
+from workbench.core.command import CommandError, output
 
 ARCHITECTURE = "amd64"
 FRESH_S = 86400  # how long the archive's answer is taken as the present one

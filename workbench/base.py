@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import apt, cache, cpio, progress
-from workbench.command import output
+from workbench import apt, cpio
+from workbench.core import cache, progress
+from workbench.core.command import output
 
 PACKAGES = ("busybox-static", "python3-minimal", "libpython3-stdlib", "libgcc-s1")
 # The dependencies hold much that a device does not run: configuration dialogues, OpenSSL, Berkeley DB.

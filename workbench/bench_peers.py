@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import apt, base, bench_run, busybox, cache, cpio, kernel, lines, progress, smallimage
+from workbench import apt, base, bench_run, busybox, cpio, kernel, lines, smallimage
 from workbench.bench_run import Row, Run
-from workbench.command import output
+from workbench.core import cache, progress
+from workbench.core.command import output
 from workbench.images import Image
 
 PID1 = bench_run.BENCH / "peers/pid1"

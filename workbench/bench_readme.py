@@ -8,7 +8,7 @@ from pathlib import Path
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import bench_goals, bench_suite
 from workbench.bench_goals import Goal
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 FILE = REPOSITORY / "README.md"
 BEGIN, END = "<!-- bench: ./dev bench readme -->", "<!-- bench: end -->"

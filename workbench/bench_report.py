@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import bench_goals, bench_paper, bench_suite, progress
+from workbench import bench_goals, bench_paper, bench_suite
 from workbench.bench_run import Row
+from workbench.core import progress
 
 MEBIBYTE = 1 << 20
 HEAD = """<!-- SPDX-License-Identifier: MIT -->

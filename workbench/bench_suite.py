@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import bench_goals, progress
+from workbench import bench_goals
 from workbench.bench_run import BENCH
+from workbench.core import progress
 
 RESULTS = BENCH / "results" / "tcg.json"
 SEEDS = "none: nothing is drawn by chance; where instructions are counted, addresses are fixed (norandmaps)"

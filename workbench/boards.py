@@ -9,7 +9,7 @@ from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import kconfig, lines
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 CONFIGS = REPOSITORY / "configs"
 

@@ -20,11 +20,12 @@ from typing import Any
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import boards, buildroot_tree, cache, kconfig, layer, lines, progress, sbom
+from workbench import boards, buildroot_tree, kconfig, layer, lines, sbom
 from workbench.boards import Board
-from workbench.command import logged, output
+from workbench.core import cache, progress
+from workbench.core.command import logged, output
+from workbench.core.repository import REPOSITORY
 from workbench.images import Image
-from workbench.repository import REPOSITORY
 
 STEPS = 290  # lines of Buildroot that a first build prints
 _STEP = re.compile(r">>> +\S+ +\S* *[A-Z]")  # ">>> host-m4 1.4.19 Building"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import cache, download, progress
-from workbench.command import output
+from workbench.core import cache, download, progress
+from workbench.core.command import output
 
 # The long-term release of 2026; the sum is that of the release's signed list.
 RELEASE = "2026.02.3"

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import buildroot, progress
+from workbench import buildroot
+from workbench.core import progress
 from workbench.guest import Guest
 from workbench.images import Image
 

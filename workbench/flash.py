@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import progress
+from workbench.core import progress
 
 CHUNK = 4 << 20
 BLKRRPART = 0x125F  # read the partition table again

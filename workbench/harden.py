@@ -19,11 +19,12 @@ from koboshi_desk.console.findings import Finding, judge
 from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench import kernel, lines, progress, smallimage
+from workbench import kernel, lines, smallimage
+from workbench.core import progress
+from workbench.core.repository import REPOSITORY
 from workbench.guest import new_log
 from workbench.images import Image
 from workbench.qemu import Options, Qemu, paste_command
-from workbench.repository import REPOSITORY
 
 PROGRAM = REPOSITORY / "tests/harden"
 # Without a word from the guest, which tells its progress each five seconds, but not while it looks for leaks.

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import cache, kconfig, lines, patches, progress, source
-from workbench.command import CommandError, logged, output
+from workbench import kconfig, lines, patches, source
+from workbench.core import cache, progress
+from workbench.core.command import CommandError, logged, output
 from workbench.lines import KernelLine
 
 # They are not sent to a maintainer: nobody's From, no entry in MAINTAINERS. The SPDX checker needs a module.

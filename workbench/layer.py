@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from koboshi_desk.core import places
-from workbench import base, cache, cpio
-from workbench.command import logged, output
-from workbench.repository import REPOSITORY
+from workbench import base, cpio
+from workbench.core import cache
+from workbench.core.command import logged, output
+from workbench.core.repository import REPOSITORY
 
 OVERLAY = REPOSITORY / "overlay"
 SUPERVISOR = REPOSITORY / "supervisor"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import progress
-from workbench.command import CommandError, environment
+from workbench.core import progress
+from workbench.core.command import CommandError, environment
 
 _TARGET = re.compile(r"^(?:---|\+\+\+) (?!/dev/null)[^/\s]+/(\S+)", re.MULTILINE)
 

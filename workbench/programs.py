@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import apt, base, cache, progress
-from workbench.command import output
+from workbench import apt, base
+from workbench.core import cache, progress
+from workbench.core.command import output
 
 
 def find(package: str, program: str) -> dict[str, Path]:

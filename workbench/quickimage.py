@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from koboshi_desk.manifest import check as manifests
-from workbench import base, cache, kernel, layer, lines
+from workbench import base, kernel, layer, lines
+from workbench.core import cache
 from workbench.images import Image
 
 # quiet: the kernel's messages stay in dmesg; errors still reach the console. A panic ends in a reboot.

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import cache, lines, patches, progress, quickimage, source
-from workbench.command import CommandError, logged, output
+from workbench import lines, patches, quickimage, source
+from workbench.core import cache, progress
+from workbench.core.command import CommandError, logged, output
 from workbench.guest import Guest
 from workbench.qemu import Options
 

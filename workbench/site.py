@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from koboshi_desk.core import places
-from workbench.command import output
-from workbench.repository import REPOSITORY
+from workbench.core.command import output
+from workbench.core.repository import REPOSITORY
 
 
 def build(to: Path | None = None) -> Path:

@@ -7,11 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import busybox, cache, cpio, kernel
-from workbench.command import output
+from workbench import busybox, cpio, kernel
+from workbench.core import cache
+from workbench.core.command import output
+from workbench.core.repository import REPOSITORY
 from workbench.images import Image
 from workbench.lines import KernelLine
-from workbench.repository import REPOSITORY
 
 INIT = REPOSITORY / "tests/image/init.sh"
 HEADERS = REPOSITORY / "librfork/include"

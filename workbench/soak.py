@@ -19,7 +19,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from workbench import progress
+from workbench.core import progress
 from workbench.soak_rig import COMPONENTS, Rig, SoakError
 
 ROUND = 8  # faults, then a look

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ShellError, WorkbenchError
-from workbench import progress, quickimage
+from workbench import quickimage
+from workbench.core import progress
+from workbench.core.repository import REPOSITORY
 from workbench.guest import Guest
 from workbench.images import Image
-from workbench.repository import REPOSITORY
 
 COMPONENTS = 20
 WARM = 3  # of them have a checkpoint and a heartbeat

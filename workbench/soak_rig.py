@@ -18,9 +18,9 @@ from koboshi.records import Record, find
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import cache
-from workbench.command import logged
-from workbench.repository import REPOSITORY
+from workbench.core import cache
+from workbench.core.command import logged
+from workbench.core.repository import REPOSITORY
 
 COMPONENTS = 20
 POLL_S = 0.02

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core import places
-from workbench import cache, download, patches, progress
-from workbench.command import output
+from workbench import patches
+from workbench.core import cache, download, progress
+from workbench.core.command import output
 from workbench.lines import KernelLine
 
 SUFFIXES = (".xz", ".bz2", ".gz")  # of a tarball put by hand into the cache

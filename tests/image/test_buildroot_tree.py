@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.core import places
-from workbench import boards, buildroot_tree, cache, kconfig, sbom
+from workbench import boards, buildroot_tree, kconfig, sbom
 from workbench.boards import Board
-from workbench.command import output
-from workbench.repository import REPOSITORY, files
+from workbench.core import cache
+from workbench.core.command import output
+from workbench.core.repository import REPOSITORY, files
 
 TREES = [Path(name) for name in os.environ.get("KOBOSHI_BUILDROOT", "").split(":") if name] or [
     places.cache_folder() / "buildroot-tree" / buildroot_tree.SHA256[: cache.KEY_LENGTH]

@@ -14,10 +14,10 @@ from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import settle
 from workbench import faults
+from workbench.core.repository import REPOSITORY
 from workbench.faults import KINDS, Fault
 from workbench.guest import BOOT_S, Guest
 from workbench.observer import Observer
-from workbench.repository import REPOSITORY
 
 MANIFEST = "/etc/koboshi/koboshi.toml"
 

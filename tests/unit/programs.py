@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from koboshi_desk.core import places
-from workbench import cache
+from workbench.core import cache
 
 ROOT = Path(__file__).resolve().parents[2]
 

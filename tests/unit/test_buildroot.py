@@ -13,7 +13,7 @@ from koboshi import files
 
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import boards, buildroot, buildroot_tree, image_task, kconfig, lines, sbom
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 BOARD_LINES = [(board, line) for board in boards.BOARDS.values() for line in sorted(board.append)]
 EXTERNAL = "$(BR2_EXTERNAL_KOBOSHI_PATH)"

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 WRONG = '[component.a]\ncommand = ["no/absolute/path"]\n'
 pytestmark = pytest.mark.skipif(

@@ -22,7 +22,7 @@ from koboshi_desk import cli
 from tasks import namespace
 from tests.unit import programs
 from workbench import site
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 PAGES = [
     REPOSITORY / "README.md",

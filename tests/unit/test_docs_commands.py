@@ -21,7 +21,7 @@ from tests.unit.desk.console.test_transport import LIMIT_S, Cable, Rfc2217Server
 from tests.unit.desk.fleet.test_bridge import MOSQUITTO, Broker, scraped
 from tests.unit.desk.watch.test_ask import CTL, reader, supervisor
 from tests.unit.test_docs import PAGES, commands
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 __all__ = ["supervisor"]  # a fixture
 

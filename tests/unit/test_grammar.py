@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from koboshi import line, records
 
 from koboshi_desk.console.decoder import Decoder, Record, Reply
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 TEXT = (REPOSITORY / "docs/console.md").read_text()
 VALUE = r"(?:%[0-9A-F]{2}|[\x21-\x24\x26-\x29\x2B-\x7E])*"

@@ -7,7 +7,7 @@ import pytest
 
 from koboshi_desk.console.decoder import KernelLine, Text
 from workbench import smallimage
-from workbench.command import output
+from workbench.core.command import output
 from workbench.harden import PROGRAM, Report
 
 

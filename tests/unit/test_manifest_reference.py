@@ -6,7 +6,7 @@ from __future__ import annotations
 from koboshi import manifest_rules
 
 from workbench import manifest_reference
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 
 def test_the_page_is_current() -> None:

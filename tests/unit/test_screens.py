@@ -12,7 +12,7 @@ from koboshi_desk.report import html as report_html
 from koboshi_desk.report.figures import read
 from workbench import browser, screens
 from workbench.browser import DARK, LIGHT, Browser
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 LOGS = REPOSITORY / "tests/data/console"
 MOST_BYTES = 100_000

@@ -11,7 +11,8 @@ import tarfile
 import pytest
 
 from koboshi_desk.core import places
-from workbench import cache, lines, source
+from workbench import lines, source
+from workbench.core import cache
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 OURS = ("koboshi", "koboshi_desk", "workbench")
 DEMO = REPOSITORY / "tests/data/console/demo.log"

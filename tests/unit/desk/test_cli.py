@@ -17,7 +17,7 @@ from koboshi_desk import cli
 from koboshi_desk.console.transport import SerialPort
 from koboshi_desk.core.errors import PortError
 from tests.unit.desk.console.test_transport import Cable, needs_socat
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 DEMO = REPOSITORY / "tests/data/console/demo.log"
 MANIFEST = REPOSITORY / "components/koboshi.toml"

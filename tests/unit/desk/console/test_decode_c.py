@@ -13,7 +13,7 @@ from koboshi import records
 
 from koboshi_desk.console.decoder import Decoder, Record
 from tests.unit.desk.console.test_transport import corrupted, record
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 

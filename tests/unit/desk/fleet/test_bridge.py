@@ -29,7 +29,7 @@ from koboshi_desk.fleet.metrics import Metrics
 from koboshi_desk.fleet.mqtt import Publisher, topic_of
 from koboshi_desk.watch.live import Consoles
 from tests.unit.desk.console.test_transport import poll, record, serve
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 DEMO = REPOSITORY / "tests/data/console/demo.log"
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")

@@ -16,7 +16,7 @@ from koboshi_desk.core.errors import WorkbenchError
 from koboshi_desk.manifest import explain as manifest_explain
 from koboshi_desk.manifest import graph as manifest_graph
 from koboshi_desk.manifest import new as manifest_new
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 DEMO = REPOSITORY / "components/koboshi.toml"
 BIG = """

@@ -13,7 +13,7 @@ from koboshi.manifest import parse
 from koboshi_desk.manifest import systemd as manifest_systemd
 from koboshi_desk.manifest import units
 from koboshi_desk.manifest.units import UnitError
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 FILES = [
     REPOSITORY / "tests/data/units" / name for name in ("broker.service", "broker.socket", "store.service")

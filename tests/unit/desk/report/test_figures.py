@@ -18,7 +18,7 @@ from koboshi_desk.report import html as report_html
 from koboshi_desk.report import markdown as report_markdown
 from koboshi_desk.report.figures import NO_WARNING, Report, read
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 LOGS = REPOSITORY / "tests/data/console"
 BANNER = ["[    0.000000] Linux version 6.12.1 (x)", "[    0.000000] Command line: quiet"]

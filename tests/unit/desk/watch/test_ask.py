@@ -23,7 +23,7 @@ from koboshi_desk.watch.screen import Desk
 from tests.unit.desk.console.test_control import Supervisor
 from tests.unit.desk.console.test_transport import Cable
 from tests.unit.desk.watch.test_screen import device, press, shown
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 needs_socat = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
 CTL = [sys.executable, str(REPOSITORY / "supervisor/koboshictl"), "line"]

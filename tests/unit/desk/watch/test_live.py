@@ -21,7 +21,7 @@ import serial
 from koboshi import line
 
 from tests.unit.desk.console.test_transport import LIMIT_S, Cable, poll, record
-from workbench.repository import REPOSITORY
+from workbench.core.repository import REPOSITORY
 
 pytestmark = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
 

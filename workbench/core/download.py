@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import cache, progress
+from workbench.core import cache, progress
 
 CHUNK = 1 << 20
 TIMEOUT_S = 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.command import CommandError, MissingProgramError, logged, output
+from workbench.core.command import CommandError, MissingProgramError, logged, output
 
 
 def test_output_is_standard_output():

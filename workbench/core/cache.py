@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from koboshi_desk.core import places
-from workbench import progress
+from workbench.core import progress
 
 KEY_LENGTH = 20  # hexadecimal digits; 80 bits are plenty among a few hundred entries
 # What is rebuilt when it is missing.

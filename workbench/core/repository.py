@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 SPDX = "SPDX-License-Identifier:"
 HEAD = 8  # a Buildroot recipe begins with a title of six lines

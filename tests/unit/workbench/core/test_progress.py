@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from workbench.progress import Progress, duration
+from workbench.core.progress import Progress, duration
 
 
 class Clock:

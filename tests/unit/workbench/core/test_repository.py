@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from workbench import repository
-from workbench.repository import REPOSITORY
+from workbench.core import repository
+from workbench.core.repository import REPOSITORY
 
 
 def test_source_without_licence_is_found(tmp_path):

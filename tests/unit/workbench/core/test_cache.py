@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.core import places
-from workbench import cache
+from workbench.core import cache
 
 
 @pytest.fixture(autouse=True)
