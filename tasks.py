@@ -40,7 +40,9 @@ def kernel(
     _: Context, line: str = "linux-6.12", linux_source: str = "", debug: bool = False, check: bool = False
 ) -> int:
     """Build the kernel (--line, --linux-source, --debug, --check)."""
-    from workbench import kernel, kernelcheck, lines
+    from workbench.kernel import build as kernel
+    from workbench.kernel import check as kernelcheck
+    from workbench.kernel import lines
 
     if check:
         return kernelcheck.run(line)
@@ -166,7 +168,8 @@ def conformance(
     debug: bool = False,
 ) -> int:
     """Every behaviour of rfork, every kernel (--line, --backend, --short)."""
-    from workbench import conformance, lines
+    from workbench import conformance
+    from workbench.kernel import lines
 
     effort = conformance.SHORT if short or debug else conformance.FULL
     name = (line or lines.DEFAULT_LINE) + lines.DEBUG if debug else line

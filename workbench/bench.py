@@ -19,9 +19,9 @@ from workbench import (
     bench_suite,
     bench_system,
     footprint,
-    lines,
 )
 from workbench.bench_run import HOST, Place, Row, Run, run
+from workbench.kernel import lines
 
 SPARE_MB = 160  # of memory that a guest has besides
 SIZES = "1,16,256,1024"

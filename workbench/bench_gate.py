@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench import kernel, lines
 from workbench.bench_run import BENCH, Place, Row, run
+from workbench.kernel import build as kernel
+from workbench.kernel import lines
 
 FILE = BENCH / "gate.json"
 ALLOWED = 1.02

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import kconfig, lines
 from workbench.core.repository import REPOSITORY
+from workbench.kernel import kconfig, lines
 
 CONFIGS = REPOSITORY / "configs"
 

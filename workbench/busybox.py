@@ -8,10 +8,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import apt_source, kconfig
+from workbench import apt_source
 from workbench.core import cache, progress
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
+from workbench.kernel import kconfig
 
 FRAGMENT = REPOSITORY / "tests/image/busybox.config"
 # musl has no kernel headers; /usr/include has, and comes last so that only what musl lacks is taken from it.

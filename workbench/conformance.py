@@ -16,13 +16,14 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.core import deadline, places
 from koboshi_desk.core.deadline import Deadline, slow_factor
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench import busybox, kmemleak, layer, lines, programs, quickimage, smallimage, source, verdicts
+from workbench import busybox, kmemleak, layer, programs, quickimage, smallimage, verdicts
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged
 from workbench.core.repository import REPOSITORY
 from workbench.guest import Guest, new_log
 from workbench.images import Image
-from workbench.lines import KernelLine as Line
+from workbench.kernel import lines, source
+from workbench.kernel.lines import KernelLine as Line
 from workbench.qemu import Options, Qemu, paste_command
 from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 

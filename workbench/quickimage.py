@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from koboshi_desk.manifest import check as manifests
-from workbench import base, kernel, layer, lines
+from workbench import base, layer
 from workbench.core import cache
 from workbench.images import Image
+from workbench.kernel import build as kernel
+from workbench.kernel import lines
 
 # quiet: the kernel's messages stay in dmesg; errors still reach the console. A panic ends in a reboot.
 # no_timer_check: on a busy host an emulated timer can look dead when the kernel looks at it.

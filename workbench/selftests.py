@@ -14,10 +14,11 @@ from pathlib import Path
 
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import lines, patches, quickimage, source
+from workbench import quickimage
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, logged, output
 from workbench.guest import Guest
+from workbench.kernel import lines, patches, source
 from workbench.qemu import Options
 
 # Those of tools/testing/selftests that are about processes; 6.12 has none of signals by themselves.

@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import busybox, cpio, kernel
+from workbench import busybox, cpio
 from workbench.core import cache
 from workbench.core.command import output
 from workbench.core.repository import REPOSITORY
 from workbench.images import Image
-from workbench.lines import KernelLine
+from workbench.kernel import build as kernel
+from workbench.kernel.lines import KernelLine
 
 INIT = REPOSITORY / "tests/image/init.sh"
 HEADERS = REPOSITORY / "librfork/include"

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import slow_factor
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import conformance, lines, programs, quickimage, verdicts
+from workbench import conformance, programs, quickimage, verdicts
 from workbench.core import progress
 from workbench.guest import Guest
+from workbench.kernel import lines
 from workbench.qemu import Options
 from workbench.verdicts import Column, Verdict
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from workbench import bench_gate, lines
+from workbench import bench_gate
+from workbench.kernel import lines
 
 pytestmark = pytest.mark.image
 

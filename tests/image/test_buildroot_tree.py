@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.core import places
-from workbench import boards, buildroot_tree, kconfig, sbom
+from workbench import boards, buildroot_tree, sbom
 from workbench.boards import Board
 from workbench.core import cache
 from workbench.core.command import output
 from workbench.core.repository import REPOSITORY, files
+from workbench.kernel import kconfig
 
 TREES = [Path(name) for name in os.environ.get("KOBOSHI_BUILDROOT", "").split(":") if name] or [
     places.cache_folder() / "buildroot-tree" / buildroot_tree.SHA256[: cache.KEY_LENGTH]

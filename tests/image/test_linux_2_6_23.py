@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from workbench import conformance, lines, verdicts
+from workbench import conformance, verdicts
+from workbench.kernel import lines
 from workbench.verdicts import Verdict
 
 LINE = lines.find("linux-2.6.23")

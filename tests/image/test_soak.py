@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from workbench import lines, soak_guest
+from workbench import soak_guest
+from workbench.kernel import lines
 
 
 def test_short() -> None:

@@ -12,8 +12,9 @@ import pytest
 from koboshi import files
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import boards, buildroot, buildroot_tree, image_task, kconfig, lines, sbom
+from workbench import boards, buildroot, buildroot_tree, image_task, sbom
 from workbench.core.repository import REPOSITORY
+from workbench.kernel import kconfig, lines
 
 BOARD_LINES = [(board, line) for board in boards.BOARDS.values() for line in sorted(board.append)]
 EXTERNAL = "$(BR2_EXTERNAL_KOBOSHI_PATH)"

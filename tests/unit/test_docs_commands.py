@@ -42,7 +42,9 @@ ELSEWHERE = {
     r"\./dev image --board .*": (IMAGE + "test_buildroot_tree.py", "test_configuration_survives"),
     r"make -C (buildroot|output).*": (IMAGE + "test_buildroot_tree.py", "test_configuration_survives"),
     r"\./dev board --port .*": (IMAGE + "test_device.py", "test_board"),
-    r"\./dev kernel --line linux-6.12( .*)?": (UNIT + "test_source.py", "test_local_needs_no_network"),
+    r"\./dev kernel --line linux-6.12( .*)?": (
+        UNIT + "workbench/kernel/test_source.py", "test_local_needs_no_network",
+    ),
     r"\./dev soak": (UNIT + "test_soak.py", "test_short"),
     r"\./dev conformance( .*)?": (IMAGE + "test_librfork.py", "test_kernel_level"),
     r"make -C librfork .*": (UNIT + "programs.py", "librfork"),

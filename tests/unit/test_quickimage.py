@@ -9,7 +9,8 @@ import pytest
 
 from koboshi_desk.core import places
 from koboshi_desk.manifest.check import WrongManifestError
-from workbench import kernel, quickimage
+from workbench import quickimage
+from workbench.kernel import build as kernel
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from workbench import kconfig, lines
+from workbench.kernel import kconfig, lines
 
 
 @pytest.fixture

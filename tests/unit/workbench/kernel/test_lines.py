@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import kconfig, lines, patches, source
+from workbench.kernel import kconfig, lines, patches, source
 
 
 def test_debug_variant_asks_for_more() -> None:

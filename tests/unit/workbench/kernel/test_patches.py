@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from workbench import patches
+from workbench.kernel import patches
 
 OLD = 1_000_000_000  # a file's time in the pristine tree
 LINES = [f"line {number}" for number in range(1, 21)]

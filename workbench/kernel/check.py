@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import kconfig, lines, patches, source
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, logged, output
-from workbench.lines import KernelLine
+from workbench.kernel import kconfig, lines, patches, source
+from workbench.kernel.lines import KernelLine
 
 # They are not sent to a maintainer: nobody's From, no entry in MAINTAINERS. The SPDX checker needs a module.
 IGNORED = "NO_AUTHOR_SIGN_OFF,FILE_PATH_CHANGES,SPDX_LICENSE_TAG"

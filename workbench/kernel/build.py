@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import kconfig, lines, patches, source
 from workbench.core import cache, progress
 from workbench.core.command import logged, output, pasteable
+from workbench.kernel import kconfig, lines, patches, source
 
 _STEP = re.compile(r"^  [A-Z][A-Z0-9_]+ +\S")  # "  CC      kernel/fork.o"
 # Names and times of a build are not part of it: the same input gives the same kernel.

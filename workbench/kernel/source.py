@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core import places
-from workbench import patches
 from workbench.core import cache, download, progress
 from workbench.core.command import output
-from workbench.lines import KernelLine
+from workbench.kernel import patches
+from workbench.kernel.lines import KernelLine
 
 SUFFIXES = (".xz", ".bz2", ".gz")  # of a tarball put by hand into the cache
 
@@ -111,7 +111,7 @@ def _download(line: KernelLine) -> Path:
             line.upstream_url,
             line.upstream_sha256,
             folder / name,
-            pinned="workbench/lines.py",
+            pinned="workbench/kernel/lines.py",
             instead=_instead(line),
         )
 

@@ -11,8 +11,8 @@ import tarfile
 import pytest
 
 from koboshi_desk.core import places
-from workbench import lines, source
 from workbench.core import cache
+from workbench.kernel import lines, source
 
 
 @pytest.fixture(autouse=True)
