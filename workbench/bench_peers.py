@@ -10,11 +10,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import apt, base, bench_run, busybox, cpio, smallimage
+from workbench import bench_run
 from workbench.bench_run import Row, Run
 from workbench.core import cache, progress
 from workbench.core.command import output
-from workbench.images import Image
+from workbench.image import apt, base, busybox, cpio
+from workbench.image import small as smallimage
+from workbench.image.bootable import Image
 from workbench.kernel import build as kernel
 from workbench.kernel import lines
 

@@ -17,12 +17,13 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline, slow_factor
 from koboshi_desk.core.errors import BootError, ConsoleClosedError, WorkbenchError
-from workbench import layer, smallimage
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged, output, pasteable
 from workbench.core.repository import REPOSITORY
 from workbench.guest import new_log
-from workbench.images import Image
+from workbench.image import layer
+from workbench.image import small as smallimage
+from workbench.image.bootable import Image
 from workbench.kernel import build as kernel
 from workbench.kernel import lines
 from workbench.qemu import PROGRAM, Options, Qemu, paste_command

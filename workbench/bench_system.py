@@ -10,10 +10,11 @@ from pathlib import Path
 from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.places import cache_folder
-from workbench import bench_run, figures, quickimage
+from workbench import bench_run, figures
 from workbench.bench_run import BENCH, Row, Run
 from workbench.core import progress
 from workbench.guest import Guest
+from workbench.image import quick as quickimage
 from workbench.qemu import Options, paste_command
 
 BOOTS = 5

@@ -15,7 +15,7 @@ from pathlib import Path
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench.guest import Guest
-from workbench.images import Image
+from workbench.image.bootable import Image
 from workbench.qemu import Options
 
 ESCAPE = b"\x1d"  # Ctrl-], as telnet has it
@@ -33,7 +33,8 @@ def boot(
     options = Options(smp=smp, memory_mb=memory_mb)
     keyboard = _terminal()
     if image is None:
-        from workbench import quickimage  # the builders are not needed for an image that is there
+        # The builders are not needed for an image that is there.
+        from workbench.image import quick as quickimage
 
         image = quickimage.build(manifest)
     with Guest(image, options) as guest:

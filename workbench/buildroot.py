@@ -20,12 +20,13 @@ from typing import Any
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import boards, buildroot_tree, layer, sbom
+from workbench import boards, buildroot_tree, sbom
 from workbench.boards import Board
 from workbench.core import cache, progress
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
-from workbench.images import Image
+from workbench.image import layer
+from workbench.image.bootable import Image
 from workbench.kernel import kconfig, lines
 
 STEPS = 290  # lines of Buildroot that a first build prints

@@ -17,10 +17,11 @@ from pathlib import Path
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import layer, quickimage
 from workbench.core import cache, progress, repository
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
+from workbench.image import layer
+from workbench.image import quick as quickimage
 
 ALL = 10_000  # lines: of a linter's findings none is to be left out
 WORKERS = 4  # at most: a worker may run a guest with two emulated CPUs

@@ -16,12 +16,15 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.core import deadline, places
 from koboshi_desk.core.deadline import Deadline, slow_factor
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench import busybox, kmemleak, layer, programs, quickimage, smallimage, verdicts
+from workbench import kmemleak, verdicts
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged
 from workbench.core.repository import REPOSITORY
 from workbench.guest import Guest, new_log
-from workbench.images import Image
+from workbench.image import busybox, layer, programs
+from workbench.image import quick as quickimage
+from workbench.image import small as smallimage
+from workbench.image.bootable import Image
 from workbench.kernel import lines, source
 from workbench.kernel.lines import KernelLine as Line
 from workbench.qemu import Options, Qemu, paste_command

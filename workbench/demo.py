@@ -12,7 +12,7 @@ from koboshi_desk.core.errors import WorkbenchError
 from workbench import faults, summary
 from workbench.faults import Fault, Outcome
 from workbench.guest import Guest
-from workbench.images import Image
+from workbench.image.bootable import Image
 from workbench.observer import Observer
 from workbench.presenter import LivePresenter, PlainPresenter
 from workbench.qemu import Options
@@ -49,7 +49,7 @@ def run(
 
 
 def _build() -> Image:
-    from workbench import quickimage
+    from workbench.image import quick as quickimage
 
     return quickimage.build()
 

@@ -19,7 +19,7 @@ from koboshi_desk.core.errors import WorkbenchError
 from workbench import buildroot
 from workbench.core import progress
 from workbench.guest import Guest
-from workbench.images import Image
+from workbench.image.bootable import Image
 
 OVERLAY = "overlay"
 PARTS = 6  # packages that are told by name, the biggest first

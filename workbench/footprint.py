@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core.deadline import Deadline
-from workbench import quickimage
 from workbench.core import cache, progress
 from workbench.core.command import logged
 from workbench.core.repository import REPOSITORY
 from workbench.faults import PROBATION_S
 from workbench.guest import Guest
+from workbench.image import quick as quickimage
 
 SOURCE = REPOSITORY / "bench/footprint/syscalls.c"
 PROGRAM = "/usr/bin/syscalls"

@@ -22,7 +22,7 @@ from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
 from koboshi_desk.device.model import Model
 from workbench.core import progress
-from workbench.images import Image
+from workbench.image.bootable import Image
 from workbench.nmea import NmeaPlayer
 from workbench.qemu import Options, Qemu, paste_command
 from workbench.shell import Shell

@@ -19,11 +19,11 @@ from koboshi_desk.console.findings import Finding, judge
 from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench import smallimage
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
 from workbench.guest import new_log
-from workbench.images import Image
+from workbench.image import small as smallimage
+from workbench.image.bootable import Image
 from workbench.kernel import build as kernel
 from workbench.kernel import lines
 from workbench.qemu import Options, Qemu, paste_command

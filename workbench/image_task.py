@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.images import Image
+from workbench.image.bootable import Image
 
 QUICK = "quick"
 
@@ -18,7 +18,7 @@ def run(manifest: str, board: str, line: str, places: Mapping[str, str], site: s
 
     if not board:
         _refuse({**places, "primary_site": site, "make": target})
-        from workbench import quickimage
+        from workbench.image import quick as quickimage
 
         print(quickimage.build(Path(manifest) if manifest else None, line=line).initrd)
         return 0

@@ -24,7 +24,7 @@ from koboshi_desk.core.errors import WorkbenchError
 from workbench import buildroot
 from workbench.core import progress
 from workbench.guest import BOOT_S, Guest
-from workbench.images import Image
+from workbench.image.bootable import Image
 
 KEPT = "/run/koboshi/kept"
 LOG = "/data/events"

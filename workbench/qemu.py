@@ -19,7 +19,7 @@ from types import TracebackType
 from koboshi_desk.console.transport import StreamSocket
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, PortError, QmpError, WorkbenchError
-from workbench.images import Image
+from workbench.image.bootable import Image
 from workbench.qmp import Qmp
 
 PROGRAM = "qemu-system-x86_64"

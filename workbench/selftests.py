@@ -14,10 +14,10 @@ from pathlib import Path
 
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import quickimage
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, logged, output
 from workbench.guest import Guest
+from workbench.image import quick as quickimage
 from workbench.kernel import lines, patches, source
 from workbench.qemu import Options
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ShellError, WorkbenchError
-from workbench import quickimage
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
 from workbench.guest import Guest
-from workbench.images import Image
+from workbench.image import quick as quickimage
+from workbench.image.bootable import Image
 
 COMPONENTS = 20
 WARM = 3  # of them have a checkpoint and a heartbeat

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import slow_factor
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import conformance, programs, quickimage, verdicts
+from workbench import conformance, verdicts
 from workbench.core import progress
 from workbench.guest import Guest
+from workbench.image import programs
+from workbench.image import quick as quickimage
 from workbench.kernel import lines
 from workbench.qemu import Options
 from workbench.verdicts import Column, Verdict

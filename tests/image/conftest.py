@@ -12,9 +12,9 @@ import pytest
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import quickimage
 from workbench.guest import Guest
-from workbench.images import Image
+from workbench.image import quick as quickimage
+from workbench.image.bootable import Image
 from workbench.observer import Observer
 from workbench.qemu import Options
 

@@ -16,9 +16,11 @@ import pytest
 from koboshi_desk.console.decoder import Record
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import Device
-from workbench import buildroot, cpio, quickimage
+from workbench import buildroot
 from workbench.guest import BOOT_S, Guest
-from workbench.images import Image
+from workbench.image import cpio
+from workbench.image import quick as quickimage
+from workbench.image.bootable import Image
 from workbench.qemu import Options
 
 REBOOTS = 3

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.image.conftest import Device
-from workbench import conformance, quickimage, verdicts
+from workbench import conformance, verdicts
 from workbench.guest import Guest
-from workbench.images import Image
+from workbench.image import quick as quickimage
+from workbench.image.bootable import Image
 
 LIMIT_S = 900
 MANIFEST = (

@@ -17,7 +17,7 @@ from koboshi_desk.core import places
 from tests.unit.desk.console.test_transport import poll
 from tests.unit.desk.watch.test_live import Terminal
 from workbench.core.repository import REPOSITORY
-from workbench.images import Image
+from workbench.image.bootable import Image
 
 LIMIT_S = 300.0
 PAGE = (REPOSITORY / "docs/quick-start.md").read_text()

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from koboshi_desk.console.decoder import KernelLine, Text
-from workbench import smallimage
 from workbench.core.command import output
 from workbench.harden import PROGRAM, Report
+from workbench.image import small as smallimage
 
 
 @pytest.fixture

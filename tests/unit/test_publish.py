@@ -170,6 +170,6 @@ def test_lengths(size: int) -> None:
 
 def test_image_has_it() -> None:
     """The quick image and Buildroot's package install it."""
-    for path in ("workbench/layer.py", "package/koboshi/koboshi.mk"):
+    for path in ("workbench/image/layer.py", "package/koboshi/koboshi.mk"):
         assert re.search(r"\bkoboshi-publish\b", (REPOSITORY / path).read_text())
     assert Path(PROGRAM).stat().st_mode & 0o111

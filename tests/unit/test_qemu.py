@@ -17,7 +17,7 @@ import pytest
 from koboshi_desk.console.transport import process_alive
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, QmpError, WorkbenchError
-from workbench.images import Image
+from workbench.image.bootable import Image
 from workbench.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
 
 ROOT = Path(__file__).resolve().parents[2]

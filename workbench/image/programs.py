@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import apt, base
 from workbench.core import cache, progress
 from workbench.core.command import output
+from workbench.image import apt, base
 
 
 def find(package: str, program: str) -> dict[str, Path]:

@@ -8,10 +8,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import apt_source
 from workbench.core import cache, progress
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
+from workbench.image import apt_source
 from workbench.kernel import kconfig
 
 FRAGMENT = REPOSITORY / "tests/image/busybox.config"

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import apt
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, output
+from workbench.image import apt
 
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # where apt's own trusted ones are no more
 STATE = "source-state"

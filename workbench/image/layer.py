@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from koboshi_desk.core import places
-from workbench import base, cpio
 from workbench.core import cache
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
+from workbench.image import base, cpio
 
 OVERLAY = REPOSITORY / "overlay"
 SUPERVISOR = REPOSITORY / "supervisor"

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from koboshi_desk.manifest import check as manifests
-from workbench import base, layer
 from workbench.core import cache
-from workbench.images import Image
+from workbench.image import base, layer
+from workbench.image.bootable import Image
 from workbench.kernel import build as kernel
 from workbench.kernel import lines
 

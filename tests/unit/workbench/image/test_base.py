@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from workbench import base
+from workbench.image import base
 
 
 def test_usr_is_merged(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import apt, apt_source
 from workbench.core.command import CommandError
+from workbench.image import apt, apt_source
 
 URIS = """\
 'http://archive.example/debian/pool/main/z/zlib/zlib1g_1.2.13.dfsg-1_amd64.deb' \

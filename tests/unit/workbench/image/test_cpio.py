@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from workbench import cpio
+from workbench.image import cpio
 
 pytestmark = pytest.mark.skipif(shutil.which("cpio") is None, reason="cpio(1) is not installed")
 

@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import busybox, cpio
 from workbench.core import cache
 from workbench.core.command import output
 from workbench.core.repository import REPOSITORY
-from workbench.images import Image
+from workbench.image import busybox, cpio
+from workbench.image.bootable import Image
 from workbench.kernel import build as kernel
 from workbench.kernel.lines import KernelLine
 

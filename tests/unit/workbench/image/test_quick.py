@@ -9,7 +9,7 @@ import pytest
 
 from koboshi_desk.core import places
 from koboshi_desk.manifest.check import WrongManifestError
-from workbench import quickimage
+from workbench.image import quick as quickimage
 from workbench.kernel import build as kernel
 
 

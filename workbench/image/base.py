@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import apt, cpio
 from workbench.core import cache, progress
 from workbench.core.command import output
+from workbench.image import apt, cpio
 
 PACKAGES = ("busybox-static", "python3-minimal", "libpython3-stdlib", "libgcc-s1")
 # The dependencies hold much that a device does not run: configuration dialogues, OpenSSL, Berkeley DB.
