@@ -65,7 +65,7 @@ def image(
     make: str = "",
 ) -> int:
     """Build the quick image, or with --board a device's (--line)."""
-    from workbench import image_task
+    from workbench.buildroot import task as image_task
 
     places = {"buildroot": buildroot, "dl_dir": dl_dir, "config": config}
     return image_task.run(manifest, board, line, places, primary_site, make)
@@ -75,7 +75,8 @@ def image(
 @told
 def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "", image: str = "") -> int:
     """Boot an image, its console here (--smp, --manifest)."""
-    from workbench import boot, image_task
+    from workbench import boot
+    from workbench.buildroot import task as image_task
 
     built = image_task.named(image)
     return boot.boot(smp, memory_mb, Path(manifest) if manifest else None, built)
@@ -87,7 +88,8 @@ def demo(
     _: Context, json: str = "", smp: int = 2, backend: str = "", plain: bool = False, image: str = ""
 ) -> int:
     """Boot, break everything, see it get up (--json, --image)."""
-    from workbench import demo, image_task
+    from workbench import demo
+    from workbench.buildroot import task as image_task
 
     built = image_task.named(image)
     return demo.run(Path(json) if json else None, smp, image=built, backend=backend or None, plain=plain)
@@ -115,7 +117,7 @@ def figures(_: Context, image: str = "", count: int = 5, json: str = "") -> int:
 @told
 def flash(_: Context, image: str = "", device: str = "", yes_really: bool = False) -> None:
     """Write a disk image to a disk (--image FILE, --device)."""
-    from workbench import flash
+    from workbench.buildroot import flash
 
     flash.run(image, device, yes_really=yes_really)
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import buildroot
+from workbench.buildroot import build as buildroot
 from workbench.core import progress
 from workbench.guest import Guest
 from workbench.image.bootable import Image

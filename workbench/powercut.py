@@ -21,7 +21,7 @@ from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import buildroot
+from workbench.buildroot import build as buildroot
 from workbench.core import progress
 from workbench.guest import BOOT_S, Guest
 from workbench.image.bootable import Image

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.image.conftest import settle
-from workbench import boards, buildroot, faults, powercut
+from workbench import faults, powercut
+from workbench.buildroot import boards
+from workbench.buildroot import build as buildroot
 from workbench.faults import KINDS, Fault
 from workbench.guest import Guest
 

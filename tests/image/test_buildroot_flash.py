@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench import flash
-from workbench.flash import FlashError
+from workbench.buildroot import flash
+from workbench.buildroot.flash import FlashError
 
 SIZE = 8 << 20
 

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.core import places
-from workbench import boards, buildroot_tree, sbom
-from workbench.boards import Board
+from workbench.buildroot import boards, sbom
+from workbench.buildroot import tree as buildroot_tree
+from workbench.buildroot.boards import Board
 from workbench.core import cache
 from workbench.core.command import output
 from workbench.core.repository import REPOSITORY, files

@@ -16,7 +16,7 @@ import pytest
 from koboshi_desk.console.decoder import Record
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import Device
-from workbench import buildroot
+from workbench.buildroot import build as buildroot
 from workbench.guest import BOOT_S, Guest
 from workbench.image import cpio
 from workbench.image import quick as quickimage

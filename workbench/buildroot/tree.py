@@ -61,7 +61,7 @@ def by_hand_place() -> Path:
 def _tarball() -> Path:
     by_hand = by_hand_place()
     if by_hand.is_file():
-        download.verify(by_hand, SHA256, "workbench/buildroot_tree.py")
+        download.verify(by_hand, SHA256, "workbench/buildroot/tree.py")
         return by_hand
     name = by_hand.name
     instead = f"give --buildroot DIR, or put it at {by_hand}"
@@ -70,7 +70,7 @@ def _tarball() -> Path:
             "download",
             SHA256[: cache.KEY_LENGTH],
             lambda folder: download.fetch(
-                URL, SHA256, folder / name, pinned="workbench/buildroot_tree.py", instead=instead
+                URL, SHA256, folder / name, pinned="workbench/buildroot/tree.py", instead=instead
             ),
         )
         / name

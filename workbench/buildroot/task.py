@@ -14,7 +14,7 @@ QUICK = "quick"
 
 def run(manifest: str, board: str, line: str, places: Mapping[str, str], site: str, target: str) -> int:
     """Build and print where it is; without a board that is the quick image. 0, or what --make ended with."""
-    from workbench import buildroot
+    from workbench.buildroot import build as buildroot
 
     if not board:
         _refuse({**places, "primary_site": site, "make": target})
@@ -46,6 +46,6 @@ def named(name: str) -> Image | None:
     """The image of that name; None (the quick image) for none."""
     if name in ("", QUICK):
         return None
-    from workbench import buildroot
+    from workbench.buildroot import build as buildroot
 
     return buildroot.find(name)

@@ -20,8 +20,9 @@ from typing import Any
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import boards, buildroot_tree, sbom
-from workbench.boards import Board
+from workbench.buildroot import boards, sbom
+from workbench.buildroot import tree as buildroot_tree
+from workbench.buildroot.boards import Board
 from workbench.core import cache, progress
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY

@@ -68,7 +68,7 @@ def _image_file(name: str) -> Path:
     path = Path(name)
     if path.exists():
         return path
-    from workbench import buildroot
+    from workbench.buildroot import build as buildroot
 
     return buildroot.find(name).kernel.parent / "disk.img"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench import flash
-from workbench.flash import Disk, FlashError
+from workbench.buildroot import flash
+from workbench.buildroot.flash import Disk, FlashError
 
 DISK = Disk(Path("/dev/sdx"), "8:112", "sdx", False, True, False, 1 << 30, "USB stick", ("sdx1 (99 MB)",), ())
 

@@ -12,7 +12,10 @@ import pytest
 from koboshi import files
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import boards, buildroot, buildroot_tree, image_task, sbom
+from workbench.buildroot import boards, sbom
+from workbench.buildroot import build as buildroot
+from workbench.buildroot import task as image_task
+from workbench.buildroot import tree as buildroot_tree
 from workbench.core.repository import REPOSITORY
 from workbench.kernel import kconfig, lines
 
@@ -22,7 +25,7 @@ EXTERNAL = "$(BR2_EXTERNAL_KOBOSHI_PATH)"
 
 @pytest.mark.parametrize(("board", "line"), BOARD_LINES, ids=lambda value: getattr(value, "name", value))
 def test_defconfigs_are_the_fragments(board: boards.Board, line: str) -> None:
-    """configs/ holds what the board's fragments add up to; `python3 -m workbench.boards` writes it."""
+    """configs/ is what the board's fragments add up to; `python3 -m workbench.buildroot.boards` writes it."""
     assert boards.defconfig(board, line).read_text() == boards.defconfig_text(board, line)
 
 
