@@ -75,8 +75,8 @@ def image(
 @told
 def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "", image: str = "") -> int:
     """Boot an image, its console here (--smp, --manifest)."""
-    from workbench import boot
     from workbench.buildroot import task as image_task
+    from workbench.guest import boot
 
     built = image_task.named(image)
     return boot.boot(smp, memory_mb, Path(manifest) if manifest else None, built)

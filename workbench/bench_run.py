@@ -20,13 +20,13 @@ from koboshi_desk.core.errors import BootError, ConsoleClosedError, WorkbenchErr
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged, output, pasteable
 from workbench.core.repository import REPOSITORY
-from workbench.guest import new_log
+from workbench.guest.booted import new_log
+from workbench.guest.qemu import PROGRAM, Options, Qemu, paste_command
 from workbench.image import layer
 from workbench.image import small as smallimage
 from workbench.image.bootable import Image
 from workbench.kernel import build as kernel
 from workbench.kernel import lines
-from workbench.qemu import PROGRAM, Options, Qemu, paste_command
 
 BENCH = REPOSITORY / "bench"
 HOST = "host"

@@ -13,9 +13,9 @@ from koboshi_desk.core.places import cache_folder
 from workbench import bench_run, figures
 from workbench.bench_run import BENCH, Row, Run
 from workbench.core import progress
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
+from workbench.guest.qemu import Options, paste_command
 from workbench.image import quick as quickimage
-from workbench.qemu import Options, paste_command
 
 BOOTS = 5
 READY_S = 300.0

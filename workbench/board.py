@@ -15,7 +15,7 @@ from koboshi_desk.console.transport import Transport, open_port
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from koboshi_desk.device.model import Component, Model
-from workbench.shell import Shell
+from workbench.guest.shell import Shell
 
 BOOT_S = 180.0
 

@@ -16,18 +16,19 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.core import deadline, places
 from koboshi_desk.core.deadline import Deadline, slow_factor
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench import kmemleak, verdicts
+from workbench import verdicts
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged
 from workbench.core.repository import REPOSITORY
-from workbench.guest import Guest, new_log
+from workbench.guest import kmemleak
+from workbench.guest.booted import Guest, new_log
+from workbench.guest.qemu import Options, Qemu, paste_command
 from workbench.image import busybox, layer, programs
 from workbench.image import quick as quickimage
 from workbench.image import small as smallimage
 from workbench.image.bootable import Image
 from workbench.kernel import lines, source
 from workbench.kernel.lines import KernelLine as Line
-from workbench.qemu import Options, Qemu, paste_command
 from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 
 HOST = "host"

@@ -9,13 +9,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import faults, summary
-from workbench.faults import Fault, Outcome
-from workbench.guest import Guest
+from workbench import summary
+from workbench.guest import faults
+from workbench.guest.booted import Guest
+from workbench.guest.faults import Fault, Outcome
+from workbench.guest.observer import Observer
+from workbench.guest.qemu import Options
 from workbench.image.bootable import Image
-from workbench.observer import Observer
 from workbench.presenter import LivePresenter, PlainPresenter
-from workbench.qemu import Options
 from workbench.summary import Summary
 
 Presenter = LivePresenter | PlainPresenter

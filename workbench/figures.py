@@ -18,7 +18,7 @@ from pathlib import Path
 from koboshi_desk.core.errors import WorkbenchError
 from workbench.buildroot import build as buildroot
 from workbench.core import progress
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
 from workbench.image.bootable import Image
 
 OVERLAY = "overlay"

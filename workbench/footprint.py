@@ -17,8 +17,8 @@ from koboshi_desk.core.deadline import Deadline
 from workbench.core import cache, progress
 from workbench.core.command import logged
 from workbench.core.repository import REPOSITORY
-from workbench.faults import PROBATION_S
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
+from workbench.guest.faults import PROBATION_S
 from workbench.image import quick as quickimage
 
 SOURCE = REPOSITORY / "bench/footprint/syscalls.c"

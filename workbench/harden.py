@@ -21,12 +21,12 @@ from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
-from workbench.guest import new_log
+from workbench.guest.booted import new_log
+from workbench.guest.qemu import Options, Qemu, paste_command
 from workbench.image import small as smallimage
 from workbench.image.bootable import Image
 from workbench.kernel import build as kernel
 from workbench.kernel import lines
-from workbench.qemu import Options, Qemu, paste_command
 
 PROGRAM = REPOSITORY / "tests/harden"
 # Without a word from the guest, which tells its progress each five seconds, but not while it looks for leaks.

@@ -23,7 +23,7 @@ from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
 from workbench.buildroot import build as buildroot
 from workbench.core import progress
-from workbench.guest import BOOT_S, Guest
+from workbench.guest.booted import BOOT_S, Guest
 from workbench.image.bootable import Image
 
 KEPT = "/run/koboshi/kept"

@@ -13,7 +13,7 @@ from rich.live import Live
 from koboshi_desk.console.decoder import Counts, Item, Record
 from koboshi_desk.console.session import show
 from koboshi_desk.device.view import View
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
 
 REFRESH_S = 0.15
 

@@ -16,10 +16,10 @@ from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.errors import WorkbenchError
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, logged, output
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
+from workbench.guest.qemu import Options
 from workbench.image import quick as quickimage
 from workbench.kernel import lines, patches, source
-from workbench.qemu import Options
 
 # Those of tools/testing/selftests that are about processes; 6.12 has none of signals by themselves.
 TARGETS = ("clone3", "pidfd", "exec", "ptrace", "timers", "rlimits", "sigaltstack", "core", "cgroup", "proc")

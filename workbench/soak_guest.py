@@ -18,7 +18,7 @@ from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ShellError, WorkbenchError
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
 from workbench.image import quick as quickimage
 from workbench.image.bootable import Image
 

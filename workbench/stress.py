@@ -10,11 +10,11 @@ from koboshi_desk.core.deadline import slow_factor
 from koboshi_desk.core.errors import WorkbenchError
 from workbench import conformance, verdicts
 from workbench.core import progress
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
+from workbench.guest.qemu import Options
 from workbench.image import programs
 from workbench.image import quick as quickimage
 from workbench.kernel import lines
-from workbench.qemu import Options
 from workbench.verdicts import Column, Verdict
 
 # What makes, ends, traces and signals processes, one or two of each kind.

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from koboshi_desk.device.model import Restart, Spread, spread
 from koboshi_desk.device.view import duration
-from workbench.faults import Outcome
+from workbench.guest.faults import Outcome
 
 
 @dataclass

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from workbench import faults
 from workbench.board import Board
-from workbench.faults import KINDS, Fault
+from workbench.guest import faults
+from workbench.guest.faults import KINDS, Fault
 
 MANIFEST = "/etc/koboshi/koboshi.toml"
 pytestmark = pytest.mark.board

@@ -12,11 +12,11 @@ import pytest
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
+from workbench.guest.observer import Observer
+from workbench.guest.qemu import Options
 from workbench.image import quick as quickimage
 from workbench.image.bootable import Image
-from workbench.observer import Observer
-from workbench.qemu import Options
 
 HERE = Path(__file__).parent
 SETTLE_S = 60.0

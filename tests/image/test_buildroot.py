@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.image.conftest import settle
-from workbench import faults, powercut
+from workbench import powercut
 from workbench.buildroot import boards
 from workbench.buildroot import build as buildroot
-from workbench.faults import KINDS, Fault
-from workbench.guest import Guest
+from workbench.guest import faults
+from workbench.guest.booted import Guest
+from workbench.guest.faults import KINDS, Fault
 
 DISKS = [
     f"{board.name}-{line}{buildroot.DISK}"

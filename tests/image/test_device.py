@@ -13,11 +13,11 @@ from koboshi_desk.console.control import Control, Outcome
 from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import settle
-from workbench import faults
 from workbench.core.repository import REPOSITORY
-from workbench.faults import KINDS, Fault
-from workbench.guest import BOOT_S, Guest
-from workbench.observer import Observer
+from workbench.guest import faults
+from workbench.guest.booted import BOOT_S, Guest
+from workbench.guest.faults import KINDS, Fault
+from workbench.guest.observer import Observer
 
 MANIFEST = "/etc/koboshi/koboshi.toml"
 

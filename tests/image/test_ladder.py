@@ -17,11 +17,11 @@ from koboshi_desk.console.decoder import Record
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import Device
 from workbench.buildroot import build as buildroot
-from workbench.guest import BOOT_S, Guest
+from workbench.guest.booted import BOOT_S, Guest
+from workbench.guest.qemu import Options
 from workbench.image import cpio
 from workbench.image import quick as quickimage
 from workbench.image.bootable import Image
-from workbench.qemu import Options
 
 REBOOTS = 3
 LIMIT_S = 3 * BOOT_S

@@ -15,7 +15,7 @@ import pytest
 
 from tests.image.conftest import Device
 from workbench import conformance, verdicts
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
 from workbench.image import quick as quickimage
 from workbench.image.bootable import Image
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import pytest
 
-from workbench import faults
-from workbench.faults import KINDS, Fault
-from workbench.guest import Guest
-from workbench.observer import Observer
-from workbench.qemu import Options
+from workbench.guest import faults
+from workbench.guest.booted import Guest
+from workbench.guest.faults import KINDS, Fault
+from workbench.guest.observer import Observer
+from workbench.guest.qemu import Options
 
 OPTIONS = Options(smp=1)
 

@@ -9,10 +9,10 @@ import os
 
 from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import settle
-from workbench import faults
-from workbench.faults import KINDS, Fault
-from workbench.guest import Guest
-from workbench.observer import Observer
+from workbench.guest import faults
+from workbench.guest.booted import Guest
+from workbench.guest.faults import KINDS, Fault
+from workbench.guest.observer import Observer
 
 KILLS = int(os.environ.get("KOBOSHI_KILLS", "5"))
 SIMPLE = ("wild", "abort", "request", "kill")

@@ -17,7 +17,7 @@ import pytest
 from koboshi import files
 
 from tests.unit import programs
-from workbench.nmea import NmeaPlayer
+from workbench.guest.nmea import NmeaPlayer
 
 LIMIT_S = 60.0
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.unit import programs
-from workbench.nmea import checksum, read_track
+from workbench.guest.nmea import checksum, read_track
 
 ROOT = programs.ROOT
 LIMIT_S = 30.0

@@ -19,8 +19,8 @@ from types import TracebackType
 from koboshi_desk.console.transport import StreamSocket
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, PortError, QmpError, WorkbenchError
+from workbench.guest.qmp import Qmp
 from workbench.image.bootable import Image
-from workbench.qmp import Qmp
 
 PROGRAM = "qemu-system-x86_64"
 # The oldest CPU that the product promises to run on: an instruction that it lacks must fail here too.

@@ -12,7 +12,7 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleTimeoutError
 from koboshi_desk.device.model import Model, Restart
-from workbench.shell import Shell
+from workbench.guest.shell import Shell
 
 RECOVERY_S = 60.0
 PROBATION_S = 1.0  # the manifest's default

@@ -11,7 +11,7 @@ from pathlib import Path
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 
-TRACK = Path(__file__).resolve().parents[1] / "components" / "gps" / "track.nmea"
+TRACK = Path(__file__).resolve().parents[2] / "components" / "gps" / "track.nmea"
 
 
 class TrackError(WorkbenchError):

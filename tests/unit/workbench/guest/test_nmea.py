@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.core.deadline import Deadline
-from workbench.nmea import NmeaPlayer, TrackError, checksum, read_track
+from workbench.guest.nmea import NmeaPlayer, TrackError, checksum, read_track
 
 
 def test_the_recorded_track_is_whole() -> None:

@@ -15,7 +15,7 @@ from koboshi import records
 
 from koboshi_desk.console.session import Console
 from koboshi_desk.core.errors import ConsoleClosedError, ShellError
-from workbench.shell import Shell
+from workbench.guest.shell import Shell
 
 
 class Pty:

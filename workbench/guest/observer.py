@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError
-from workbench.shell import Shell
+from workbench.guest.shell import Shell
 
 # A template has its instance's command line. The kernel's says what it is in /proc/PID/status
 # (kernel/README.md); librfork's own sleeps with every signal blocked, save those that glibc or musl

@@ -17,10 +17,10 @@ import pytest
 from koboshi_desk.console.transport import process_alive
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, QmpError, WorkbenchError
+from workbench.guest.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
 from workbench.image.bootable import Image
-from workbench.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 IMAGE = Image("test", Path("/boot/k"), Path("/boot/i"), "console=ttyS0 quiet", 128, 2)
 
 STAND_IN = """\
@@ -158,8 +158,8 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 HOST = f"""{PLAIN_SIGNALS}
 from koboshi_desk.core.deadline import Deadline
-from workbench.qemu import Qemu
-from tests.unit.test_qemu import IMAGE
+from workbench.guest.qemu import Qemu
+from tests.unit.workbench.guest.test_qemu import IMAGE
 with Qemu(IMAGE) as qemu:
     qemu.start(Deadline(20))
     print(qemu.pid, qemu.folder, flush=True)
@@ -188,8 +188,8 @@ def test_killed_host(stand_in: Path, number: signal.Signals) -> None:
 GUEST = f"""{PLAIN_SIGNALS}
 from koboshi_desk.core import ending
 from koboshi_desk.core.deadline import Deadline
-from workbench.guest import Guest
-from tests.unit.test_qemu import IMAGE
+from workbench.guest.booted import Guest
+from tests.unit.workbench.guest.test_qemu import IMAGE
 ending.unwind_on_signals()
 with Guest(IMAGE) as guest:
     guest.start(Deadline(20))

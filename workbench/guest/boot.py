@@ -14,9 +14,9 @@ from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench.guest import Guest
+from workbench.guest.booted import Guest
+from workbench.guest.qemu import Options
 from workbench.image.bootable import Image
-from workbench.qemu import Options
 
 ESCAPE = b"\x1d"  # Ctrl-], as telnet has it
 POLL_S = 0.02

@@ -10,8 +10,8 @@ import pytest
 
 from koboshi_desk.device.model import Restart
 from workbench import summary
-from workbench.faults import KINDS, Fault, Outcome, Traits, judge, plan, traits
-from workbench.observer import Process, parse
+from workbench.guest.faults import KINDS, Fault, Outcome, Traits, judge, plan, traits
+from workbench.guest.observer import Process, parse
 from workbench.summary import Summary
 
 MANIFEST = """

@@ -22,10 +22,10 @@ from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
 from koboshi_desk.device.model import Model
 from workbench.core import progress
+from workbench.guest.nmea import NmeaPlayer
+from workbench.guest.qemu import Options, Qemu, paste_command
+from workbench.guest.shell import Shell
 from workbench.image.bootable import Image
-from workbench.nmea import NmeaPlayer
-from workbench.qemu import Options, Qemu, paste_command
-from workbench.shell import Shell
 
 BOOT_S = 120.0
 # Whatever the image says (quiet): a boot is also counted by the kernel's banner, a notice.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from koboshi_desk.console.findings import Finding
-from workbench.shell import Shell
+from workbench.guest.shell import Shell
 
 FILE = "/sys/kernel/debug/kmemleak"
 SCAN_S = 300.0  # the whole memory, by an emulated CPU
