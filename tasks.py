@@ -88,8 +88,8 @@ def demo(
     _: Context, json: str = "", smp: int = 2, backend: str = "", plain: bool = False, image: str = ""
 ) -> int:
     """Boot, break everything, see it get up (--json, --image)."""
-    from workbench import demo
     from workbench.buildroot import task as image_task
+    from workbench.demo import task as demo
 
     built = image_task.named(image)
     return demo.run(Path(json) if json else None, smp, image=built, backend=backend or None, plain=plain)

@@ -9,10 +9,10 @@ import json
 import pytest
 
 from koboshi_desk.device.model import Restart
-from workbench import summary
+from workbench.demo import summary
+from workbench.demo.summary import Summary
 from workbench.guest.faults import KINDS, Fault, Outcome, Traits, judge, plan, traits
 from workbench.guest.observer import Process, parse
-from workbench.summary import Summary
 
 MANIFEST = """
 version = 1

@@ -9,15 +9,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import summary
+from workbench.demo import summary
+from workbench.demo.presenter import LivePresenter, PlainPresenter
+from workbench.demo.summary import Summary
 from workbench.guest import faults
 from workbench.guest.booted import Guest
 from workbench.guest.faults import Fault, Outcome
 from workbench.guest.observer import Observer
 from workbench.guest.qemu import Options
 from workbench.image.bootable import Image
-from workbench.presenter import LivePresenter, PlainPresenter
-from workbench.summary import Summary
 
 Presenter = LivePresenter | PlainPresenter
 
