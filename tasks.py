@@ -108,7 +108,7 @@ def powercut(_: Context, image: str = "", cuts: int = 100, seed: int = 1, json: 
 @told
 def figures(_: Context, image: str = "", count: int = 5, json: str = "") -> int:
     """Sizes and times of a board's image (--image, --count)."""
-    from workbench import figures
+    from workbench.bench import figures
 
     return figures.run(image, count, Path(json) if json else None)
 
@@ -196,7 +196,7 @@ def bench(
     parts: str = "",
 ) -> int:
     """Benchmarks, all or one; gate; report (bench/README.md)."""
-    from workbench import bench
+    from workbench.bench import task as bench
 
     return bench.start(
         what,

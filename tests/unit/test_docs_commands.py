@@ -37,7 +37,7 @@ ELSEWHERE = {
     r"koboshictl (status|restart gps|events -n 5)": (IMAGE + "test_quick_start.py", "test_quick_start"),
     r"koboshictl line .*": (UNIT + "test_grammar.py", "test_examples_of_the_control_channel"),
     r"\./dev demo --image .*": (IMAGE + "test_buildroot.py", "test_boots_with_a_clean_log"),
-    r"\./dev figures --image .*": (UNIT + "test_figures.py", "test_a_rebuild_does_not_count"),
+    r"\./dev figures --image .*": (UNIT + "workbench/bench/test_figures.py", "test_a_rebuild_does_not_count"),
     r"\./dev flash .*": (IMAGE + "test_buildroot_flash.py", "test_image_is_on_the_device"),
     r"\./dev image --board .*": (IMAGE + "test_buildroot_tree.py", "test_configuration_survives"),
     r"make -C (buildroot|output).*": (IMAGE + "test_buildroot_tree.py", "test_configuration_survives"),

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import bench_goals, bench_paper, bench_suite
-from workbench.bench_run import Row
+from workbench.bench import goals as bench_goals
+from workbench.bench import paper, suite
+from workbench.bench.run import Row
 from workbench.core import progress
 
 MEBIBYTE = 1 << 20
@@ -23,11 +24,11 @@ emulator, on its own kernel, pinned to one CPU; in the others times are an emula
 
 def write(results: Path) -> int:
     """Beside the results file: NAME.md and NAME-*.svg."""
-    from workbench import bench_plots  # and with it what only this needs
+    from workbench.bench import plots as bench_plots  # and with it what only this needs
 
     if not results.exists():
         raise WorkbenchError(f"{results}: no such file; ./dev bench --json {results} makes it")
-    found = bench_suite.load(results)
+    found = suite.load(results)
     stem = results.with_suffix("")
     plots = bench_plots.draw(found["parts"], stem)
     report = results.with_suffix(".md")
@@ -113,7 +114,7 @@ def _latency(name: str, part: Mapping[str, Any]) -> str:
 
 def _paper(name: str, part: Mapping[str, Any]) -> str:
     title = f"## {name}: the paper's table beside ours, microseconds"
-    return f"{title}\n\n```\n{bench_paper.table(part['rows'])}\n```"
+    return f"{title}\n\n```\n{paper.table(part['rows'])}\n```"
 
 
 def _peers(rows: list[Row]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workbench.bench_run import Row
+from workbench.bench.run import Row
 
 # Shimada, Ishikawa, Nakajima: Linux 2.6.23, Debian lenny, Core2 Quad; microseconds.
 PAPER = {"user": (310.4, 64.84), "kernel": (295.63, 20.63)}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.bench_run import BENCH, Place, Row, run
+from workbench.bench.run import BENCH, Place, Row, run
 from workbench.kernel import build as kernel
 from workbench.kernel import lines
 

@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import bench_goals, bench_suite
-from workbench.bench_goals import Goal
+from workbench.bench import goals as bench_goals
+from workbench.bench import suite
+from workbench.bench.goals import Goal
 from workbench.core.repository import REPOSITORY
 
 FILE = REPOSITORY / "README.md"
@@ -91,6 +92,6 @@ def put(text: str, new: str) -> str:
 
 def write(results: Path) -> int:
     """For the task."""
-    goals = bench_goals.compute(bench_suite.load(results)["parts"])
+    goals = bench_goals.compute(suite.load(results)["parts"])
     FILE.write_text(put(FILE.read_text(), section(goals)))
     return 0

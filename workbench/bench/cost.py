@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from statistics import median
 
-from workbench.bench_run import Place, Row, Run, run
+from workbench.bench.run import Place, Row, Run, run
 from workbench.kernel import lines
 
 GATE = 1.01  # of the stock kernel's instructions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import figures
+from workbench.bench import figures
 
 MEMINFO = "MemTotal:  250000 kB\nMemFree:  100000 kB\nBuffers:  400 kB\nCached:  2000 kB\nHugePages: 0\n"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import bench_goals
-from workbench.bench_run import BENCH
+from workbench.bench import goals as bench_goals
+from workbench.bench.run import BENCH
 from workbench.core import progress
 
 RESULTS = BENCH / "results" / "tcg.json"

@@ -11,8 +11,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workbench import bench_goals
-from workbench.bench_run import Row
+from workbench.bench import goals
+from workbench.bench.run import Row
 
 COLOURS = {
     "kernel": "#1b6ca8",
@@ -67,7 +67,7 @@ def _axes(title: str) -> tuple[Figure, Axes]:
 
 def _wanted(parts: Mapping[str, Any], part: str, variant: str, **more: object) -> list[Row]:
     """Paced, by SIGSEGV; the yardsticks fail by the first cause asked for."""
-    found = bench_goals.rows(parts, part, variant=variant, load="paced", **more)
+    found = goals.rows(parts, part, variant=variant, load="paced", **more)
     return [row for row in found if row["n"] and (row["cause"] == "segv" or variant in ("naive", "exec"))]
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from workbench import bench_paper
-from workbench.bench_run import Row
+from workbench.bench import paper
+from workbench.bench.run import Row
 
 Parts = Mapping[str, Mapping[str, Any]]
 LARGE = 1024  # MB
@@ -253,7 +253,7 @@ def _paper(parts: Parts) -> list[Goal]:
     found = []
     for line in ("linux-2.6.23", "linux-6.12"):
         part = f"paper-{line}"
-        both = bench_paper.ratios(rows(parts, part)) or (None, None)
+        both = paper.ratios(rows(parts, part)) or (None, None)
         for what, value, must, aim in (("mean", both[0], 0.95, 0.5), ("deviation", both[1], 0.32, 0.3)):
             name = f"paper's table, kernel / user, {what}, {line}"
             found.append(

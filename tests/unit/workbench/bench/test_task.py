@@ -7,9 +7,10 @@ import pytest
 
 from koboshi_desk.console.decoder import Text
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import bench, bench_gate, bench_paper
-from workbench.bench_gate import Counts
-from workbench.bench_run import Listener
+from workbench.bench import gate, paper
+from workbench.bench import task as bench
+from workbench.bench.gate import Counts
+from workbench.bench.run import Listener
 
 ROWS = [
     {"bench": "latency", "variant": "futex", "mb": 1, "n": 9, "min": 1, "p50": 2000, "p99": 3, "max": 4},
@@ -29,32 +30,32 @@ def test_table_has_the_ratios_of_the_run():
 def test_paper_ratios_are_kernel_by_user():
     """The ratios of the means and of the deviations, as the paper's table gives them."""
     rows = [{"level": "user", "mean": 200, "stddev": 50}, {"level": "kernel", "mean": 150, "stddev": 5}]
-    assert bench_paper.ratios(rows) == (0.75, 0.1)
-    assert bench_paper.ratios(rows[:1]) is None
+    assert paper.ratios(rows) == (0.75, 0.1)
+    assert paper.ratios(rows[:1]) is None
 
 
 def test_gate_allows_two_percent():
     """A count may grow by 2 %; more fails, and so does a count that is gone."""
     old = {"a": 1000, "b": 1000, "c": 1000}
-    assert bench_gate.grown(old, {"a": 1020, "b": 900, "c": 1000}) == []
-    found = bench_gate.grown(old, {"a": 1021, "b": 900})
+    assert gate.grown(old, {"a": 1020, "b": 900, "c": 1000}) == []
+    found = gate.grown(old, {"a": 1021, "b": 900})
     assert [line.split(":")[0] for line in found] == ["a", "c"]
 
 
 def test_gate_does_not_compare_what_another_compiler_made():
     """Counts of another compiler or kernel say nothing about a change of this repository."""
     old = Counts({"gcc": "12", "kernel": "6.12.1"}, {})
-    assert bench_gate.incomparable(old, Counts({"gcc": "12", "kernel": "6.12.1"}, {})) == ""
-    assert "kernel" in bench_gate.incomparable(old, Counts({"gcc": "12", "kernel": "6.12.2"}, {}))
+    assert gate.incomparable(old, Counts({"gcc": "12", "kernel": "6.12.1"}, {})) == ""
+    assert "kernel" in gate.incomparable(old, Counts({"gcc": "12", "kernel": "6.12.2"}, {}))
 
 
 def test_gate_keeps_the_other_lines(tmp_path):
     """Recording one kernel line's counts leaves the others'."""
     file = tmp_path / "gate.json"
     first, second = Counts({"gcc": "1"}, {"a": 1}), Counts({"gcc": "2"}, {"b": 2})
-    bench_gate.record("one", first, file)
-    bench_gate.record("two", second, file)
-    assert bench_gate.recorded(file) == {"one": first, "two": second}
+    gate.record("one", first, file)
+    gate.record("two", second, file)
+    assert gate.recorded(file) == {"one": first, "two": second}
 
 
 def test_damaged_result_is_an_error():

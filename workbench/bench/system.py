@@ -10,8 +10,9 @@ from pathlib import Path
 from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.places import cache_folder
-from workbench import bench_run, figures
-from workbench.bench_run import BENCH, Row, Run
+from workbench.bench import figures
+from workbench.bench import run as bench_run
+from workbench.bench.run import BENCH, Row, Run
 from workbench.core import progress
 from workbench.guest.booted import Guest
 from workbench.guest.qemu import Options, paste_command

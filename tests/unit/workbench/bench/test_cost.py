@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from workbench import bench_cost
+from workbench.bench import cost as bench_cost
 
 
 def rows(**each: list[float]) -> list[dict[str, object]]:

@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import bench_run
-from workbench.bench_run import Row, Run
+from workbench.bench import run as bench_run
+from workbench.bench.run import Row, Run
 from workbench.core import cache, progress
 from workbench.core.command import output
 from workbench.image import apt, base, busybox, cpio

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import (
-    bench_cost,
-    bench_gate,
-    bench_paper,
-    bench_peers,
-    bench_readme,
-    bench_report,
-    bench_suite,
-    bench_system,
-    footprint,
-)
-from workbench.bench_run import HOST, Place, Row, Run, run
+from workbench.bench import cost as bench_cost
+from workbench.bench import footprint, gate, readme, suite
+from workbench.bench import paper as bench_paper
+from workbench.bench import peers as bench_peers
+from workbench.bench import report as bench_report
+from workbench.bench import system as bench_system
+from workbench.bench.run import HOST, Place, Row, Run, run
 from workbench.kernel import lines
 
 SPARE_MB = 160  # of memory that a guest has besides
@@ -48,20 +43,20 @@ class Request:
 
 def start(what: str, request: Request) -> int:
     """Run the benchmark of that name; 1 if one that has a bound is not within it."""
-    file = request.json_file or bench_suite.RESULTS
+    file = request.json_file or suite.RESULTS
     if what == "footprint":
         return footprint.run(request.json_file, request.line or lines.DEFAULT_LINE)
     if what == "gate":
-        return bench_gate.check(request.line or lines.DEFAULT_LINE, keep=request.record)
+        return gate.check(request.line or lines.DEFAULT_LINE, keep=request.record)
     if what == "all":
-        return bench_suite.run(file, request.parts.split(",") if request.parts else [], _part)
+        return suite.run(file, request.parts.split(",") if request.parts else [], _part)
     if what == "report":
         return bench_report.write(file)
     if what == "readme":
-        return bench_readme.write(file)
+        return readme.write(file)
     results = _benchmark(what)(request)
     if request.json_file:
-        request.json_file.write_text(bench_suite.as_text(results) + "\n")
+        request.json_file.write_text(suite.as_text(results) + "\n")
     return 0 if results.get("within", True) else 1
 
 
@@ -72,7 +67,7 @@ def _benchmark(what: str) -> Callable[[Request], dict[str, Any]]:
     return BENCHMARKS[what]
 
 
-def _part(part: bench_suite.Part) -> dict[str, Any]:
+def _part(part: suite.Part) -> dict[str, Any]:
     if part.what == "footprint":
         found = footprint.measure(lines.DEFAULT_LINE)
         row = {"bench": "footprint", "variant": "supervisor", **asdict(found)}

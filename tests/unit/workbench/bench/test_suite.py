@@ -9,7 +9,11 @@ import re
 import pytest
 
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import bench_goals, bench_plots, bench_readme, bench_report, bench_suite, bench_system
+from workbench.bench import goals as bench_goals
+from workbench.bench import plots as bench_plots
+from workbench.bench import readme, suite
+from workbench.bench import report as bench_report
+from workbench.bench import system as bench_system
 
 ABOUT = [{"command": "qemu", "kernel": "linux-6.12: 1 2", "config": "3", "qemu": "4", "cpu": "5"}]
 
@@ -100,21 +104,21 @@ def test_only_missing_parts_are_measured(tmp_path):
         return {"rows": [], "about": []}
 
     with pytest.raises(WorkbenchError):
-        bench_suite.run(file, [], measure)
-    assert list(bench_suite.load(file)["parts"]) == list(bench_suite.PARTS)[:2]
-    bench_suite.run(file, [], measure)
-    assert len(measured) == len(bench_suite.PARTS) + 1
-    bench_suite.run(file, ["boot"], measure)
+        suite.run(file, [], measure)
+    assert list(suite.load(file)["parts"]) == list(suite.PARTS)[:2]
+    suite.run(file, [], measure)
+    assert len(measured) == len(suite.PARTS) + 1
+    suite.run(file, ["boot"], measure)
     assert measured[-1] == "boot"
-    assert len(measured) == len(bench_suite.PARTS) + 2
+    assert len(measured) == len(suite.PARTS) + 2
     with pytest.raises(WorkbenchError, match="latency-1"):
-        bench_suite.run(file, ["latency"], measure)
+        suite.run(file, ["latency"], measure)
 
 
 def test_results_file_has_the_goals(tmp_path):
     """The goals in the file are those of its parts, a line each, with name, value, must, aim and met."""
     file = tmp_path / "results.json"
-    bench_suite.save(file, {"parts": PARTS})
+    suite.save(file, {"parts": PARTS})
     found = json.loads(file.read_text())
     assert found["goals"] == [each.as_json() for each in bench_goals.compute(PARTS)]
     assert {"name", "value", "must", "aim", "met"} <= set(found["goals"][0])
@@ -128,7 +132,7 @@ def test_results_file_has_the_goals(tmp_path):
 def test_report_has_every_goal_and_how_it_was_measured(tmp_path):
     """The page has the goals, the plots beside it and the commands; plots are drawn the same again."""
     file = tmp_path / "results.json"
-    bench_suite.save(file, {"parts": PARTS})
+    suite.save(file, {"parts": PARTS})
     assert bench_report.write(file) == 0
     page = (tmp_path / "results.md").read_text()
     assert all(f"| {each.name} |" in page for each in bench_goals.compute(PARTS))
@@ -156,13 +160,13 @@ def test_quantiles_are_nearest_rank():
 
 def test_readme_agrees_with_the_committed_results():
     """README.md's figures are what `./dev bench readme` makes of the results in the repository."""
-    goals = bench_goals.compute(bench_suite.load(bench_suite.RESULTS)["parts"])
-    text = bench_readme.FILE.read_text()
-    assert bench_readme.put(text, bench_readme.section(goals)) == text
-    assert bench_readme.section(goals).count("\n| ") > 3
+    goals = bench_goals.compute(suite.load(suite.RESULTS)["parts"])
+    text = readme.FILE.read_text()
+    assert readme.put(text, readme.section(goals)) == text
+    assert readme.section(goals).count("\n| ") > 3
 
 
 def test_readme_without_marks_is_told():
     """Figures are never put in a place that nobody meant."""
     with pytest.raises(WorkbenchError, match="bench"):
-        bench_readme.put("no marks", "x")
+        readme.put("no marks", "x")
