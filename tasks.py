@@ -99,7 +99,7 @@ def demo(
 @told
 def powercut(_: Context, image: str = "", cuts: int = 100, seed: int = 1, json: str = "") -> int:
     """Cut a disk image's power as it writes (--image, --cuts)."""
-    from workbench import powercut
+    from workbench.trial import powercut
 
     return powercut.run(image, cuts, seed, Path(json) if json else None)
 
@@ -170,8 +170,8 @@ def conformance(
     debug: bool = False,
 ) -> int:
     """Every behaviour of rfork, every kernel (--line, --backend, --short)."""
-    from workbench import conformance
     from workbench.kernel import lines
+    from workbench.trial import conformance
 
     effort = conformance.SHORT if short or debug else conformance.FULL
     name = (line or lines.DEFAULT_LINE) + lines.DEBUG if debug else line
@@ -221,7 +221,7 @@ def harden(
     smp: int = 2,
 ) -> int:
     """Fuzz rfork, inject faults (--minutes, --seed, --calls, --smp)."""
-    from workbench import harden
+    from workbench.trial import harden
 
     wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug, smp=smp)
     return harden.run(wanted, Path(json) if json else None)
@@ -231,7 +231,7 @@ def harden(
 @told
 def selftests(_: Context, line: str = "linux-6.12", only: str = "", json: str = "") -> int:
     """The kernel's own tests, patched and stock (--only, --json)."""
-    from workbench import selftests
+    from workbench.trial import selftests
 
     return selftests.run(line, only, Path(json) if json else None)
 
@@ -240,7 +240,7 @@ def selftests(_: Context, line: str = "linux-6.12", only: str = "", json: str = 
 @told
 def stress(_: Context, minutes: float = 10.0, line: str = "linux-6.12") -> int:
     """rfork groups beside stress-ng (--minutes, --line)."""
-    from workbench import stress
+    from workbench.trial import stress
 
     return stress.run(minutes, line)
 
@@ -256,7 +256,7 @@ def soak(
     host: bool = False,
 ) -> int:
     """Random faults on 20 components (--minutes, --seed, --json, --host)."""
-    from workbench import soak, soak_guest
+    from workbench.trial import soak, soak_guest
 
     to = Path(json) if json else None
     return soak.run(minutes, seed, to) if host else soak_guest.run(minutes, seed, to, line)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.board import Board
+from workbench.trial.board import Board
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from workbench.board import Board
 from workbench.guest import faults
 from workbench.guest.faults import KINDS, Fault
+from workbench.trial.board import Board
 
 MANIFEST = "/etc/koboshi/koboshi.toml"
 pytestmark = pytest.mark.board

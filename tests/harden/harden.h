@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest of one program that tries to break rfork(2) of the kernel it runs on: it fuzzes the call, and makes each
- * allocation on its way fail in turn. PID 1 is main.c; what it prints is for workbench/harden.py:
+ * allocation on its way fail in turn. PID 1 is main.c; what it prints is for workbench/trial/harden.py:
  *
  *   harden: progress PHASE calls=N groups=N faults=N findings=N rounds=N
  *   harden: finding: what is wrong

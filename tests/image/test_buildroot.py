@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.image.conftest import settle
-from workbench import powercut
 from workbench.buildroot import boards
 from workbench.buildroot import build as buildroot
 from workbench.guest import faults
 from workbench.guest.booted import Guest
 from workbench.guest.faults import KINDS, Fault
+from workbench.trial import powercut
 
 DISKS = [
     f"{board.name}-{line}{buildroot.DISK}"

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests.image.conftest import Device
-from workbench import conformance, verdicts
 from workbench.guest.booted import Guest
 from workbench.image import quick as quickimage
 from workbench.image.bootable import Image
+from workbench.trial import conformance, verdicts
 
 LIMIT_S = 900
 MANIFEST = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from workbench import conformance, verdicts
 from workbench.kernel import lines
-from workbench.verdicts import Verdict
+from workbench.trial import conformance, verdicts
+from workbench.trial.verdicts import Verdict
 
 LINE = lines.find("linux-2.6.23")
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from workbench import soak_guest
 from workbench.kernel import lines
+from workbench.trial import soak_guest
 
 
 def test_short() -> None:

@@ -45,7 +45,7 @@ ELSEWHERE = {
     r"\./dev kernel --line linux-6.12( .*)?": (
         UNIT + "workbench/kernel/test_source.py", "test_local_needs_no_network",
     ),
-    r"\./dev soak": (UNIT + "test_soak.py", "test_short"),
+    r"\./dev soak": (UNIT + "workbench/trial/test_soak.py", "test_short"),
     r"\./dev conformance( .*)?": (IMAGE + "test_librfork.py", "test_kernel_level"),
     r"make -C librfork .*": (UNIT + "programs.py", "librfork"),
     r"(cc -I librfork/include|/tmp/rfork/rfork-run) .*": (

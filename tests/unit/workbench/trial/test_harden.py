@@ -7,8 +7,8 @@ import pytest
 
 from koboshi_desk.console.decoder import KernelLine, Text
 from workbench.core.command import output
-from workbench.harden import PROGRAM, Report
 from workbench.image import small as smallimage
+from workbench.trial.harden import PROGRAM, Report
 
 
 @pytest.fixture

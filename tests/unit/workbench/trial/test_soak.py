@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from workbench import soak
+from workbench.trial import soak
 
 
 def test_short() -> None:

@@ -10,9 +10,9 @@ import pytest
 from koboshi_desk.console.decoder import Decoder
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import conformance, verdicts
 from workbench.kernel import lines
-from workbench.verdicts import Column, Verdict
+from workbench.trial import conformance, verdicts
+from workbench.trial.verdicts import Column, Verdict
 
 USER, KERNEL = Column("user", "linux-2.6.23"), Column("kernel", "linux-2.6.23")
 TABLE = """\

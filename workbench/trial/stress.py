@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import slow_factor
 from koboshi_desk.core.errors import WorkbenchError
-from workbench import conformance, verdicts
 from workbench.core import progress
 from workbench.guest.booted import Guest
 from workbench.guest.qemu import Options
 from workbench.image import programs
 from workbench.image import quick as quickimage
 from workbench.kernel import lines
-from workbench.verdicts import Column, Verdict
+from workbench.trial import conformance, verdicts
+from workbench.trial.verdicts import Column, Verdict
 
 # What makes, ends, traces and signals processes, one or two of each kind.
 STRESSORS = (

@@ -16,7 +16,6 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.core import deadline, places
 from koboshi_desk.core.deadline import Deadline, slow_factor
 from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
-from workbench import verdicts
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged
 from workbench.core.repository import REPOSITORY
@@ -29,7 +28,8 @@ from workbench.image import small as smallimage
 from workbench.image.bootable import Image
 from workbench.kernel import lines, source
 from workbench.kernel.lines import KernelLine as Line
-from workbench.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
+from workbench.trial import verdicts
+from workbench.trial.verdicts import BACKENDS, FAILED, NOT_RUN, Column, Verdict
 
 HOST = "host"
 FOLDER = "/usr/lib/rfork-tests"

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from workbench import selftests
-from workbench.selftests import Pair, Result
+from workbench.trial import selftests
+from workbench.trial.selftests import Pair, Result
 
 SAID = """\
 TAP version 13

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from workbench.core import progress
-from workbench.soak_rig import COMPONENTS, Rig, SoakError
+from workbench.trial.soak_rig import COMPONENTS, Rig, SoakError
 
 ROUND = 8  # faults, then a look
 FAULTS = ("segv", "abort", "kill", "runner", "supervisor", "stop", "start", "restart")
