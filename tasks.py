@@ -126,7 +126,7 @@ def flash(_: Context, image: str = "", device: str = "", yes_really: bool = Fals
 @told
 def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
     """All checks and tests (--only as pytest's -k)."""
-    from workbench import checks
+    from workbench.project import checks
 
     return checks.everything(only)
 
@@ -135,7 +135,7 @@ def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
 @told
 def board(_: Context, port: str = "", lg_env: str = "") -> int:
     """The tests of a real board (--port or --lg-env FILE)."""
-    from workbench import checks
+    from workbench.project import checks
 
     return checks.on_board(port, lg_env)
 
@@ -144,7 +144,7 @@ def board(_: Context, port: str = "", lg_env: str = "") -> int:
 @told
 def lint(_: Context) -> int:
     """Lint, format, types, shell scripts, licence lines."""
-    from workbench import checks
+    from workbench.project import checks
 
     return checks.lint()
 
@@ -153,7 +153,7 @@ def lint(_: Context) -> int:
 @told
 def check(_: Context) -> int:
     """The C library's own tests on this machine."""
-    from workbench import checks
+    from workbench.project import checks
 
     return checks.library()
 
@@ -276,7 +276,7 @@ def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
 @told
 def docs(_: Context) -> None:
     """The documentation as a site; prints its first page."""
-    from workbench import site
+    from workbench.project import site
 
     print(site.build() / "index.html")
 
@@ -285,7 +285,7 @@ def docs(_: Context) -> None:
 @told
 def screens(_: Context) -> None:
     """The pictures in docs/ from recorded consoles."""
-    from workbench import screens
+    from workbench.project import screens
 
     screens.make()
 

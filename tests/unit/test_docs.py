@@ -21,8 +21,8 @@ from koboshi import ctl, manifest
 from koboshi_desk import cli
 from tasks import namespace
 from tests.unit import programs
-from workbench import site
 from workbench.core.repository import REPOSITORY
+from workbench.project import site
 
 PAGES = [
     REPOSITORY / "README.md",

@@ -12,7 +12,7 @@ from koboshi import manifest, manifest_rules
 
 HEAD = """\
 <!-- SPDX-License-Identifier: MIT -->
-<!-- Made by `python3 -m workbench.manifest_reference`; a test compares them. -->
+<!-- Made by `python3 -m workbench.project.manifest_reference`; a test compares them. -->
 # The manifest, key by key
 
 Made from `supervisor/koboshi/manifest.schema.json`, which `koboshi manifest schema` prints for editors.
@@ -107,4 +107,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parents[1] / "docs/manifest-reference.md").write_text(page(), encoding="utf-8")
+    (Path(__file__).parents[2] / "docs/manifest-reference.md").write_text(page(), encoding="utf-8")

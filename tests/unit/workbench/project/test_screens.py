@@ -10,9 +10,9 @@ import pytest
 
 from koboshi_desk.report import html as report_html
 from koboshi_desk.report.figures import read
-from workbench import browser, screens
-from workbench.browser import DARK, LIGHT, Browser
 from workbench.core.repository import REPOSITORY
+from workbench.project import browser, screens
+from workbench.project.browser import DARK, LIGHT, Browser
 
 LOGS = REPOSITORY / "tests/data/console"
 MOST_BYTES = 100_000

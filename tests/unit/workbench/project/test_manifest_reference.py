@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from koboshi import manifest_rules
 
-from workbench import manifest_reference
 from workbench.core.repository import REPOSITORY
+from workbench.project import manifest_reference
 
 
 def test_the_page_is_current() -> None:
-    """docs/manifest-reference.md is what `python3 -m workbench.manifest_reference` makes of the schema."""
+    """The page is what `python3 -m workbench.project.manifest_reference` makes of the schema."""
     assert (REPOSITORY / "docs/manifest-reference.md").read_text() == manifest_reference.page()
 
 

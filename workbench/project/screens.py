@@ -13,9 +13,9 @@ from koboshi_desk.device.observed import Device
 from koboshi_desk.report import figures as report
 from koboshi_desk.report import html as report_html
 from koboshi_desk.watch import live as watch
-from workbench import browser
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
+from workbench.project import browser
 
 DOCS = REPOSITORY / "docs"
 LOGS = REPOSITORY / "tests/data/console"
