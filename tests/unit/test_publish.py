@@ -16,7 +16,7 @@ from koboshi import mqtt, publish
 
 from tests.unit.desk.console.test_transport import poll
 from tests.unit.desk.fleet.test_bridge import Broker, Listener, broker, needs_broker
-from tests.unit.test_docs import blocks
+from tests.unit.project.test_docs import blocks
 from tests.unit.test_supervisor_live import Device, device, rfork_run
 from workbench.core.repository import REPOSITORY
 

@@ -20,7 +20,7 @@ from tests.unit.desk.console.test_control import Supervisor
 from tests.unit.desk.console.test_transport import LIMIT_S, Cable, Rfc2217Server, poll, record, serve
 from tests.unit.desk.fleet.test_bridge import MOSQUITTO, Broker, scraped
 from tests.unit.desk.watch.test_ask import CTL, reader, supervisor
-from tests.unit.test_docs import PAGES, commands
+from tests.unit.project.test_docs import PAGES, commands
 from workbench.core.repository import REPOSITORY
 
 __all__ = ["supervisor"]  # a fixture
@@ -28,14 +28,14 @@ __all__ = ["supervisor"]  # a fixture
 UNIT, IMAGE = "tests/unit/", "tests/image/"
 # What takes a guest, a kernel or a disk is run by these tests; what is in neither list fails.
 ELSEWHERE = {
-    r"\./dev": (UNIT + "test_dev.py", "test_alone_it_lists_the_tasks"),
+    r"\./dev": (UNIT + "project/test_dev.py", "test_alone_it_lists_the_tasks"),
     r"\./dev demo": (IMAGE + "test_quick_start.py", "test_demo"),
     r"\./dev boot": (IMAGE + "test_quick_start.py", "test_quick_start"),
     r"\./dev boot --manifest my.toml": (IMAGE + "test_quick_start.py", "test_quick_start"),
     r"\./dev watch": (IMAGE + "test_quick_start.py", "test_quick_start"),
     r"koboshi-fault gps wild": (IMAGE + "test_quick_start.py", "test_quick_start"),
     r"koboshictl (status|restart gps|events -n 5)": (IMAGE + "test_quick_start.py", "test_quick_start"),
-    r"koboshictl line .*": (UNIT + "test_grammar.py", "test_examples_of_the_control_channel"),
+    r"koboshictl line .*": (UNIT + "project/test_grammar.py", "test_examples_of_the_control_channel"),
     r"\./dev demo --image .*": (IMAGE + "test_buildroot.py", "test_boots_with_a_clean_log"),
     r"\./dev figures --image .*": (UNIT + "workbench/bench/test_figures.py", "test_a_rebuild_does_not_count"),
     r"\./dev flash .*": (IMAGE + "test_buildroot_flash.py", "test_image_is_on_the_device"),
@@ -49,10 +49,10 @@ ELSEWHERE = {
     r"\./dev conformance( .*)?": (IMAGE + "test_librfork.py", "test_kernel_level"),
     r"make -C librfork .*": (UNIT + "programs.py", "librfork"),
     r"(cc -I librfork/include|/tmp/rfork/rfork-run) .*": (
-        UNIT + "test_docs.py", "test_program_in_c_does_what_the_guide_says",
+        UNIT + "project/test_docs.py", "test_program_in_c_does_what_the_guide_says",
     ),
-    r"python3 -m pip install \.": (UNIT + "test_wheel.py", "test_watch_replays_a_log"),
-    r"pip install 'koboshi\[fleet\]'": (UNIT + "test_wheel.py", "test_extra_that_is_not_installed"),
+    r"python3 -m pip install \.": (UNIT + "project/test_wheel.py", "test_watch_replays_a_log"),
+    r"pip install 'koboshi\[fleet\]'": (UNIT + "project/test_wheel.py", "test_extra_that_is_not_installed"),
 }  # fmt: skip
 # These run this test, or what they need is at nobody's place: the reason stands there.
 NOT_RUN = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DEVICE = sorted((ROOT / "supervisor" / "koboshi").glob("*.py"))
 HOST = [
     *sorted((ROOT / "koboshi_desk").rglob("*.py")),
