@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-COMPONENTS = Path(__file__).resolve().parents[2] / "components"
+COMPONENTS = Path(__file__).resolve().parents[3] / "components"
 LIMIT_S = 30.0
 
 BLOCKED_IN_PAUSE = """

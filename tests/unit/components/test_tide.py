@@ -17,7 +17,7 @@ import pytest
 
 from components.koboshi_demo import harmonics, table, tide
 
-COMPONENTS = Path(__file__).resolve().parents[2] / "components"
+COMPONENTS = Path(__file__).resolve().parents[3] / "components"
 LIMIT_S = 60.0
 YEAR = 2026
 DAY_S = 86400.0

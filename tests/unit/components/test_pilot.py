@@ -17,7 +17,7 @@ import pytest
 
 from components.koboshi_demo import geometry, pilot
 
-COMPONENTS = Path(__file__).resolve().parents[2] / "components"
+COMPONENTS = Path(__file__).resolve().parents[3] / "components"
 LIMIT_S = 60.0
 FIX = {
     "valid": True,
