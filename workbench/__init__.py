@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""What runs on the host: builds images, boots them in QEMU, reads the console, breaks, measures."""
+"""What needs a checkout: build images, boot them in QEMU, break them, measure them, check the project."""

@@ -5,17 +5,50 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from workbench.core.repository import files
+
 ROOT = Path(__file__).resolve().parents[3]
-DEVICE = sorted((ROOT / "supervisor" / "koboshi").glob("*.py"))
-HOST = [
-    *sorted((ROOT / "koboshi_desk").rglob("*.py")),
-    *sorted((ROOT / "workbench").rglob("*.py")),
-    ROOT / "tasks.py",
-]
+PACKAGES = {"koboshi": ROOT / "supervisor", "koboshi_desk": ROOT, "workbench": ROOT}
+DEVICE = sorted((ROOT / "supervisor" / "koboshi").rglob("*.py"))
+HOST = sorted(path for name in ("koboshi_desk", "workbench") for path in (ROOT / name).rglob("*.py"))
+ROOMS = ("core", "console", "device", "manifest", "report", "watch", "fleet")
+DESK = {f"koboshi_desk.{room}" for room in ROOMS}
+DEVICES = {"koboshi_desk.core", "koboshi_desk.console", "koboshi_desk.device"}
+BUILDERS = {"workbench.core", "workbench.kernel", "workbench.image", "workbench.buildroot"}
+# What the modules of a folder may import besides each other. The host's code is in two packages:
+# `koboshi_desk` needs no checkout, `workbench` does. A folder uses only folders that stand above it here.
+USES: dict[str, set[str]] = {
+    "koboshi": set(),
+    "koboshi_desk.core": set(),
+    "koboshi_desk.console": {"koboshi", "koboshi_desk.core"},
+    "koboshi_desk.device": {"koboshi_desk.core", "koboshi_desk.console"},
+    "koboshi_desk.manifest": {"koboshi", "koboshi_desk.core"},
+    "koboshi_desk.report": DEVICES,
+    "koboshi_desk.watch": DEVICES,
+    "koboshi_desk.fleet": DEVICES | {"koboshi_desk.watch"},
+    "koboshi_desk": DESK | {"koboshi"},
+    "workbench": set(),
+    "workbench.core": {"koboshi_desk.core"},
+    "workbench.kernel": {"koboshi_desk.core", "workbench.core"},
+    "workbench.image": {"koboshi_desk.core", "koboshi_desk.manifest", "workbench.core", "workbench.kernel"},
+    "workbench.buildroot": {"koboshi_desk.core", "workbench.core", "workbench.kernel", "workbench.image"},
+    "workbench.guest": DEVICES | {"workbench.core", "workbench.image"},
+    "workbench.demo": DEVICES | {"workbench.core", "workbench.image", "workbench.guest"},
+    "workbench.bench": DEVICES | BUILDERS | {"workbench.guest"},
+    "workbench.trial": DEVICES | BUILDERS | {"workbench.guest", "koboshi"},
+    "workbench.project": DESK | BUILDERS | {"koboshi"},
+}
+MOST = 20  # modules in a folder
+# Exceptions, to be removed: circles of modules, and folders with more modules.
+CIRCLES = [{"koboshi.manifest", "koboshi.manifest_check"}, {"koboshi.ctl", "koboshi.rehearse"}]
+LARGE = {"supervisor/koboshi", "tests/unit"}
 # What makes system calls; koboshictl and its rehearsal are programs, __main__ reads the environment.
 SYSTEM = {"os", "signal", "socket", "select", "selectors", "subprocess", "time", "fcntl", "ctypes"}
 OWNERS = {
@@ -64,6 +97,101 @@ def tops(path: Path) -> set[str]:
     return {name.split(".")[0] for name in imports(path)}
 
 
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of the three packages, by its dotted name."""
+    found = [(base, path) for name, base in PACKAGES.items() for path in (base / name).rglob("*.py")]
+    return {
+        ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__"): path
+        for base, path in found
+    }
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """What each module imports of the three packages, and of what stands above them."""
+    known = modules()
+    return {
+        name: {resolved(wanted, known) for wanted in imports(path)} - {"", name}
+        for name, path in known.items()
+    }
+
+
+def resolved(wanted: str, known: Mapping[str, Path]) -> str:
+    """The module or package that an import names; "" for a name in a module, or a module that is not ours."""
+    if wanted.split(".")[0] in ("tasks", "tests"):
+        return wanted.split(".")[0]
+    return wanted if wanted in known else ""
+
+
+def folder(name: str, known: Mapping[str, Path]) -> str:
+    """The package that a module is in."""
+    return name if name in known and known[name].name == "__init__.py" else name.rpartition(".")[0] or name
+
+
+def circles(edges: Mapping[str, set[str]]) -> list[set[str]]:
+    """Nodes that reach each other, as groups of more than one."""
+    reach = {node: reachable(node, edges) for node in edges}
+    groups = {frozenset(other for other in reach[node] if node in reach.get(other, ())) for node in edges}
+    return [set(group) for group in groups if len(group) > 1]
+
+
+def reachable(start: str, edges: Mapping[str, set[str]]) -> set[str]:
+    """All nodes to which a path leads."""
+    found: set[str] = set()
+    ahead = [start]
+    while ahead:
+        new = edges.get(ahead.pop(), set()) - found
+        found |= new
+        ahead += new
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({folder(name, modules()) for name in modules()}))
+def test_a_folder_uses_what_the_table_says(name: str) -> None:
+    """No module imports from a folder that the table does not give to its own."""
+    known, found = modules(), graph()
+    assert name in USES, "a new folder: say in the table what it may use"
+    inside = [module for module in known if folder(module, known) == name]
+    wrong = {
+        (module, used)
+        for module in inside
+        for used in found[module]
+        if folder(used, known) not in {name, *USES[name]}
+    }
+    assert wrong == set()
+
+
+def test_folders_use_each_other_one_way() -> None:
+    """The table itself has no circle."""
+    assert circles(USES) == []
+
+
+def test_modules_import_one_way() -> None:
+    """No modules import each other in a circle, wherever in them."""
+    assert [circle for circle in circles(graph()) if circle not in CIRCLES] == []
+
+
+def test_folders_stay_small() -> None:
+    """No folder of Python has more modules than somebody can look through."""
+    count = Counter(
+        str(path.parent.relative_to(ROOT))
+        for path in files()
+        if path.suffix == ".py" and path.name != "__init__.py"
+    )
+    assert {name: number for name, number in count.items() if number > MOST and name not in LARGE} == {}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in USES if "." in name))
+def test_a_folder_says_what_it_is_for(name: str) -> None:
+    """A room's __init__.py is one sentence, and no module repeats the room's name."""
+    room = PACKAGES[name.split(".")[0]] / name.replace(".", "/")
+    tree = ast.parse((room / "__init__.py").read_text())
+    assert len(tree.body) == 1
+    assert len((ast.get_docstring(tree) or "").splitlines()) == 1
+    assert [path.name for path in room.glob("*.py") if path.stem.startswith(room.name)] == []
+
+
 @pytest.mark.parametrize("path", DEVICE, ids=lambda path: path.name)
 def test_the_device_needs_only_the_standard_library(path: Path) -> None:
     """The supervisor imports itself and the standard library, and nothing of that which is heavy."""
@@ -77,7 +205,7 @@ def test_one_module_makes_system_calls(path: Path) -> None:
     assert tops(path) & SYSTEM <= OWNERS.get(path.name, set())
 
 
-@pytest.mark.parametrize("path", [path for path in HOST if path.exists()], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", HOST, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_host_uses_the_pure_modules_only(path: Path) -> None:
     """The host's code may import what both sides share, and nothing else of the supervisor."""
     mine = {name for name in imports(path) if name.split(".")[0] == "koboshi" and name != "koboshi"}

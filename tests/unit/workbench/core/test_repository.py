@@ -3,11 +3,6 @@
 
 from __future__ import annotations
 
-import ast
-import sys
-
-import pytest
-
 from workbench.core import repository
 from workbench.core.repository import REPOSITORY
 
@@ -30,35 +25,6 @@ def test_shell_scripts_are_told_by_their_first_line(tmp_path):
     (tmp_path / "run").write_text("#!/bin/sh\n")
     (tmp_path / "other").write_text("#!/usr/bin/env python3\n")
     assert repository.shell_scripts(repository.files(tmp_path)) == [tmp_path / "run"]
-
-
-def imports(path):
-    """The names of modules that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.module
-
-
-@pytest.mark.parametrize(
-    ("folder", "forbidden"),
-    [("supervisor/koboshi", {"koboshi_desk", "workbench", "tasks"}), ("workbench", {"tasks", "tests"})],
-)
-def test_imports_go_one_way(folder, forbidden):
-    """tasks -> workbench -> koboshi, and never back."""
-    files = sorted((REPOSITORY / folder).rglob("*.py"))
-    assert files
-    back = {path.name: name for path in files for name in imports(path) if name.split(".")[0] in forbidden}
-    assert back == {}
-
-
-def test_device_imports_the_standard_library_only():
-    """What runs on the device needs nothing that its Python does not bring."""
-    allowed = {*sys.stdlib_module_names, "koboshi"}
-    files = sorted((REPOSITORY / "supervisor/koboshi").rglob("*.py"))
-    other = {path.name: name for path in files for name in imports(path) if name.split(".")[0] not in allowed}
-    assert other == {}
 
 
 def test_packages_and_requirements_have_reasons():
