@@ -28,7 +28,8 @@ from koboshi_desk.core import outfile
 from koboshi_desk.core.keys import Keys
 from koboshi_desk.device.observed import Device
 from koboshi_desk.device.view import View
-from koboshi_desk.watch.screen import Desk
+from koboshi_desk.watch.desk import Desk
+from koboshi_desk.watch.screen import Screen
 
 SVG_WIDTH = 120
 REFRESH_S = 0.15
@@ -133,7 +134,7 @@ def _live(watcher: Watcher, out: TextIO) -> None:
     terminal = Terminal(file=out)
     desk = Desk(watcher.devices, interactive=sys.stdin.isatty())
     last = 0.0
-    with Keys() as keys, Live(desk, console=terminal, auto_refresh=False, screen=True) as live:
+    with Keys() as keys, Live(Screen(desk), console=terminal, auto_refresh=False, screen=True) as live:
 
         def tick() -> bool:
             nonlocal last
@@ -151,7 +152,7 @@ def _live(watcher: Watcher, out: TextIO) -> None:
             tick()
             time.sleep(REFRESH_S / 3)
     desk.interactive = False
-    terminal.print(desk, height=min(terminal.height, 30))
+    terminal.print(Screen(desk), height=min(terminal.height, 30))
 
 
 def _print_note(device: Device) -> None:

@@ -18,8 +18,9 @@ from koboshi_desk.console.notes import running_log
 from koboshi_desk.core.errors import PortError
 from koboshi_desk.device.observed import Device
 from koboshi_desk.device.view import View, columns_for, duration, left_of
+from koboshi_desk.watch.desk import Desk
 from koboshi_desk.watch.live import Consoles, export_svg, watch
-from koboshi_desk.watch.screen import Desk
+from koboshi_desk.watch.screen import Screen
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART, Event, told
 
 
@@ -129,7 +130,7 @@ def test_device_cannot_write_to_the_terminal(tmp_path: Path, capsys: pytest.Capt
     for key in "ll":
         desk.key(key)
     desk.note = EVIL
-    terminal.print(desk, height=30)
+    terminal.print(Screen(desk), height=30)
     text = out.getvalue() + terminal.export_text()
     assert "gps" in text
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)

@@ -19,7 +19,7 @@ import pytest
 from koboshi_desk.console.control import Outcome
 from koboshi_desk.core.errors import WorkbenchError
 from koboshi_desk.watch import ask
-from koboshi_desk.watch.screen import Desk
+from koboshi_desk.watch.desk import Desk
 from tests.unit.desk.console.test_control import Supervisor
 from tests.unit.desk.console.test_transport import Cable
 from tests.unit.desk.watch.test_screen import device, press, shown

@@ -15,7 +15,8 @@ from rich.console import Console as Terminal
 
 from koboshi_desk.core.keys import Keys, names
 from koboshi_desk.device.observed import Clock, Device
-from koboshi_desk.watch.screen import Desk, shares
+from koboshi_desk.watch.desk import Desk
+from koboshi_desk.watch.screen import Screen, shares
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
 
 
@@ -32,7 +33,7 @@ def device(name: str = "/dev/ttyUSB0") -> Device:
 def shown(desk: Desk, width: int = 120, height: int = 30, **options) -> str:
     """The desk as text."""
     terminal = Terminal(file=io.StringIO(), record=True, width=width, height=height, **options)
-    terminal.print(desk, height=height)
+    terminal.print(Screen(desk), height=height)
     return terminal.export_text()
 
 
@@ -179,7 +180,7 @@ def test_ascii_terminal_gets_ascii() -> None:
     """Where the terminal has no Unicode, the frame and the timeline have none."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="replace")
     terminal = Terminal(file=stream, width=120, height=30)
-    terminal.print(Desk([device()]))
+    terminal.print(Screen(Desk([device()])))
     stream.flush()
     text = stream.buffer.getvalue().decode()
     assert "?" not in text.split("records")[0].replace("linux ?", "")
