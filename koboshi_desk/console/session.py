@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply
+from koboshi_desk.console.decoder import Decoder, Item
 from koboshi_desk.console.findings import Finding, judge
+from koboshi_desk.console.text import show
 from koboshi_desk.console.transport import Transport
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError
 
-SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # ECMA-48, 5.4: colours, and where the cursor goes
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 Listener = Callable[[Item], None]
 SLICE_S = 0.25  # how long one read may wait, so that Ctrl-C and a live view are served
 
@@ -119,25 +117,3 @@ class Console:
         if self._tee:
             self._tee.close()
             self._tee = None
-
-
-def harmless(text: str) -> str:
-    """What comes from a device, for a terminal: it must not move the cursor, or do worse."""
-    return CONTROL.sub("?", SEQUENCE.sub("", text))
-
-
-def show(item: Item) -> str:
-    """An item as one line of plain text."""
-    return harmless(_shown(item))
-
-
-def _shown(item: Item) -> str:
-    if isinstance(item, Record):
-        pairs = " ".join(f"{key}={value}" for key, value in item.fields.items())
-        return f"{item.time:12.6f} {item.event} {pairs}".rstrip()
-    if isinstance(item, KernelLine):
-        return f"[{item.time:12.6f}] {item.text}"
-    if isinstance(item, Reply):
-        pairs = " ".join(f"{key}={value}" for key, value in item.fields.items())
-        return f"reply {item.number} to {item.master}: {item.result} {pairs}".rstrip()
-    return item.text

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from koboshi_desk.console.decoder import Counts, Record
-from koboshi_desk.console.session import harmless
+from koboshi_desk.console.text import harmless
 from koboshi_desk.device.model import Component, Model, spread
 from koboshi_desk.device.strip import span_for, strip
 

@@ -7,7 +7,8 @@ import sys
 from typing import TextIO
 
 from koboshi_desk.console.control import Control
-from koboshi_desk.console.session import Console, harmless
+from koboshi_desk.console.session import Console
+from koboshi_desk.console.text import harmless
 from koboshi_desk.console.transport import open_port
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import WorkbenchError

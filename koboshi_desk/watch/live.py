@@ -22,7 +22,7 @@ from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.console.feed import Feed, News, Opener, recording
 from koboshi_desk.console.findings import judge
 from koboshi_desk.console.notes import running_log
-from koboshi_desk.console.session import harmless, show
+from koboshi_desk.console.text import harmless, show
 from koboshi_desk.console.transport import LogFile, open_port
 from koboshi_desk.core import outfile
 from koboshi_desk.core.keys import Keys

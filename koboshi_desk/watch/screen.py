@@ -12,7 +12,7 @@ from rich.text import Text
 
 from koboshi_desk.console.decoder import Item, KernelLine, Record
 from koboshi_desk.console.findings import judge
-from koboshi_desk.console.session import harmless, show
+from koboshi_desk.console.text import harmless, show
 from koboshi_desk.device.observed import KINDS, Device, matches
 from koboshi_desk.device.view import Look, ascii_text, device_table, event_text, header
 from koboshi_desk.watch.desk import Desk

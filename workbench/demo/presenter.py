@@ -11,7 +11,7 @@ from rich.console import Console as Terminal
 from rich.live import Live
 
 from koboshi_desk.console.decoder import Counts, Item, Record
-from koboshi_desk.console.session import show
+from koboshi_desk.console.text import show
 from koboshi_desk.device.view import View
 from workbench.guest.booted import Guest
 
