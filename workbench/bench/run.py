@@ -16,11 +16,12 @@ from koboshi_desk.console.decoder import Item, Text
 from koboshi_desk.console.session import Console
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline, slow_factor
-from koboshi_desk.core.errors import BootError, ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged, output, pasteable
 from workbench.core.repository import REPOSITORY
 from workbench.guest.booted import new_log
+from workbench.guest.errors import BootError
 from workbench.guest.qemu import PROGRAM, Options, Qemu, paste_command
 from workbench.image import layer
 from workbench.image import small as smallimage

@@ -19,9 +19,10 @@ from koboshi_desk.console.session import Console, Listener
 from koboshi_desk.console.transport import StreamSocket
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import BootError, ConsoleClosedError, ConsoleTimeoutError
+from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError
 from koboshi_desk.device.model import Model
 from workbench.core import progress
+from workbench.guest.errors import BootError
 from workbench.guest.nmea import NmeaPlayer
 from workbench.guest.qemu import Options, Qemu, paste_command
 from workbench.guest.shell import Shell

@@ -18,7 +18,8 @@ from types import TracebackType
 
 from koboshi_desk.console.transport import StreamSocket
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import BootError, PortError, QmpError, WorkbenchError
+from koboshi_desk.core.errors import PortError, WorkbenchError
+from workbench.guest.errors import BootError, QmpError
 from workbench.guest.qmp import Qmp
 from workbench.image.bootable import Image
 

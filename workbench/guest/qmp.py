@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import QmpError
+from workbench.guest.errors import QmpError
 
 
 class Qmp:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from koboshi_desk.console.decoder import Item, Text
 from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import ConsoleTimeoutError, ShellError
+from koboshi_desk.core.errors import ConsoleTimeoutError
+from workbench.guest.errors import ShellError
 
 PROBE_S = 2.0
 REPRINT_S = 5.0

@@ -15,10 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import ShellError, WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
 from workbench.guest.booted import Guest
+from workbench.guest.errors import ShellError
 from workbench.image import quick as quickimage
 from workbench.image.bootable import Image
 

@@ -16,7 +16,8 @@ import pytest
 
 from koboshi_desk.console.transport import process_alive
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import BootError, QmpError, WorkbenchError
+from koboshi_desk.core.errors import WorkbenchError
+from workbench.guest.errors import BootError, QmpError
 from workbench.guest.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
 from workbench.image.bootable import Image
 

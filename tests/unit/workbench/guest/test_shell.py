@@ -14,7 +14,8 @@ import pytest
 from koboshi import records
 
 from koboshi_desk.console.session import Console
-from koboshi_desk.core.errors import ConsoleClosedError, ShellError
+from koboshi_desk.core.errors import ConsoleClosedError
+from workbench.guest.errors import ShellError
 from workbench.guest.shell import Shell
 
 
