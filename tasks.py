@@ -13,7 +13,7 @@ from pathlib import Path
 from invoke import Collection, Context, Exit, task
 
 from koboshi_desk.core import ending
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 
 def told(body: Callable[..., int | None]) -> Callable[..., None]:
@@ -24,7 +24,7 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
         ending.unwind_on_signals()
         try:
             status = body(*arguments, **options)
-        except WorkbenchError as error:
+        except KoboshiError as error:
             raise Exit(f"dev: {error}", code=1) from error
         except KeyboardInterrupt:
             raise Exit("dev: interrupted", code=ending.INTERRUPTED) from None

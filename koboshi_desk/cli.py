@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from koboshi import line
 
 from koboshi_desk.core import ending
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 if TYPE_CHECKING:  # else it is imported where a command wants it
     from koboshi_desk.watch.live import Consoles
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ending.unwind_on_signals()
     try:
         return _run(chosen)
-    except (WorkbenchError, OSError) as error:
+    except (KoboshiError, OSError) as error:
         print(f"{Path(program).name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

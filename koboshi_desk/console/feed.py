@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.console.transport import Transport, told
-from koboshi_desk.core.errors import ConsoleClosedError, PortError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError, PortError
 
 RECONNECT_S = 1.0
 SLICE_S = 0.25
@@ -38,7 +38,7 @@ class Feed(threading.Thread):
     def __init__(self, index: int, opener: Opener, again: bool, sink: queue.Queue[News]) -> None:
         super().__init__(daemon=True, name=f"console {index}")
         self.index = index
-        self.failure: WorkbenchError | None = None  # why it ended before its time
+        self.failure: KoboshiError | None = None  # why it ended before its time
         self.transport = opener()  # here, so that a port that was never there is the caller's error
         self._opener = opener
         self._again = again

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class WorkbenchError(Exception):
+class KoboshiError(Exception):
     """Base class: the front door prints these without a traceback and exits 1."""
 
 
-class ConsoleClosedError(WorkbenchError):
+class ConsoleClosedError(KoboshiError):
     """The other end of a console is gone."""
 
 
-class ConsoleTimeoutError(WorkbenchError):
+class ConsoleTimeoutError(KoboshiError):
     """What was waited for did not appear on the console in time."""
 
     def __init__(self, what: str, seconds: float, last_lines: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ class ConsoleTimeoutError(WorkbenchError):
         super().__init__(f"no {what} on the console within {seconds:.0f} s; its last lines:{lines}")
 
 
-class PortError(WorkbenchError):
+class PortError(KoboshiError):
     """A console could not be opened."""
 
     def __init__(self, port: str, reason: str, expected: str) -> None:

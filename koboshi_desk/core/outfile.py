@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 
 def write(path: Path, text: str, option: str) -> None:
@@ -13,6 +13,6 @@ def write(path: Path, text: str, option: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise WorkbenchError(
+        raise KoboshiError(
             f"{path}: {error.strerror}; {option} names a file in a folder that is there"
         ) from error

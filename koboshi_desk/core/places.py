@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 CACHE_VARIABLE = "KOBOSHI_CACHE"
 
@@ -18,7 +18,7 @@ def cache_folder() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WorkbenchError(
+        raise KoboshiError(
             f"{path}: {error.strerror}; {CACHE_VARIABLE} names a folder that can be written"
         ) from error
     return path.resolve()

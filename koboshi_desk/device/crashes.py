@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from koboshi_desk.console.decoder import Reply
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.device.symbols import Symbols
 
 REGISTERS_A_LINE = 4
@@ -75,10 +75,10 @@ def from_file(path: Path) -> list[CrashRecord]:
         found = content["crashes"]
         return [_record({str(key): value for key, value in one.items()}) for one in found]
     except OSError as error:
-        raise WorkbenchError(f"{path}: {error.strerror}; --crashes names a file") from error
+        raise KoboshiError(f"{path}: {error.strerror}; --crashes names a file") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         expected = "what koboshictl --json crashes prints is needed"
-        raise WorkbenchError(f"{path}: no crash records; {expected}") from error
+        raise KoboshiError(f"{path}: no crash records; {expected}") from error
 
 
 def _record(values: dict[str, object]) -> CrashRecord:

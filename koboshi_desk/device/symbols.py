@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 # arch/x86/mm/fault.c, show_signal_msg() and print_vma_addr(); since 6.10 with the offset in the file first.
 SEGFAULT = re.compile(
@@ -55,19 +55,19 @@ def fault_in(text: str) -> Fault | None:
 
 
 class Elf:
-    """A program or library of 64 bits; WorkbenchError if it is none."""
+    """A program or library of 64 bits; KoboshiError if it is none."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise WorkbenchError(f"{path}: {error.strerror}; --elf names a program") from error
+            raise KoboshiError(f"{path}: {error.strerror}; --elf names a program") from error
         try:
             self.fixed, self._loads = _loads(data)
         except (struct.error, ValueError, OverflowError) as error:
             expected = "--elf names a program of 64 bits, as it is on the device or unstripped"
-            raise WorkbenchError(f"{path}: not an ELF file; {expected}") from error
+            raise KoboshiError(f"{path}: not an ELF file; {expected}") from error
 
     def address(self, offset: int, mapped: bool = False) -> int | None:
         """The address that the file itself gives to what is at an offset in it, or in its code's mapping."""

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import Protocol
 
 from koboshi_desk.console.decoder import Item
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.device.observed import Device
 from koboshi_desk.watch.live import Consoles, Watcher
 
@@ -38,10 +38,10 @@ def bridge(
 ) -> int:
     """Until Ctrl-C, or the end of all recorded consoles. Returns 0."""
     if not (mqtt or metrics):
-        raise WorkbenchError("bridge: to where? --mqtt mqtt://HOST, --metrics PORT, or both")
+        raise KoboshiError("bridge: to where? --mqtt mqtt://HOST, --metrics PORT, or both")
     watcher = Watcher(consoles.sources())
     if len(names) > len(watcher.devices):
-        raise WorkbenchError(f"bridge: {len(names)} names for {len(watcher.devices)} consoles")
+        raise KoboshiError(f"bridge: {len(names)} names for {len(watcher.devices)} consoles")
     for device, name in zip(watcher.devices, [*names, *_names(consoles)[len(names) :]], strict=False):
         device.name = name
     with ExitStack() as ends:
@@ -89,7 +89,7 @@ def _sinks(mqtt: str, prefix: str, address: str, ends: ExitStack) -> list[Sink]:
             ends.callback(publisher.close)
             sinks.append(publisher)
     except ModuleNotFoundError as error:
-        raise WorkbenchError(f"bridge: Python's {error.name} is not installed; {EXTRA}") from error
+        raise KoboshiError(f"bridge: Python's {error.name} is not installed; {EXTRA}") from error
     return sinks
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from koboshi import files, manifest
 
 from koboshi_desk.core import outfile
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.manifest import explain as manifest_explain
 from koboshi_desk.manifest import graph as manifest_graph
 
 
-class WrongManifestError(WorkbenchError):
+class WrongManifestError(KoboshiError):
     """A manifest that the device would refuse; `errors` are its mistakes."""
 
     def __init__(self, refused: manifest.ManifestRefusedError) -> None:
@@ -39,7 +39,7 @@ def explain(path: Path, name: str = "") -> int:
     """Print what will happen, of one component or of all."""
     found = load(path)
     if name and name not in found.components:
-        raise WorkbenchError(f"{path}: no component {name}; there are {', '.join(found.components)}")
+        raise KoboshiError(f"{path}: no component {name}; there are {', '.join(found.components)}")
     print(manifest_explain.text(found, name), end="")
     return 0
 

@@ -14,7 +14,7 @@ from typing import TextIO
 from koboshi.manifest import ManifestRefusedError, parse
 
 from koboshi_desk.core import outfile
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 MODULE = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?")
@@ -43,7 +43,7 @@ class Answers:
             line = self.source.readline()
             if not line:
                 print(file=self.out)
-                raise WorkbenchError(
+                raise KoboshiError(
                     "manifest new: the answers ended before the manifest was whole; nothing was written"
                 )
             answer = line.strip() or default
@@ -105,9 +105,9 @@ READY_NOTES = {
 def new(to: Path, source: TextIO | None = None, out: TextIO | None = None) -> int:
     """Ask, and write the manifest to a file that is not there yet. Returns 0."""
     if to.exists():
-        raise WorkbenchError(f"{to}: is there already; another name, or remove it first")
+        raise KoboshiError(f"{to}: is there already; another name, or remove it first")
     if not to.parent.is_dir():
-        raise WorkbenchError(f"{to}: no folder {to.parent}; a file in a folder that is there")
+        raise KoboshiError(f"{to}: no folder {to.parent}; a file in a folder that is there")
     answers = Answers(source or sys.stdin, out or sys.stdout)
     drafts: list[Draft] = []
     while not drafts or answers.yes("Another component"):
@@ -118,7 +118,7 @@ def new(to: Path, source: TextIO | None = None, out: TextIO | None = None) -> in
     try:
         parse(text, str(to))
     except ManifestRefusedError as refused:
-        raise WorkbenchError(f"this would not be a manifest that the device takes:\n{refused}") from None
+        raise KoboshiError(f"this would not be a manifest that the device takes:\n{refused}") from None
     outfile.write(to, text, "manifest new")
     print(f"{to}: written. koboshi manifest explain {to} says what it will do.", file=answers.out)
     return 0

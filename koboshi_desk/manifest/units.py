@@ -8,7 +8,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 _SECONDS = {
     **dict.fromkeys(("us", "usec"), 1e-6),
@@ -21,7 +21,7 @@ _SECONDS = {
 _BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-class UnitError(WorkbenchError):
+class UnitError(KoboshiError):
     """A file that is no unit."""
 
 

@@ -11,7 +11,7 @@ from koboshi_desk.console.session import Console
 from koboshi_desk.console.text import harmless
 from koboshi_desk.console.transport import open_port
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 
 def ask(
@@ -36,7 +36,7 @@ def ask(
     finally:
         console.close()
     if not control.done or control.done[0].result == "silence":
-        raise WorkbenchError(
+        raise KoboshiError(
             f"{port}: no reply within {seconds:.0f} s; a shell, or koboshictl line, must read the line"
         )
     outcome = control.done.popleft()

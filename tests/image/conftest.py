@@ -11,7 +11,7 @@ import pytest
 
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.guest.booted import Guest
 from workbench.guest.observer import Observer
 from workbench.guest.qemu import Options
@@ -34,7 +34,7 @@ class Device:
 
     def __init__(self, guest: Guest) -> None:
         self.guest = guest
-        self.failure: WorkbenchError | None = None
+        self.failure: KoboshiError | None = None
         self.told = False
         self.known: set[Finding] = set()
         self._observer: Observer | None = None
@@ -43,7 +43,7 @@ class Device:
         """Boot; a failure is kept for the first test that wants the guest."""
         try:
             self.guest.boot()
-        except WorkbenchError as error:
+        except KoboshiError as error:
             self.failure = error
 
     @property

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.buildroot import build as buildroot
 from workbench.core import progress
 from workbench.guest.booted import Guest
@@ -60,7 +60,7 @@ class Figures:
 def run(image_name: str, count: int, json_file: Path | None) -> int:
     """For the task: measure, print, write."""
     if count < 1:
-        raise WorkbenchError(f"--count {count}: at least 1 boot")
+        raise KoboshiError(f"--count {count}: at least 1 boot")
     image = buildroot.find(image_name.removesuffix(buildroot.DISK))
     figures = of_output(buildroot.folder_of(image.name), image.name)
     with progress.Progress(f"booting {image.name}", 2 * count) as steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.bench import goals as bench_goals
 from workbench.bench import suite
 from workbench.bench.goals import Goal
@@ -86,7 +86,7 @@ def put(text: str, new: str) -> str:
         before, rest = text.split(BEGIN)
         _, after = rest.split(END)
     except ValueError:
-        raise WorkbenchError(f"{FILE.name}: {BEGIN} and {END} are not there once each") from None
+        raise KoboshiError(f"{FILE.name}: {BEGIN} and {END} are not there once each") from None
     return before + new + after
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.bench import goals as bench_goals
 from workbench.bench import paper, suite
 from workbench.bench.run import Row
@@ -27,7 +27,7 @@ def write(results: Path) -> int:
     from workbench.bench import plots as bench_plots  # and with it what only this needs
 
     if not results.exists():
-        raise WorkbenchError(f"{results}: no such file; ./dev bench --json {results} makes it")
+        raise KoboshiError(f"{results}: no such file; ./dev bench --json {results} makes it")
     found = suite.load(results)
     stem = results.with_suffix("")
     plots = bench_plots.draw(found["parts"], stem)

@@ -16,7 +16,7 @@ from koboshi_desk.console.decoder import Item, Text
 from koboshi_desk.console.session import Console
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline, slow_factor
-from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged, output, pasteable
 from workbench.core.repository import REPOSITORY
@@ -74,7 +74,7 @@ def run(command: list[str], place: Place) -> Run:
     """Run a program with its arguments; its objects but the closing one."""
     done = _on_host(command) if place.line == HOST else _in_guest(command, place)
     if not done.rows or done.rows[-1] != {"bench": "end"}:
-        raise WorkbenchError(f"{command[0]}: its results are not complete ({done.about['command']})")
+        raise KoboshiError(f"{command[0]}: its results are not complete ({done.about['command']})")
     return replace(done, rows=done.rows[:-1])
 
 
@@ -85,7 +85,7 @@ def _on_host(command: list[str]) -> Run:
         program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment()
     )
     if done.returncode:
-        raise WorkbenchError(f"{pasteable(program)}: exit status {done.returncode}")
+        raise KoboshiError(f"{pasteable(program)}: exit status {done.returncode}")
     about = {"command": pasteable(command), "kernel": f"{HOST}: {' '.join(os.uname()[2:4])}", "cpu": _cpu()}
     return Run([json.loads(line) for line in done.stdout.splitlines()], about)
 
@@ -121,7 +121,7 @@ class Listener:
         try:
             row: Row = json.loads(text)
         except ValueError as error:
-            raise WorkbenchError(f"a result was damaged on the console: {text}") from error
+            raise KoboshiError(f"a result was damaged on the console: {text}") from error
         return row
 
 

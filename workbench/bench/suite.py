@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.bench import goals as bench_goals
 from workbench.bench.run import BENCH
 from workbench.core import progress
@@ -95,7 +95,7 @@ Measure = Callable[[Part], dict[str, Any]]
 def run(file: Path, names: Sequence[str], measure: Measure) -> int:
     """Measure these parts (none: those that the file has not got), then the goals; 1 if a must is not met."""
     if unknown := [name for name in names if name not in PARTS]:
-        raise WorkbenchError(f"bench all: no part {', '.join(unknown)}; there is {', '.join(PARTS)}")
+        raise KoboshiError(f"bench all: no part {', '.join(unknown)}; there is {', '.join(PARTS)}")
     results = load(file)
     for name in names or [name for name in PARTS if name not in results["parts"]]:
         progress.note(f"bench: part {name}")
@@ -120,7 +120,7 @@ def load(file: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(file.read_text())
     except ValueError as error:
-        raise WorkbenchError(f"{file}: {error}; it is no results file") from error
+        raise KoboshiError(f"{file}: {error}; it is no results file") from error
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.bench import cost as bench_cost
 from workbench.bench import footprint, gate, readme, suite
 from workbench.bench import paper as bench_paper
@@ -63,7 +63,7 @@ def start(what: str, request: Request) -> int:
 def _benchmark(what: str) -> Callable[[Request], dict[str, Any]]:
     if what not in BENCHMARKS:
         names = ", ".join(sorted([*BENCHMARKS, "all", "footprint", "gate", "readme", "report"]))
-        raise WorkbenchError(f"bench {what}: there is {names}")
+        raise KoboshiError(f"bench {what}: there is {names}")
     return BENCHMARKS[what]
 
 
@@ -81,7 +81,7 @@ def place(request: Request, memory_mb: int) -> Place:
     if line != HOST:
         lines.find(line)
     if request.icount and request.smp > 1:
-        raise WorkbenchError(f"--icount --smp {request.smp}: instructions are counted on one CPU only")
+        raise KoboshiError(f"--icount --smp {request.smp}: instructions are counted on one CPU only")
     return Place(
         line=line,
         smp=request.smp or 1,
@@ -96,7 +96,7 @@ def numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise WorkbenchError(f"--sizes {text}: megabytes with commas between, such as {SIZES}") from None
+        raise KoboshiError(f"--sizes {text}: megabytes with commas between, such as {SIZES}") from None
 
 
 def latency(request: Request) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core.repository import REPOSITORY
 from workbench.kernel import kconfig, lines
 
@@ -63,7 +63,7 @@ def find(name: str) -> Board:
     try:
         return BOARDS[name]
     except KeyError:
-        raise WorkbenchError(f"--board {name}: no such board; there is {', '.join(sorted(BOARDS))}") from None
+        raise KoboshiError(f"--board {name}: no such board; there is {', '.join(sorted(BOARDS))}") from None
 
 
 def defconfig(board: Board, line: str) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from koboshi_desk.core import places
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.buildroot import boards, sbom
 from workbench.buildroot import tree as buildroot_tree
 from workbench.buildroot.boards import Board
@@ -92,7 +92,7 @@ def names() -> list[str]:
 def find(name: str) -> Image:
     """The image of that name, BOARD-LINE for QEMU's own loader, BOARD-LINE-disk for the disk with its."""
     if name not in names():
-        raise WorkbenchError(
+        raise KoboshiError(
             f"--image {name}: no such image has been built; there is {', '.join(names()) or 'none'}; "
             "./dev image --board core2 --line linux-6.12 makes core2-linux-6.12"
         )
@@ -237,5 +237,5 @@ def step_counter(step: Callable[[], None]) -> Callable[[str], None]:
 def _only(folder: Path, pattern: str) -> Path:
     found = [path for path in sorted(folder.glob(pattern)) if "headers" not in path.parent.name]
     if len(found) != 1:
-        raise WorkbenchError(f"{folder}/{pattern}: {len(found)} found; exactly one was built")
+        raise KoboshiError(f"{folder}/{pattern}: {len(found)} found; exactly one was built")
     return found[0]

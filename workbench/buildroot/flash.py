@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import progress
 
 CHUNK = 4 << 20
@@ -25,7 +25,7 @@ PROC = Path("/proc")
 Ask = Callable[[str], str]
 
 
-class FlashError(WorkbenchError):
+class FlashError(KoboshiError):
     """The image was not written, or the disk does not hold it."""
 
     def __init__(self, what: Path | str, reason: str, expected: str) -> None:
@@ -60,7 +60,7 @@ class Disk:
 def run(image: str, device: str, *, yes_really: bool = False) -> None:
     """For the task: flash `image`, a file or the name of a built image, asking on the terminal."""
     if not image or not device:
-        raise WorkbenchError("flash: --image FILE and --device /dev/sdX say what goes where")
+        raise KoboshiError("flash: --image FILE and --device /dev/sdX say what goes where")
     flash(_image_file(image), Path(device), yes_really=yes_really, ask=_ask)
 
 
@@ -75,7 +75,7 @@ def _image_file(name: str) -> Path:
 
 def _ask(question: str) -> str:
     if sys.stdin is None or not sys.stdin.isatty():
-        raise WorkbenchError("flash: standard input is no terminal, so nobody can be asked; --yes-really")
+        raise KoboshiError("flash: standard input is no terminal, so nobody can be asked; --yes-really")
     return input(question)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.image.bootable import Image
 
 QUICK = "quick"
@@ -23,7 +23,7 @@ def run(manifest: str, board: str, line: str, places: Mapping[str, str], site: s
         print(quickimage.build(Path(manifest) if manifest else None, line=line).initrd)
         return 0
     if manifest:
-        raise WorkbenchError("--manifest: a board's image takes its manifest from its packages or overlay")
+        raise KoboshiError("--manifest: a board's image takes its manifest from its packages or overlay")
     options = buildroot.Options(
         **{name: Path(value) if value else None for name, value in places.items()}, primary_site=site or None
     )
@@ -39,7 +39,7 @@ def run(manifest: str, board: str, line: str, places: Mapping[str, str], site: s
 def _refuse(given: Mapping[str, str]) -> None:
     wrong = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
     if wrong:
-        raise WorkbenchError(f"{', '.join(wrong)}: for a board's image only; --board core2 names one")
+        raise KoboshiError(f"{', '.join(wrong)}: for a board's image only; --board core2 names one")
 
 
 def named(name: str) -> Image | None:

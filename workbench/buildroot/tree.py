@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core import places
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, download, progress
 from workbench.core.command import output
 
@@ -19,7 +19,7 @@ SHA256 = "5a59e7501b0b4ec52c41f4bfa79412320e0b37eae5f719605a258e8d0c6fc7fb"
 _VERSION = re.compile(r"^export BR2_VERSION := (\S+)$", re.MULTILINE)
 
 
-class BuildrootError(WorkbenchError):
+class BuildrootError(KoboshiError):
     """Buildroot is missing or is not what it should be."""
 
     def __init__(self, where: Path | str, reason: str, expected: str) -> None:

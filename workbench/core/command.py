@@ -9,13 +9,13 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 TAIL = 25  # lines of output shown with a failure
 Argument = str | Path
 
 
-class CommandError(WorkbenchError):
+class CommandError(KoboshiError):
     """A program failed: `command` can be pasted into a shell, `output` is the end of what it wrote."""
 
     def __init__(self, command: str, status: int, output: str, log: Path | None = None) -> None:
@@ -28,7 +28,7 @@ class CommandError(WorkbenchError):
         super().__init__(f"{command}\n{ended}; its last output:\n{output}{where}")
 
 
-class MissingProgramError(WorkbenchError):
+class MissingProgramError(KoboshiError):
     """A program that packages.txt stands for is not installed."""
 
     def __init__(self, program: str) -> None:

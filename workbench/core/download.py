@@ -9,14 +9,14 @@ import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
 
 CHUNK = 1 << 20
 TIMEOUT_S = 60
 
 
-class DownloadError(WorkbenchError):
+class DownloadError(KoboshiError):
     """A file cannot be fetched or is not what it should be."""
 
     def __init__(self, where: Path | str, reason: str, expected: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.demo import summary
 from workbench.demo.presenter import LivePresenter, PlainPresenter
 from workbench.demo.summary import Summary
@@ -75,7 +75,7 @@ class Demo:
             self._kill_supervisor()
             self._look()
             self._reboot()
-        except WorkbenchError as error:
+        except KoboshiError as error:
             self.result.problems.append(str(error))
         self._take_stock()
         return self.result

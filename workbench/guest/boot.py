@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError
 from workbench.guest.booted import Guest
 from workbench.guest.qemu import Options
 from workbench.image.bootable import Image
@@ -50,7 +50,7 @@ def boot(
 def _terminal() -> int:
     """Standard input's descriptor; Python has no sys.stdin where it was closed."""
     if sys.stdin is None or not sys.stdin.isatty():
-        raise WorkbenchError("boot: standard input is no terminal; it needs one, for the guest's console")
+        raise KoboshiError("boot: standard input is no terminal; it needs one, for the guest's console")
     return sys.stdin.fileno()
 
 

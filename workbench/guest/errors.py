@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 
-class BootError(WorkbenchError):
+class BootError(KoboshiError):
     """A guest did not come as far as it should have.
 
     `phase` says how far it was to come (qemu, kernel, all-ready, ...), `log` is the console's log with every
@@ -29,7 +29,7 @@ class BootError(WorkbenchError):
         return "\n".join([head, *tail, f"the whole console: {self.log}"])
 
 
-class ShellError(WorkbenchError):
+class ShellError(KoboshiError):
     """A command in the guest's shell failed, or its end was never seen (`status` None)."""
 
     def __init__(self, command: str, status: int | None, output: str, reason: str = "") -> None:
@@ -40,7 +40,7 @@ class ShellError(WorkbenchError):
         super().__init__(f"in the guest: {command}: {what}\n{output}".rstrip())
 
 
-class QmpError(WorkbenchError):
+class QmpError(KoboshiError):
     """QEMU refused a QMP command."""
 
     def __init__(self, command: str, reason: str) -> None:

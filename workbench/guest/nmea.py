@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError
 
 TRACK = Path(__file__).resolve().parents[2] / "components" / "gps" / "track.nmea"
 
 
-class TrackError(WorkbenchError):
+class TrackError(KoboshiError):
     """A track file with a line that is not a sentence with a right checksum: file, line, what is wrong."""
 
     def __init__(self, file: Path, line: int, problem: str) -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.guest.shell import Shell
 
 # A template has its instance's command line. The kernel's says what it is in /proc/PID/status
@@ -29,7 +29,7 @@ class Process:
     template: bool = False
 
 
-class ObserverError(WorkbenchError):
+class ObserverError(KoboshiError):
     """The guest's processes are not what they should be."""
 
 

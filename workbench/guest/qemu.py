@@ -18,7 +18,7 @@ from types import TracebackType
 
 from koboshi_desk.console.transport import StreamSocket
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import PortError, WorkbenchError
+from koboshi_desk.core.errors import KoboshiError, PortError
 from workbench.guest.errors import BootError, QmpError
 from workbench.guest.qmp import Qmp
 from workbench.image.bootable import Image
@@ -52,7 +52,7 @@ class Options:
         """None is the image's; no other number stands for it."""
         for what, number, unit in (("smp", self.smp, "CPU"), ("memory-mb", self.memory_mb, "MB")):
             if number is not None and number < 1:
-                raise WorkbenchError(f"--{what} {number}: no machine has that; at least 1 {unit}")
+                raise KoboshiError(f"--{what} {number}: no machine has that; at least 1 {unit}")
 
 
 def machine(image: Image, options: Options) -> list[str]:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from koboshi_desk.core import places
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, output
 
@@ -26,7 +26,7 @@ FRESH_S = 86400  # how long the archive's answer is taken as the present one
 _URI = re.compile(r"^'[^']+' (\S+)_([^_]+)_[^_]+\.deb \d+ ?(\S*)$")
 
 
-class NoAptError(WorkbenchError):
+class NoAptError(KoboshiError):
     """The quick image takes its programs from Debian's packages, through apt."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, output
 from workbench.image import apt
@@ -64,7 +64,7 @@ def parse_uris(name: str, text: str) -> Tarball:
     for line in text.splitlines():
         if found := _URI.match(line):
             return Tarball(found[1], found[2])
-    raise WorkbenchError(f"{name}: the archive has no source package of that name with an upstream tarball")
+    raise KoboshiError(f"{name}: the archive has no source package of that name with an upstream tarball")
 
 
 def sources_list(targets: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import output
 from workbench.image import apt, cpio
@@ -113,7 +113,7 @@ LIBRARIES = Path("usr/lib/x86_64-linux-gnu")
 _NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[([^]]+)\]")
 
 
-class BaseError(WorkbenchError):
+class BaseError(KoboshiError):
     """Debian's packages are not as this module expects them."""
 
 

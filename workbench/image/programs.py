@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import output
 from workbench.image import apt, base
@@ -52,5 +52,5 @@ def _closure(tree: Path, program: Path) -> Iterator[str]:
 def _library(tree: Path, name: str) -> Path:
     path = tree / base.LIBRARIES / name
     if not path.exists():
-        raise WorkbenchError(f"{name}: none of the packages has it at {base.LIBRARIES}")
+        raise KoboshiError(f"{name}: none of the packages has it at {base.LIBRARIES}")
     return path

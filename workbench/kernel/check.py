@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, logged, output
 from workbench.kernel import kconfig, lines, patches, source
@@ -49,7 +49,7 @@ def run(line_name: str = lines.DEFAULT_LINE) -> int:
     """Print a line for each check; 1 if any has something to say."""
     line = lines.find(line_name)
     if line.package is None:
-        raise WorkbenchError(f"--check: not for {line.name}, whose checkpatch and sparse are of another time")
+        raise KoboshiError(f"--check: not for {line.name}, whose checkpatch and sparse are of another time")
     series = patches.series(line.patches)
     origin = source.find(line, None)
     tree = source.unpack(origin, lines.find(line.name + lines.DEBUG))
@@ -95,7 +95,7 @@ def _build(tree: Path, variant: Variant, objects: list[str]) -> str:
         kconfig.verify(folder / ".config", variant.wanted)
         logged([*make, *_targets(variant, objects)], log)
         said = _sparse(make, log) if variant.sparse else ""
-    except WorkbenchError as error:
+    except KoboshiError as error:
         said = str(error)
     return _tell(variant.name, said)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 OFF = "n"
 _SET = re.compile(r"^((?:CONFIG|BR2)_\w+)=(.*)$")
@@ -24,7 +24,7 @@ class Unmet:
     got: str
 
 
-class ConfigError(WorkbenchError):
+class ConfigError(KoboshiError):
     """Kconfig dropped or changed what the fragments ask for; `unmet` says which symbols."""
 
     def __init__(self, config: Path, unmet: list[Unmet]) -> None:
@@ -38,7 +38,7 @@ class ConfigError(WorkbenchError):
         )
 
 
-class FragmentError(WorkbenchError):
+class FragmentError(KoboshiError):
     """A line of a fragment is neither a setting nor a comment."""
 
     def __init__(self, file: Path, line: int, text: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core.repository import REPOSITORY
 
 
@@ -86,7 +86,7 @@ def find(name: str) -> KernelLine:
     """The line, or the variant of one, of that name."""
     base = name.removesuffix(DEBUG).removesuffix(STOCK)
     if base not in LINES:
-        raise WorkbenchError(f"--line {name}: no such kernel line; there is {', '.join(sorted(LINES))}")
+        raise KoboshiError(f"--line {name}: no such kernel line; there is {', '.join(sorted(LINES))}")
     if name.endswith(DEBUG):
         return _debug(LINES[base])
     return _stock(LINES[base]) if name.endswith(STOCK) else LINES[base]
@@ -96,7 +96,7 @@ def _debug(line: KernelLine) -> KernelLine:
     """With the kernel's own checkers: much slower, and a good part of the memory is theirs."""
     fragment = line.folder / "debug.config"
     if not fragment.exists():
-        raise WorkbenchError(
+        raise KoboshiError(
             f"--debug: {line.name} has no {fragment.name}; the lines that have one: linux-6.12"
         )
     return replace(

@@ -15,14 +15,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import progress
 from workbench.core.command import CommandError, environment
 
 _TARGET = re.compile(r"^(?:---|\+\+\+) (?!/dev/null)[^/\s]+/(\S+)", re.MULTILINE)
 
 
-class PatchError(WorkbenchError):
+class PatchError(KoboshiError):
     """A patch does not apply, or only with fuzz; `output` is what patch(1) said."""
 
     def __init__(self, patch: Path, output: str) -> None:
@@ -34,7 +34,7 @@ class PatchError(WorkbenchError):
         )
 
 
-class SeriesError(WorkbenchError):
+class SeriesError(KoboshiError):
     """The series names a patch that is not there."""
 
     def __init__(self, series: Path, line: int, name: str) -> None:

@@ -19,7 +19,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LIMIT_S = 120.0
@@ -44,7 +44,7 @@ class Browser:
     def __init__(self) -> None:
         program = find()
         if program is None:
-            raise WorkbenchError("no Chromium on this machine; Debian's package chromium has it")
+            raise KoboshiError("no Chromium on this machine; Debian's package chromium has it")
         self._program = program
         self._ends = ExitStack()
         self._buffer = b""
@@ -62,7 +62,7 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(WorkbenchError):
+        with suppress(KoboshiError):
             self._session = ""
             self._ask("Browser.close")
         self._ends.close()
@@ -113,7 +113,7 @@ class Browser:
         """What a JavaScript expression is in the page."""
         found = self._ask("Runtime.evaluate", expression=script, returnByValue=True)
         if "exceptionDetails" in found:
-            raise WorkbenchError(f"{script}: {found['exceptionDetails'].get('text')}")
+            raise KoboshiError(f"{script}: {found['exceptionDetails'].get('text')}")
         return found["result"].get("value")
 
     def screenshot(self) -> bytes:
@@ -131,7 +131,7 @@ class Browser:
         while (reply := self._next()).get("id") != self._number:
             pass
         if "error" in reply:
-            raise WorkbenchError(f"{self._program}: {method}: {reply['error'].get('message')}")
+            raise KoboshiError(f"{self._program}: {method}: {reply['error'].get('message')}")
         result: dict[str, Any] = reply["result"]
         return result
 
@@ -139,7 +139,7 @@ class Browser:
         try:
             return os.write(self._to, text)
         except OSError as error:
-            raise WorkbenchError(f"{self._program}: {error.strerror}; it has ended") from error
+            raise KoboshiError(f"{self._program}: {error.strerror}; it has ended") from error
 
     def _next(self) -> dict[str, Any]:
         end = time.monotonic() + LIMIT_S
@@ -147,7 +147,7 @@ class Browser:
             ready = select.select([self._from], [], [], max(0.0, end - time.monotonic()))[0]
             data = os.read(self._from, CHUNK) if ready else b""
             if not data:
-                raise WorkbenchError(
+                raise KoboshiError(
                     f"{self._program}: {'ended' if ready else f'nothing within {LIMIT_S:.0f} s'}"
                 )
             self._buffer += data

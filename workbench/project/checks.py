@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.core import places
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress, repository
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
@@ -74,7 +74,7 @@ def everything(only: str = "") -> int:
 def on_board(port: str, lg_env: str = "") -> int:
     """tests/board on a board that is there; pytest's status."""
     if not (port or lg_env):
-        raise WorkbenchError("board: which one? --port /dev/ttyUSB0, or --lg-env FILE of labgrid's")
+        raise KoboshiError("board: which one? --port /dev/ttyUSB0, or --lg-env FILE of labgrid's")
     where = ["--port", port] if port else ["--lg-env", lg_env]
     options = ["-q", "-o", f"cache_dir={places.cache_folder() / 'pytest'}"]
     command = [sys.executable, "-m", "pytest", *options, "tests/board", *where]
@@ -106,7 +106,7 @@ def _shellcheck() -> None:
 def _licences() -> None:
     names = repository.without_licence(repository.files())
     if names:
-        raise WorkbenchError(
+        raise KoboshiError(
             f"no {repository.SPDX} line in the first {repository.HEAD} lines of: {', '.join(names)}"
         )
 
@@ -149,7 +149,7 @@ def _run(steps: Sequence[Step], given_up: Callable[[], bool] = lambda: False) ->
 def _detail(action: Callable[[], object]) -> str | None:
     try:
         action()
-    except WorkbenchError as error:
+    except KoboshiError as error:
         return str(error)
     return None
 

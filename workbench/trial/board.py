@@ -13,7 +13,7 @@ from koboshi_desk.console.findings import GREP, Finding, judge, judge_taint
 from koboshi_desk.console.session import Console
 from koboshi_desk.console.transport import Transport, open_port
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError
 from koboshi_desk.device.model import Component, Model
 from workbench.guest.shell import Shell
 
@@ -56,7 +56,7 @@ def through_labgrid(environment: Path) -> Transport:
         from labgrid import Environment
         from labgrid.exceptions import NoDriverFoundError
     except ModuleNotFoundError as error:
-        raise WorkbenchError("labgrid is not installed; docs/adding-a-board.md says how") from error
+        raise KoboshiError("labgrid is not installed; docs/adding-a-board.md says how") from error
     target = Environment(str(environment)).get_target()
     try:
         power = target.get_driver("PowerProtocol")
@@ -103,7 +103,7 @@ class Board:
                 return
             if deadline.expired:
                 states = ", ".join(f"{c.name} {c.state}" for c in self.model.components.values())
-                raise WorkbenchError(f"not ready within {deadline.seconds:.0f} s: {states or 'no component'}")
+                raise KoboshiError(f"not ready within {deadline.seconds:.0f} s: {states or 'no component'}")
             self.console.pump(0.5)
 
     def learn(self) -> None:

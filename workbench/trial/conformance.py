@@ -15,7 +15,7 @@ from koboshi_desk.console.findings import Finding, judge, judge_taint
 from koboshi_desk.console.session import Console
 from koboshi_desk.core import deadline, places
 from koboshi_desk.core.deadline import Deadline, slow_factor
-from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import environment, logged
 from workbench.core.repository import REPOSITORY
@@ -104,7 +104,7 @@ class Tests:
 def build_tests(only: str = "", effort: Effort = SHORT, backend: str = "") -> Tests:
     """Built anew where librfork has changed, under a name of this repository's; for both backends, or one."""
     if backend and backend not in BACKENDS:
-        raise WorkbenchError(f"--backend {backend}: no such level; there is {' and '.join(BACKENDS)}")
+        raise KoboshiError(f"--backend {backend}: no such level; there is {' and '.join(BACKENDS)}")
     build = places.cache_folder() / "objects" / cache.key(["conformance", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
     log = build / "build.log"
@@ -113,7 +113,7 @@ def build_tests(only: str = "", effort: Effort = SHORT, backend: str = "") -> Te
         logged(["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}", "tests"], log)
     tests = Tests(build / "tests/static", only, effort, (backend,) if backend else BACKENDS)
     if not tests.names:
-        raise WorkbenchError(f"--only {only}: no test of librfork has that in its name")
+        raise KoboshiError(f"--only {only}: no test of librfork has that in its name")
     return tests
 
 
@@ -176,7 +176,7 @@ def in_quick_image(line: Line, tests: Tests) -> list[Verdict]:
             guest.boot()
             for column in tests.columns(line.name):
                 found += _by_shell(guest, tests, column)
-        except WorkbenchError as error:
+        except KoboshiError as error:
             reason = f"no verdict: {str(error).splitlines()[0]} ({guest.log})"
     return _completed(found, tests, line.name, reason)
 
@@ -285,7 +285,7 @@ def _listen(image: Image, listener: Listener, tests: Tests) -> str:
                 _next(console, listener, BOOT_S + tests.effort.test_s)
         except ConsoleClosedError:
             return f"no verdict: the guest ended early ({log})"
-        except WorkbenchError as error:
+        except KoboshiError as error:
             return f"no verdict: {str(error).splitlines()[0]} ({log})"
         finally:
             console.drain(limit_s=2.0)

@@ -18,7 +18,7 @@ from koboshi_desk.console.decoder import Item, KernelLine, Text
 from koboshi_desk.console.findings import Finding, judge
 from koboshi_desk.console.session import Console
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import ConsoleClosedError, WorkbenchError
+from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
 from workbench.guest.booted import new_log
@@ -148,7 +148,7 @@ def _listen(image: Image, wanted: Wanted, report: Report) -> None:
                 _next(console, report)
         except ConsoleClosedError:
             report.findings.append("the guest restarted")
-        except WorkbenchError as error:
+        except KoboshiError as error:
             report.findings.append(str(error).splitlines()[0])
         finally:
             console.drain(limit_s=5.0)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.buildroot import build as buildroot
 from workbench.core import progress
 from workbench.guest.booted import BOOT_S, Guest
@@ -73,7 +73,7 @@ def run(image_name: str, cuts: int, seed: int, json_file: Path | None) -> int:
     """For the task; 0 only if nothing was wrong."""
     image = buildroot.find(image_name)
     if image.disk is None:
-        raise WorkbenchError(f"--image {image_name}: not a disk; {image_name}{buildroot.DISK} is one")
+        raise KoboshiError(f"--image {image_name}: not a disk; {image_name}{buildroot.DISK} is one")
     result = cut_power(image, cuts, seed)
     text = json.dumps({"passed": result.passed, **asdict(result)}, indent=2)
     print(text)
@@ -109,7 +109,7 @@ class PowerCuts:
         for number in range(1, cuts + 1):
             try:
                 self._early() if self.chance.random() < EARLY else self._late()
-            except WorkbenchError as error:
+            except KoboshiError as error:
                 self.result.problems.append(f"cut {number}: {error}")
             if self.result.problems:
                 return
@@ -193,10 +193,10 @@ class PowerCuts:
             words = guest.shell.run(f"cat {KEPT}", check=False).output.split()
             if len(words) == 2 and words[1].isdecimal():
                 return Acknowledged(words[0], int(words[1]))
-        raise WorkbenchError(f"{KEPT}: no record was acknowledged within {deadline.seconds:.0f} s")
+        raise KoboshiError(f"{KEPT}: no record was acknowledged within {deadline.seconds:.0f} s")
 
     def _cut(self, guest: Guest) -> None:
         pid = guest.qemu.pid
         if pid is None:
-            raise WorkbenchError(f"QEMU ended by itself: {guest.qemu.errors()}")
+            raise KoboshiError(f"QEMU ended by itself: {guest.qemu.errors()}")
         os.kill(pid, signal.SIGKILL)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from koboshi_desk.console.findings import Finding
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
 from workbench.core.command import CommandError, logged, output
 from workbench.guest.booted import Guest
@@ -91,7 +91,7 @@ def summary(pairs: Sequence[Pair], said: Sequence[Finding]) -> str:
 def build(line: lines.KernelLine) -> dict[str, Path]:
     """Names as target/program, and the files; what this machine lacks a library for is left out."""
     if line.package is None:
-        raise WorkbenchError(f"selftests: {line.name} has none for processes")
+        raise KoboshiError(f"selftests: {line.name} has none for processes")
     origin = source.find(line, None)
     tree = source.unpack(origin, line)
 

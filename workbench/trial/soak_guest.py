@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import progress
 from workbench.core.repository import REPOSITORY
 from workbench.guest.booted import Guest
@@ -36,7 +36,7 @@ SLACK_S = 400.0
 CONDITIONS = ("rounds", "faults", "records", "supervisors", "first", "last", "problems")
 
 
-class GuestSoakError(WorkbenchError):
+class GuestSoakError(KoboshiError):
     """The driver in the guest has not come to an end."""
 
 

@@ -17,7 +17,7 @@ from koboshi.records import Record, find
 
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache
 from workbench.core.command import logged
 from workbench.core.repository import REPOSITORY
@@ -26,7 +26,7 @@ COMPONENTS = 20
 POLL_S = 0.02
 
 
-class SoakError(WorkbenchError):
+class SoakError(KoboshiError):
     """What should have come did not."""
 
 

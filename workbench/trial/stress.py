@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from koboshi_desk.console.findings import Finding
 from koboshi_desk.core.deadline import slow_factor
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import progress
 from workbench.guest.booted import Guest
 from workbench.guest.qemu import Options
@@ -80,7 +80,7 @@ def _beside(guest: Guest, tests: conformance.Tests, seconds: float, report: Repo
         progress.note(f"stress: {report.passed} passed, {len(report.failed)} failed")
     report.stress = guest.shell.run(f"cat {LOG}", 60.0).output
     if report.stress.count("successful run completed") != 2:
-        raise WorkbenchError(f"stress-ng did not do its work:\n{report.stress}")
+        raise KoboshiError(f"stress-ng did not do its work:\n{report.stress}")
 
 
 def _one_round(guest: Guest, tests: conformance.Tests, report: Report) -> None:
@@ -92,4 +92,4 @@ def _one_round(guest: Guest, tests: conformance.Tests, report: Report) -> None:
     report.passed += sum(item.verdict == verdicts.PASSED for item in found)
     report.failed += [item for item in found if item.verdict == verdicts.FAILED]
     if len(found) != len(tests.names):
-        raise WorkbenchError(f"stress: {len(found)} verdicts of {len(tests.names)} tests:\n{said}")
+        raise KoboshiError(f"stress: {len(found)} verdicts of {len(tests.names)} tests:\n{said}")

@@ -10,7 +10,7 @@ from invoke import Exit, Task
 
 import tasks
 from koboshi_desk.core import ending
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from tasks import told
 
 
@@ -33,7 +33,7 @@ def ended(failure: BaseException) -> Exit:
 
 def test_failure_is_told_in_a_line() -> None:
     """A failure of the workbench is a message and exit status 1."""
-    failed = ended(WorkbenchError("no such thing"))
+    failed = ended(KoboshiError("no such thing"))
     assert (failed.code, failed.message) == (1, "dev: no such thing")
 
 

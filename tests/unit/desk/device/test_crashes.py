@@ -15,7 +15,7 @@ from koboshi import line
 
 from koboshi_desk import cli
 from koboshi_desk.console.decoder import Decoder, Reply
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.device.crashes import CrashRecord, from_file, from_reply
 from koboshi_desk.device.symbols import Elf, Symbols, fault_in
 from koboshi_desk.report import markdown as report_markdown
@@ -136,7 +136,7 @@ def test_stack_of_a_record_has_functions(tmp_path: Path) -> None:
 def test_broken_elf(tmp_path: Path, data: bytes) -> None:
     """What is no whole ELF file is refused."""
     (tmp_path / "x").write_bytes(data)
-    with pytest.raises(WorkbenchError, match="not an ELF file"):
+    with pytest.raises(KoboshiError, match="not an ELF file"):
         Elf(tmp_path / "x")
 
 
@@ -190,9 +190,9 @@ def test_records_of_two_logs(tmp_path: Path) -> None:
 def test_file_without_records(tmp_path: Path, text: str) -> None:
     """Another file is refused with what is needed."""
     (tmp_path / "x").write_text(text)
-    with pytest.raises(WorkbenchError, match="koboshictl --json crashes"):
+    with pytest.raises(KoboshiError, match="koboshictl --json crashes"):
         from_file(tmp_path / "x")
-    with pytest.raises(WorkbenchError, match="No such file"):
+    with pytest.raises(KoboshiError, match="No such file"):
         from_file(tmp_path / "none")
 
 

@@ -12,7 +12,7 @@ import pytest
 from koboshi import files, manifest
 
 from koboshi_desk import cli
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.manifest import explain as manifest_explain
 from koboshi_desk.manifest import graph as manifest_graph
 from koboshi_desk.manifest import new as manifest_new
@@ -165,7 +165,7 @@ def test_wrong_answers_are_asked_again(tmp_path: Path) -> None:
 
 def test_answers_that_end_too_early(tmp_path: Path) -> None:
     """Half of a manifest is not written."""
-    with pytest.raises(WorkbenchError, match="nothing was written"):
+    with pytest.raises(KoboshiError, match="nothing was written"):
         made(tmp_path / "x.toml", "gps")
     assert not (tmp_path / "x.toml").exists()
 
@@ -173,6 +173,6 @@ def test_answers_that_end_too_early(tmp_path: Path) -> None:
 def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     """Nothing is overwritten."""
     (tmp_path / "x.toml").write_text("mine")
-    with pytest.raises(WorkbenchError, match="is there already"):
+    with pytest.raises(KoboshiError, match="is there already"):
         made(tmp_path / "x.toml", "gps")
     assert (tmp_path / "x.toml").read_text() == "mine"

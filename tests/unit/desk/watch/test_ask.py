@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.console.control import Outcome
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.watch import ask
 from koboshi_desk.watch.desk import Desk
 from tests.unit.desk.console.test_control import Supervisor
@@ -96,7 +96,7 @@ def test_over_a_tty(tmp_path: Path, supervisor: Supervisor, by: str) -> None:
 @needs_socat
 def test_nobody_reads_the_line(tmp_path: Path) -> None:
     """Without a reader at the other end, as it is by default, nothing is answered."""
-    with Cable(tmp_path) as cable, pytest.raises(WorkbenchError, match="must read the line"):
+    with Cable(tmp_path) as cable, pytest.raises(KoboshiError, match="must read the line"):
         ask.ask(str(cable.desk), "hello", seconds=0.5)
 
 

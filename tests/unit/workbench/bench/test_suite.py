@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.bench import goals as bench_goals
 from workbench.bench import plots as bench_plots
 from workbench.bench import readme, suite
@@ -100,10 +100,10 @@ def test_only_missing_parts_are_measured(tmp_path):
     def measure(wanted):
         measured.append(wanted.what)
         if len(measured) == 3:
-            raise WorkbenchError("cut short")
+            raise KoboshiError("cut short")
         return {"rows": [], "about": []}
 
-    with pytest.raises(WorkbenchError):
+    with pytest.raises(KoboshiError):
         suite.run(file, [], measure)
     assert list(suite.load(file)["parts"]) == list(suite.PARTS)[:2]
     suite.run(file, [], measure)
@@ -111,7 +111,7 @@ def test_only_missing_parts_are_measured(tmp_path):
     suite.run(file, ["boot"], measure)
     assert measured[-1] == "boot"
     assert len(measured) == len(suite.PARTS) + 2
-    with pytest.raises(WorkbenchError, match="latency-1"):
+    with pytest.raises(KoboshiError, match="latency-1"):
         suite.run(file, ["latency"], measure)
 
 
@@ -168,5 +168,5 @@ def test_readme_agrees_with_the_committed_results():
 
 def test_readme_without_marks_is_told():
     """Figures are never put in a place that nobody meant."""
-    with pytest.raises(WorkbenchError, match="bench"):
+    with pytest.raises(KoboshiError, match="bench"):
         readme.put("no marks", "x")

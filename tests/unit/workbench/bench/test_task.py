@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from koboshi_desk.console.decoder import Text
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.bench import gate, paper
 from workbench.bench import task as bench
 from workbench.bench.gate import Counts
@@ -64,13 +64,13 @@ def test_damaged_result_is_an_error():
     listener.take(Text('{"bench": "latency", "n": 1}'))
     listener.take(Text("bench: status 0"))
     assert (listener.rows, listener.status) == ([{"bench": "latency", "n": 1}], 0)
-    with pytest.raises(WorkbenchError, match="damaged"):
+    with pytest.raises(KoboshiError, match="damaged"):
         listener.take(Text('{"bench": "latency", [  1.000000] random: crng init done'))
 
 
 def test_unknown_benchmark_is_told():
     """A name that is none says which there are."""
-    with pytest.raises(WorkbenchError, match="latency"):
+    with pytest.raises(KoboshiError, match="latency"):
         bench.start("latencies", bench.Request())
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from koboshi import files
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.buildroot import boards, sbom
 from workbench.buildroot import build as buildroot
 from workbench.buildroot import task as image_task
@@ -116,16 +116,14 @@ def test_a_tarball_put_by_hand_must_have_the_pinned_sum(
     place = buildroot_tree.by_hand_place()
     place.parent.mkdir()
     place.write_bytes(b"something else")
-    with pytest.raises(WorkbenchError, match=f"{buildroot_tree.SHA256} is pinned in"):
+    with pytest.raises(KoboshiError, match=f"{buildroot_tree.SHA256} is pinned in"):
         buildroot_tree.find()
 
 
 def test_an_image_that_was_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """--image says which images there are, and how to make one."""
     monkeypatch.setenv("KOBOSHI_CACHE", str(tmp_path))
-    with pytest.raises(
-        WorkbenchError, match=r"core2-linux-6\.12: no such image has been built; there is none"
-    ):
+    with pytest.raises(KoboshiError, match=r"core2-linux-6\.12: no such image has been built; there is none"):
         buildroot.find("core2-linux-6.12")
     for name in buildroot.IMAGES:
         path = buildroot.folder_of("core2-linux-6.12") / "images" / name
@@ -133,15 +131,15 @@ def test_an_image_that_was_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyP
         path.touch()
     assert buildroot.find("core2-linux-6.12").disk is None
     assert buildroot.find("core2-linux-6.12-disk").disk == path
-    with pytest.raises(WorkbenchError, match=r"there is core2-linux-6\.12, core2-linux-6\.12-disk"):
+    with pytest.raises(KoboshiError, match=r"there is core2-linux-6\.12, core2-linux-6\.12-disk"):
         buildroot.find("core2-linux-9")
 
 
 def test_the_quick_image_takes_no_options_of_a_board() -> None:
     """An option that would be ignored is refused."""
-    with pytest.raises(WorkbenchError, match="--dl-dir: for a board's image only"):
+    with pytest.raises(KoboshiError, match="--dl-dir: for a board's image only"):
         image_task.run("", "", "linux-6.12", {"dl_dir": "/x", "buildroot": ""}, "", "")
-    with pytest.raises(WorkbenchError, match="--board toaster: no such board; there is core2"):
+    with pytest.raises(KoboshiError, match="--board toaster: no such board; there is core2"):
         image_task.run("", "toaster", "linux-6.12", {}, "", "")
 
 

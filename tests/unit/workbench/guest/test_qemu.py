@@ -16,7 +16,7 @@ import pytest
 
 from koboshi_desk.console.transport import process_alive
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.guest.errors import BootError, QmpError
 from workbench.guest.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
 from workbench.image.bootable import Image
@@ -106,7 +106,7 @@ def test_options_win_over_the_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [{"smp": 0}, {"smp": -2}, {"memory_mb": 0}])
 def test_no_machine_is_that_small(wrong: dict[str, int]) -> None:
     """Less than one CPU or one megabyte is refused, and does not become the image's number."""
-    with pytest.raises(WorkbenchError, match="at least 1 "):
+    with pytest.raises(KoboshiError, match="at least 1 "):
         Options(**wrong)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from koboshi_desk.core import places
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core.command import CommandError
 from workbench.image import apt, apt_source
 
@@ -73,7 +73,7 @@ def test_upstream_tarball_of_a_source_package():
 """
     tarball = apt_source.parse_uris("busybox", said)
     assert tarball == apt_source.Tarball("busybox_1.35.0.orig.tar.bz2", "SHA256:faee")
-    with pytest.raises(WorkbenchError, match="busybox: the archive has no source package"):
+    with pytest.raises(KoboshiError, match="busybox: the archive has no source package"):
         apt_source.parse_uris("busybox", "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.kernel import kconfig, lines, patches, source
 
 
@@ -36,5 +36,5 @@ def test_variants_have_trees_of_their_own() -> None:
 
 def test_line_without_a_debug_fragment_says_so() -> None:
     """A line that has no such variant is refused with the lines that have one."""
-    with pytest.raises(WorkbenchError, match=r"linux-2\.6\.23 has no debug\.config.*linux-6\.12"):
+    with pytest.raises(KoboshiError, match=r"linux-2\.6\.23 has no debug\.config.*linux-6\.12"):
         lines.find("linux-2.6.23-debug")

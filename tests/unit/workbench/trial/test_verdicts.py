@@ -9,7 +9,7 @@ import pytest
 
 from koboshi_desk.console.decoder import Decoder
 from koboshi_desk.console.findings import Finding
-from koboshi_desk.core.errors import WorkbenchError
+from koboshi_desk.core.errors import KoboshiError
 from workbench.kernel import lines
 from workbench.trial import conformance, verdicts
 from workbench.trial.verdicts import Column, Verdict
@@ -171,7 +171,7 @@ def test_one_level_is_enough(tmp_path) -> None:
         listener.take(item)
     assert listener.done
     assert one.columns("linux-2.6.23") == [KERNEL]
-    with pytest.raises(WorkbenchError, match="--backend kernle"):
+    with pytest.raises(KoboshiError, match="--backend kernle"):
         conformance.build_tests(backend="kernle")
 
 
