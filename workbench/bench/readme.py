@@ -1,83 +1,61 @@
 # SPDX-License-Identifier: MIT
-"""README.md's figures, put there by `./dev bench readme` from committed results: ratios of one run."""
+"""README.md's figures, written by `./dev bench readme` from the committed results."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from koboshi_desk.core.errors import KoboshiError
-from workbench.bench import goals as bench_goals
-from workbench.bench import suite
-from workbench.bench.goals import Goal
+from workbench.bench import goals, suite
+from workbench.bench.goals import Parts
 from workbench.core.repository import REPOSITORY
 
 FILE = REPOSITORY / "README.md"
+SOAK = suite.RESULTS.parent / "soak.json"
 BEGIN, END = "<!-- bench: ./dev bench readme -->", "<!-- bench: end -->"
-# What is said about a goal's value; the part tells two of one name apart.
-SAID = (
-    (
-        "kernel level, segv / F",
-        "latency-instructions",
-        "a restart by the kernel after a SIGSEGV, in wake-ups of one process by another (futex)",
-    ),
-    (
-        "X / kernel level, segv",
-        "latency-instructions",
-        "vfork and exec of a small static program, in such restarts",
-    ),
-    (
-        "kernel level, p50(1 GB) / p50(1 MB), 1 CPU",
-        "latency-instructions-1024",
-        "a restart of a component of 1 GB, in restarts of one of 1 MB",
-    ),
-    (
-        "N(1 GB) / kernel level(1 GB)",
-        "latency-instructions-1024",
-        "waitpid and fork at 1 GB, in restarts at 1 GB",
-    ),
-    (
-        "user level, segv / F",
-        "latency-instructions",
-        "a restart at user level after a SIGSEGV, in wake-ups",
-    ),
-    ("user level, segv / F", "latency-host", "the same"),
-    (
-        "X / user level, segv",
-        "latency-host",
-        "vfork and exec of a small static program, in restarts at user level",
-    ),
-    (
-        "N(1 GB) / user level(1 GB)",
-        "latency-host-1024",
-        "waitpid and fork at 1 GB, in restarts at user level at 1 GB",
-    ),
-    (
-        "Python component, cold start / warm restart",
-        "components",
-        "a Python component's cold start, in its warm restarts",
-    ),
+# One guest and kernel for all of them: README's name of each row of the part `peers`.
+BACK = (
+    ("koboshi-warm", "Koboshi, warm: the kernel restarts it from its memory image"),
+    ("koboshi-user", "Koboshi, warm, without our kernel (user level)"),
+    ("koboshi-cold", "Koboshi, cold: executed again"),
+    ("runit", "runit"),
+    ("systemd", "systemd"),
 )
-# In what a part's medians are.
-UNITS = {
-    "latency-instructions": "instructions",
-    "latency-instructions-1024": "instructions",
-    "latency-host": "time, real CPU",
-    "latency-host-1024": "time, real CPU",
-    "components": "time, emulated CPU",
-}
+SECONDS_PER_MINUTE = 60
 
 
-def section(goals: list[Goal]) -> str:
+def section(parts: Parts, soak: Mapping[str, Any]) -> str:
     """The text between the two marks."""
-    found = {(goal.name, goal.source): goal for goal in goals}
-    rows = [(said, found[name, part].value, UNITS[part]) for name, part, said in SAID]
-    table = [f"| {said} | {_shown(value)} | {unit} |" for said, value, unit in rows if value is not None]
-    head = ["| ratio of medians in one run | | counted in |", "|---|---|---|"]
-    return "\n".join([BEGIN, "", *head, *table, "", END])
+    back = [f"| {name} | {_medians(parts)[peer] / 1000:,.0f} |" for peer, name in BACK]
+    head = ["| crashed, and running again after | thousand instructions |", "|---|---|"]
+    lines = [BEGIN, "", *head, *back, "", *_facts(parts, soak), "", END]
+    return "\n".join(lines)
 
 
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _facts(parts: Parts, soak: Mapping[str, Any]) -> list[str]:
+    goal = {(goal.name, goal.source): goal.value for goal in goals.compute(parts)}
+    larger = goal["kernel level, p50(1 GB) / p50(1 MB), 1 CPU", "latency-instructions-1024"]
+    naive = goal["N(1 GB) / user level(1 GB)", "latency-host-1024"]
+    cost = goal["patched / stock kernel, instructions of fork, exec, threads", "cost"]
+    supervisor = parts["footprint"]["rows"][0]
+    runner = max(supervisor["runner_kb"].values())
+    return [
+        f"- A component of 1 GB takes {larger:.2f} times as long as one of 1 MB. On a real CPU, at user level,"
+        f" forking that gigabyte again takes {naive:,.0f} times as long as our restart.",
+        f"- Memory: {supervisor['supervisor_kb'] / 1000:.1f} MB for the supervisor,"
+        f" {runner} kB for the runner of each component.",
+        f"- Programs that do not use it: fork, exec and threads take {cost:.3f} times the instructions.",
+        f"- Longest soak: {sum(soak['faults'].values()):,} faults and operator requests on 20 components in"
+        f" {soak['seconds'] / SECONDS_PER_MINUTE:.0f} minutes; {len(soak['problems'])} components lost.",
+    ]
+
+
+def _medians(parts: Parts) -> dict[str, float]:
+    rows: Iterable[Mapping[str, Any]] = parts["peers"]["rows"]
+    return {row["peer"]: row["p50"] for row in rows if row["case"] == "healthy"}
 
 
 def put(text: str, new: str) -> str:
@@ -86,12 +64,16 @@ def put(text: str, new: str) -> str:
         before, rest = text.split(BEGIN)
         _, after = rest.split(END)
     except ValueError:
-        raise KoboshiError(f"{FILE.name}: {BEGIN} and {END} are not there once each") from None
+        raise KoboshiError(f"{FILE.name}: {BEGIN} and {END} must each appear exactly once") from None
     return before + new + after
+
+
+def made(results: Path = suite.RESULTS) -> str:
+    """The section that belongs to these results."""
+    return section(suite.load(results)["parts"], json.loads(SOAK.read_text()))
 
 
 def write(results: Path) -> int:
     """For the task."""
-    goals = bench_goals.compute(suite.load(results)["parts"])
-    FILE.write_text(put(FILE.read_text(), section(goals)))
+    FILE.write_text(put(FILE.read_text(), made(results)))
     return 0
