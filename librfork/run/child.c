@@ -90,6 +90,7 @@ _Noreturn void run_child(const struct run_config *config, const struct run_origi
 	int64_t restarts = rfork_generation();
 	uint64_t generation = origin->generation + (uint64_t)(restarts > 0 ? restarts : 0);
 
+	run_oom_usual();
 	run_ready_fd_give(config, generation);
 	run_cgroup_enter(config, generation == 0);
 	run_output_give(config);

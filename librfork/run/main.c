@@ -9,6 +9,8 @@ int main(int argc, char **argv)
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	run_parse(&config, argc, argv);
+	if (!config.stack)
+		run_oom_last();
 	if (config.keep)
 		return run_keep(&config);
 	if (config.stack)

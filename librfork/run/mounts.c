@@ -60,9 +60,10 @@ static void make_read_only(const char *path)
 		run_fail("read-only path", path);
 }
 
+/* It is memory, so it has a bound, as the device's own /tmp has (overlay/etc/init.d/rcS). */
 static void own(const char *path)
 {
-	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777") < 0)
+	if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=10%,nr_inodes=4k") < 0)
 		run_fail("private /tmp", path);
 }
 

@@ -151,6 +151,10 @@ bool run_descends(pid_t pid, pid_t ancestor);
 /* keep.c */
 enum run_exit run_keep(const struct run_config *config);
 
+/* oom.c */
+void run_oom_last(void);
+void run_oom_usual(void);
+
 /* stack.c */
 enum run_exit run_stack(const struct run_config *config);
 
