@@ -13,6 +13,11 @@
 
 /* A program that ends sooner is started again only after a pause of as long. */
 #define SOON_NS (1000 * RFORK_NSEC_PER_MSEC)
+/* After this many ends in a row, each sooner than STEADY_NS, the pause doubles from SOON_NS: what ends the program may
+ * be what its own start costs the machine, memory above all. */
+#define ACCIDENTS 5
+#define STEADY_NS (10 * SOON_NS)
+#define DOUBLINGS 3
 #define RETRY_NS (100 * RFORK_NSEC_PER_MSEC)
 
 static volatile sig_atomic_t program;	/* its PID */
@@ -58,11 +63,24 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
+/* How long to wait before the next start, after a run of this length. */
+static uint64_t back_off(unsigned int *in_a_row, uint64_t lasted)
+{
+	unsigned int over;
+
+	*in_a_row = lasted < STEADY_NS ? *in_a_row + 1 : 0;
+	if (*in_a_row <= ACCIDENTS)
+		return lasted < SOON_NS ? SOON_NS : 0;
+	over = *in_a_row - ACCIDENTS - 1;
+	return SOON_NS << (over < DOUBLINGS ? over : DOUBLINGS);
+}
+
 enum run_exit run_keep(const struct run_config *config)
 {
 	struct sigaction action = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
 	bool by_init = getppid() == 1;
 	pid_t self = getpid();
+	unsigned int in_a_row = 0;
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
@@ -83,7 +101,6 @@ enum run_exit run_keep(const struct run_config *config)
 		/* An orderly end is an end: whoever shuts down wants no other one. */
 		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 			return RUN_DONE;
-		if (rfork_now() - begun < SOON_NS)
-			pause_ns(SOON_NS);
+		pause_ns(back_off(&in_a_row, rfork_now() - begun));
 	}
 }
