@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A control group of the component's own: its limits, and no process of it that outlives it. Where there are
- * none (Linux 2.6.23), its process group has to do. */
+/* A control group of the component's own: its limits, and no process of it that outlives it. The group itself stays:
+ * what the component has left on a tmpfs, in shared memory or in the page cache is charged to it, and a new group would
+ * let each start fill as much again. Where there are none (Linux 2.6.23), its process group has to do. */
 #include "run.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +71,23 @@ static void kill_all(const char *folder)
 		poll(NULL, 0, LOOK_MS);
 }
 
-/* Made, and emptied of what a runner that was killed has left. */
+/* A limit of an earlier start that is not among today's. A file is missing where its controller is not enabled. */
+static void lift(const struct run_config *config)
+{
+	static const char *const known[] = { "memory.high", "memory.max", "memory.swap.max", "pids.max", "cpu.max" };
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		size_t length = strlen(known[i]);
+		bool wanted = false;
+
+		for (unsigned int j = 0; j < config->cgroup_set_count; j++)
+			wanted |= !strncmp(config->cgroup_set[j], known[i], length) && config->cgroup_set[j][length] == '=';
+		if (!wanted)
+			put(config->cgroup, known[i], "max");
+	}
+}
+
+/* Made, or taken over with all that is charged to it, and emptied of the processes that a killed runner has left. */
 void run_cgroup_open(struct run_config *config)
 {
 	char parent[512], *slash;
@@ -87,6 +104,7 @@ void run_cgroup_open(struct run_config *config)
 	config->cgroup_made = access(config->cgroup, W_OK) == 0;
 	kill_all(config->cgroup);
 	enable(config, parent);
+	lift(config);
 	for (unsigned int i = 0; i < config->cgroup_set_count; i++) {
 		char *equals = strchr(config->cgroup_set[i], '=');
 		int rc;
@@ -111,15 +129,13 @@ void run_cgroup_enter(const struct run_config *config, bool first)
 		run_fail("cgroup.procs", config->cgroup);
 }
 
-/* The component has ended, and with it all that it has started. */
+/* The component has ended, and with it all that it has started. Whoever named the group may remove it. */
 void run_cgroup_close(struct runner *r)
 {
 	if (r->process_group > 1 && r->process_group != getpgrp())
 		kill(-r->process_group, SIGKILL);
-	if (!r->config->cgroup_made)
-		return;
-	kill_all(r->config->cgroup);
-	rmdir(r->config->cgroup);
+	if (r->config->cgroup_made)
+		kill_all(r->config->cgroup);
 }
 
 void run_note_process_group(struct runner *r)
