@@ -22,6 +22,7 @@ def main() -> int:
     run, etc = setting("KOBOSHI_RUN", "/run/koboshi"), setting("KOBOSHI_ETC", "/etc/koboshi")
     system = System(setting("KOBOSHI_CONSOLE", "/dev/console"))
     system.catch_signals()
+    system.protect()
     rfork_run, sysrq = setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run"), setting("KOBOSHI_SYSRQ", SYSRQ)
     cgroups = setting("KOBOSHI_CGROUPS", system.cgroups())
     supervisor = Supervisor(system, Paths(run, etc, rfork_run, sysrq, cgroups))

@@ -23,6 +23,8 @@ _WDIOC_SETTIMEOUT = 0xC0045706
 _WDIOF_CARDRESET = 0x20
 # File systems that a reboot empties.
 _VOLATILE = ("tmpfs", "ramfs", "rootfs", "devtmpfs", "overlay")
+# One above the lowest value, which would mean "never"; the second before Linux 2.6.36.
+_OOM_LAST = (("/proc/self/oom_score_adj", "-999"), ("/proc/self/oom_adj", "-16"))
 SYSRQ = "/proc/sysrq-trigger"
 
 
@@ -69,6 +71,24 @@ class Machine:
         except OSError:
             pass
         self.watchdog_fd = -1
+
+    # Memory
+
+    def protect(self) -> None:
+        """Be among the last that the OOM killer takes, also without a keeper (docs/threats.md)."""
+        for path, value in _OOM_LAST:
+            try:
+                _set(path, value)
+            except OSError:
+                continue
+            return
+
+    def remove_cgroup(self, path: str) -> None:
+        """Of a component that is no more; it stays if a process is in it."""
+        try:
+            os.rmdir(path)
+        except OSError:
+            pass
 
     # The manifest
 

@@ -269,6 +269,8 @@ class Supervisor(Following):
         for component in list(self.components.values()):
             if component.after == "removed":
                 del self.components[component.name], self.followers[component.name]
+                if self.paths.cgroups:
+                    self.system.remove_cgroup(f"{self.paths.cgroups}/{component.name}")
 
     def _note_all_ready(self) -> None:
         wanted = [c for c in self.components.values() if c.state != "stopped"]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from koboshi.control import answer
 
 from tests.unit.fake_system import CHAIN, ETC, ONE, World, boot, pump, sleep, states
@@ -101,3 +103,15 @@ def test_components_d(world: World) -> None:
     pump(supervisor)
     assert states(supervisor) == {"a": "ready"}
     assert world.runner("a").pid == before
+
+
+def test_the_group_of_a_removed_component_goes(world: World, tmp_path: Path) -> None:
+    """A component's control group is removed with the component, and stays while it is in the manifest."""
+    supervisor = boot(world, CHAIN)
+    supervisor.paths.cgroups = str(tmp_path)
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    world.write(f"{ETC}/koboshi.toml", ONE.encode())
+    answer(supervisor, "reload", None)
+    pump(supervisor)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import koboshi
 import pytest
+from koboshi import machine
 from koboshi.journal import Console, Journal
 from koboshi.system import System
 
@@ -203,3 +204,32 @@ def test_log_is_rotated(system: System, tmp_path: Path, monkeypatch: pytest.Monk
     assert len(journal.recent(12)) == 12
     assert journal.recent(1)[0].startswith("koboshi/1 40 ")
     assert journal.recent(0) == []
+
+
+def test_the_supervisor_is_among_the_last_to_go() -> None:
+    """The OOM killer takes other processes first, where this user may have that."""
+    allowed = subprocess.run(["sh", "-c", "echo -999 >/proc/self/oom_score_adj"], stderr=subprocess.DEVNULL)
+    if allowed.returncode:
+        pytest.skip("this user may not protect a process")
+    code = "from koboshi.system import System; System('').protect()"
+    code += "; print(open('/proc/self/oom_score_adj').read())"
+    environment = {**os.environ, "PYTHONPATH": SUPERVISOR}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "-999"
+
+
+def test_an_old_kernel_has_another_scale(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without oom_score_adj (Linux 2.6.23) oom_adj is set; without either the supervisor runs as usual."""
+    there = {"/proc/self/oom_adj"}
+    tried: list[tuple[str, str]] = []
+
+    def write(path: str, value: str) -> None:
+        tried.append((path, value))
+        if path not in there:
+            raise FileNotFoundError(path)
+
+    monkeypatch.setattr(machine, "_set", write)
+    system.protect()
+    assert tried[-1] == ("/proc/self/oom_adj", "-16")
+    there.clear()
+    system.protect()
