@@ -35,7 +35,7 @@ class Result:
 class Shell:
     """One at a time per console; waits in `deadline` seconds (multiplied by KOBOSHI_SLOW)."""
 
-    def __init__(self, console: Console, directory: str = "/tmp") -> None:
+    def __init__(self, console: Console, directory: str = "/run") -> None:
         self._console = console
         self._directory = directory
         self._lines: list[str] = []
