@@ -19,7 +19,7 @@ _PIDS = 450
 
 @contextlib.contextmanager
 def disk() -> Iterator[None]:
-    """/run is full to the last byte; its size is what tmpfs has by default."""
+    """/run is full to the last byte; its size is what rcS gives it."""
     with open(FILL, "wb", buffering=0) as file:
         for size in (_PAGE, 4096, 1):
             with contextlib.suppress(OSError):
