@@ -100,3 +100,23 @@ def observer(guest: Guest, device: Device) -> Observer:
 def settle(guest: Guest) -> None:
     """Wait until all components are ready."""
     guest.console.until(guest.model.settled, Deadline(SETTLE_S), "all components ready")
+
+
+def oom_scores(guest: Guest) -> tuple[set[int], set[int]]:
+    """The processes that the OOM killer takes last, and those that it takes as usual.
+
+    Only the supervisor and rfork-run may be among the first.
+    """
+    each = "s=$(cat $p/oom_score_adj) && echo ${p#/proc/} $s $(tr '\\0' ' ' <$p/cmdline)"
+    script = f"for p in /proc/[0-9]*; do {each}; done 2>/dev/null; true"
+    last, usual = set(), set()
+    for pid, score, *words in map(str.split, guest.shell.run(script).output.splitlines()):
+        if not words:
+            continue
+        if score == "0":
+            usual.add(int(pid))
+            continue
+        assert score == "-999", words
+        assert words[0].endswith("rfork-run") or int(pid) == guest.model.supervisor_pid, words
+        last.add(int(pid))
+    return last, usual

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.image.conftest import oom_scores
 from workbench.guest import faults
 from workbench.guest.booted import Guest
 from workbench.guest.faults import KINDS, Fault
@@ -36,3 +37,9 @@ def test_supervisor(guest: Guest) -> None:
     faults.kill_supervisor(guest)
     assert guest.model.adopted == len(guest.model.components)
     assert faults.inject(guest, Fault("gps", KINDS["wild"])).problem == ""
+
+
+def test_order_of_the_oom_killer(guest: Guest) -> None:
+    """No component that came from a spare or from a checkpoint has the protection of its monitor."""
+    _last, usual = oom_scores(guest)
+    assert {component.pid for component in guest.model.components.values()} <= usual
