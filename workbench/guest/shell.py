@@ -37,7 +37,7 @@ class Shell:
 
     def __init__(self, console: Console, directory: str = "/run") -> None:
         self._console = console
-        self._directory = directory
+        self.directory = directory  # for what commands print: only root may write there
         self._lines: list[str] = []
         self._wanted = ""
         self._looping = False
@@ -99,7 +99,7 @@ class Shell:
 
     def _typed(self, command: str, token: str) -> str:
         """At most 4095 bytes can be typed in a line of a terminal."""
-        out = f"{self._directory}/.sh-{token}"
+        out = f"{self.directory}/.sh-{token}"
         line = f"sh -c {shlex.quote(command)} </dev/null >{out} 2>&1; echo $? >{out}.s; "
         line += f"{self._print(token)}\n"
         if len(line.encode()) > 4000 or "\n" in line[:-1]:
@@ -108,7 +108,7 @@ class Shell:
 
     def _print(self, token: str) -> str:
         """Marked lines `|:LINE`, then `|= STATUS BYTES`; may be typed again at any time."""
-        out = f"{self._directory}/.sh-{token}"
+        out = f"{self.directory}/.sh-{token}"
         mark = f"@sh-''{token}'|'"
         return f'sed "s/^/"{mark}:/ {out}; echo; echo {mark}= $(cat {out}.s) $(wc -c <{out})'
 
@@ -117,7 +117,7 @@ class Shell:
         while True:
             result = self._attempt(attempt)
             if result is not None:
-                out = f"{self._directory}/.sh-{token}"
+                out = f"{self.directory}/.sh-{token}"
                 self._console.write(f"rm -f {out} {out}.s\n".encode())
                 return result
             if deadline.expired:
