@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import pytest
 
+from koboshi_desk.core.deadline import Deadline
 from tests.image.conftest import HERE, oom_scores
-from workbench import quickimage
-from workbench.deadline import Deadline
-from workbench.faults import KINDS, Fault, inject, kill_supervisor
-from workbench.guest import Guest
-from workbench.images import Image
+from workbench.guest.booted import Guest
+from workbench.guest.faults import KINDS, Fault, inject, kill_supervisor
+from workbench.image import quick as quickimage
+from workbench.image.bootable import Image
 
 LIMIT_S = 120.0
 # Of `hoarder`, whatever it leaves in memory and however often it is started.
