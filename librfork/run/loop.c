@@ -5,6 +5,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Less than the supervisor grants a runner beyond the component's own time limit. */
+#define STOP_LOG_NS (2000 * RFORK_NSEC_PER_MSEC)
+#define LOG_RETRY_NS (100 * (long)RFORK_NSEC_PER_MSEC)
+
 static volatile sig_atomic_t stop_wanted, restart_wanted;
 
 static void note(int signal)
@@ -82,6 +86,19 @@ static void heed_signals(struct runner *r)
 	restart_wanted = 0;
 }
 
+/* The news of the end is lost if this process ends before a full disk has taken it, and the supervisor would have to
+ * guess. A stop waits only for a moment, because the supervisor knows what it has asked for. */
+static void wait_for_log(struct runner *r, const sigset_t *mask)
+{
+	uint64_t deadline = r->stopping ? rfork_now() + STOP_LOG_NS : 0;
+	struct timespec retry = { .tv_nsec = LOG_RETRY_NS };
+
+	while (run_log_waits(&r->log) && (r->stopping ? rfork_now() < deadline : !stop_wanted)) {
+		ppoll(NULL, 0, &retry, mask);
+		run_log_check(&r->log);
+	}
+}
+
 void run_loop(struct runner *r)
 {
 	sigset_t open_mask;
@@ -115,4 +132,5 @@ void run_loop(struct runner *r)
 	}
 	run_cgroup_close(r);
 	run_output_drain(r);
+	wait_for_log(r, &open_mask);
 }

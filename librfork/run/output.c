@@ -57,6 +57,19 @@ void run_output_open(struct run_config *config, struct run_capture *c)
 	c->refilled = rfork_now();
 }
 
+static void reopen(const struct run_config *config, struct run_capture *c)
+{
+	int sink = open_sink(config->output);
+
+	if (sink < 0)
+		return;
+	close(c->sink);
+	c->sink = sink;
+	if (!is_captured(sink, c))
+		c->size = 0;
+}
+
+/* Somebody may have removed or moved the file meanwhile; where it cannot be renamed, it is cut. */
 static void rotate(const struct run_config *config, struct run_capture *c)
 {
 	size_t length = strlen(config->output) + 3;
@@ -65,11 +78,10 @@ static void rotate(const struct run_config *config, struct run_capture *c)
 	if (!old)
 		return;
 	snprintf(old, length, "%s.1", config->output);
-	if (rename(config->output, old) == 0) {
-		close(c->sink);
-		c->sink = open_sink(config->output);
+	if (rename(config->output, old) == 0 || errno == ENOENT)
+		reopen(config, c);
+	else if (ftruncate(c->sink, 0) == 0)
 		c->size = 0;
-	}
 	free(old);
 }
 

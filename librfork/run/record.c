@@ -13,56 +13,46 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PREFIX "rfork-run/1 "
-#define ROTATE_AT 65536
 #define LINE_MAX_BYTES 512
 /* How often what a full disk did not take is tried again. */
 #define RETRY_NS (1000 * RFORK_NSEC_PER_MSEC)
 
-static uint64_t number_of(const char *line)
-{
-	return strncmp(line, PREFIX, strlen(PREFIX)) ? 0 : strtoull(line + strlen(PREFIX), NULL, 10);
-}
-
-/* The number of the last whole record in the file, or 0. *torn: there is half a line after it. */
-static uint64_t last_number(const char *path, bool *torn)
-{
-	char tail[4 * LINE_MAX_BYTES + 1], *line = tail, *end;
-	uint64_t last = 0;
-	ssize_t got = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	*torn = false;
-	if (fd < 0)
-		return 0;
-	if (lseek(fd, -(off_t)sizeof tail + 1, SEEK_END) < 0)
-		lseek(fd, 0, SEEK_SET);
-	got = read(fd, tail, sizeof tail - 1);
-	close(fd);
-	if (got <= 0)
-		return 0;
-	tail[got] = '\0';
-	for (; (end = strchr(line, '\n')); line = end + 1)
-		if (number_of(line) > last)
-			last = number_of(line);
-	*torn = *line != '\0';
-	return last;
-}
+/* What ends half a line that could not be cut off: with it, the line is not an event for any reader. */
+#define TORN_END " torn !\n"
 
 static void open_file(struct run_log *log)
 {
-	struct stat st;
+	struct stat st = { 0 };
 
 	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	if (log->fd < 0)
+	if ((log->fd < 0 || fstat(log->fd, &st) < 0) && !log->retry_at)
 		run_complain("open", log->path, errno);
-	log->size = log->fd >= 0 && fstat(log->fd, &st) == 0 ? st.st_size : 0;
+	log->size = st.st_size;
+	log->device = st.st_dev;
+	log->inode = st.st_ino;
+	log->torn = false;
+}
+
+/* Numbers go on after the last one in either file: the newer one may hold half a line and no more. */
+static void go_on(struct run_log *log)
+{
+	struct run_tail tail = run_tail_of(log->path), old = run_tail_of(log->old_path);
+
+	if (tail.torn)
+		old.number++;
+	log->number = tail.number > old.number ? tail.number : old.number;
+	if (!tail.torn)
+		return;
+	if (tail.whole >= 0 && ftruncate(log->fd, tail.whole) == 0) {
+		log->size = tail.whole;
+		return;
+	}
+	log->held_length = strlen(TORN_END);
+	memcpy(log->held, TORN_END, log->held_length);
 }
 
 void run_log_open(struct run_log *log, const struct run_config *config)
 {
-	bool torn;
-
 	memset(log, 0, sizeof *log);
 	log->name = config->name;
 	log->poke = config->poke;
@@ -76,27 +66,37 @@ void run_log_open(struct run_log *log, const struct run_config *config)
 		return;
 	log->path = run_state_path(config, "events");
 	log->old_path = run_state_path(config, "events.1");
-	log->number = last_number(log->path, &torn);
-	/* Half a line that somebody's crash has left is ended first. */
-	log->held_length = torn;
-	log->held[0] = '\n';
-	if (!log->number)
-		log->number = last_number(log->old_path, &torn);
 	open_file(log);
 	if (log->fd < 0)
 		exit(RUN_SYSTEM);
+	go_on(log);
+}
+
+static void reopen(struct run_log *log)
+{
+	if (log->fd >= 0)
+		close(log->fd);
+	open_file(log);
+}
+
+/* A file that somebody has removed or moved would be written to without bound, and read by nobody. */
+static bool is_elsewhere(const struct run_log *log)
+{
+	struct stat st;
+
+	if (log->fd < 0 || log->torn)
+		return log->fd < 0;
+	if (stat(log->path, &st) < 0)
+		return errno == ENOENT;
+	return st.st_ino != log->inode || st.st_dev != log->device;
 }
 
 static void rotate(struct run_log *log)
 {
-	if (rename(log->path, log->old_path) < 0) {
+	if (rename(log->path, log->old_path) < 0)
 		run_complain("rename", log->path, errno);
-		return;
-	}
-	if (log->fd >= 0)
-		close(log->fd);
-	open_file(log);
-	log->torn = false;
+	else
+		reopen(log);
 }
 
 static void poke(const struct run_log *log)
@@ -110,25 +110,45 @@ static void poke(const struct run_log *log)
 	       (struct sockaddr *)&address, sizeof address);
 }
 
-/* One write(2) of what is held: whole lines, and the rest of one that a full disk has cut. */
+/* A disk that is almost full takes a part. What is in the log must be whole lines at any time, for this process may
+ * be killed before it can add the rest. How much of it has stayed. */
+static size_t keep_whole_lines(struct run_log *log, size_t written)
+{
+	size_t whole = written;
+	off_t end = lseek(log->fd, 0, SEEK_CUR);	/* O_APPEND: where this write has ended */
+
+	while (whole && log->held[whole - 1] != '\n')
+		whole--;
+	return end >= 0 && ftruncate(log->fd, end - (off_t)(written - whole)) == 0 ? whole : written;
+}
+
+/* One write(2) of what is held. */
 static bool flush_once(struct run_log *log)
 {
 	ssize_t written;
+	size_t taken;
 
-	if (log->path && !log->torn && log->size && log->size + (off_t)log->held_length > ROTATE_AT)
+	if (log->path && is_elsewhere(log))
+		reopen(log);
+	if (log->path && !log->torn && log->size && log->size + (off_t)log->held_length > RUN_ROTATE_AT)
 		rotate(log);
-	if (log->path && log->fd < 0)
-		open_file(log);
+	errno = ENOSPC;		/* for a write that takes nothing, or a part */
 	written = write(log->fd, log->held, log->held_length);
-	if (written <= 0) {
+	taken = written > 0 ? (size_t)written : 0;
+	if (log->path && taken && taken < log->held_length) {
+		taken = keep_whole_lines(log, taken);
+		errno = ENOSPC;
+	}
+	if (!taken) {
+		log->error = errno;
 		if (!log->retry_at)
 			run_complain("write", log->path ? log->path : "standard error", errno);
 		return false;
 	}
-	log->size += written;
-	log->torn = log->path && log->held[written - 1] != '\n';
-	log->held_length -= (size_t)written;
-	memmove(log->held, log->held + written, log->held_length);
+	log->torn = log->path && log->held[taken - 1] != '\n';
+	log->size += (off_t)taken;
+	log->held_length -= taken;
+	memmove(log->held, log->held + taken, log->held_length);
 	return true;
 }
 
@@ -140,6 +160,12 @@ static void flush(struct run_log *log)
 	if (log->held_length && !log->path)
 		log->held_length = 0;	/* nobody reads our standard error any more */
 	log->retry_at = log->held_length ? rfork_now() + RETRY_NS : 0;
+}
+
+/* Whether events are held that a full disk will take once there is room. */
+bool run_log_waits(const struct run_log *log)
+{
+	return log->retry_at && (log->error == ENOSPC || log->error == EDQUOT);
 }
 
 static void put(struct run_log *log, const char *line, size_t length)
@@ -168,7 +194,7 @@ void run_record(struct run_log *log, const char *event, const char *format, ...)
 	va_list list;
 	int length;
 
-	length = snprintf(line, sizeof line, PREFIX "%llu %llu.%06llu %s ", (unsigned long long)++log->number,
+	length = snprintf(line, sizeof line, RUN_PREFIX "%llu %llu.%06llu %s ", (unsigned long long)++log->number,
 			  (unsigned long long)(now / 1000000), (unsigned long long)(now % 1000000), event);
 	va_start(list, format);
 	length += vsnprintf(line + length, sizeof line - (size_t)length - 1, format, list);

@@ -106,15 +106,28 @@ const char *run_notify_name(void);
 /* previous.c */
 void run_previous_wait(const struct run_config *config);
 
+/* tail.c */
+#define RUN_PREFIX "rfork-run/1 "
+#define RUN_ROTATE_AT 65536
+struct run_tail {
+	uint64_t number;	/* the last one that has been used; 0: none */
+	off_t whole;		/* the file's length without half a line at its end; -1: unknown */
+	bool torn;
+};
+struct run_tail run_tail_of(const char *path);
+
 /* record.c */
 struct run_log {
 	char *path, *old_path;	/* NULL: standard error */
 	int fd;
 	uint64_t number;
 	off_t size;
-	bool torn;		/* the file ends within a line */
-	char held[8192];	/* what a full disk did not take */
+	dev_t device;
+	ino_t inode;
+	bool torn;		/* the file ends within a line, and cannot be cut */
+	char held[65536];	/* what a full disk did not take */
 	size_t held_length;
+	int error;		/* why it did not */
 	uint64_t retry_at;	/* 0: nothing is held */
 	const char *name, *poke;
 	int poke_socket;
@@ -122,6 +135,7 @@ struct run_log {
 void run_log_open(struct run_log *log, const struct run_config *config);
 __attribute__((format(printf, 3, 4))) void run_record(struct run_log *log, const char *event, const char *format, ...);
 void run_log_check(struct run_log *log);
+bool run_log_waits(const struct run_log *log);
 const char *run_status_text(int status, char text[32]);
 const char *run_boot_id(void);
 

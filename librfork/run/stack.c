@@ -6,6 +6,7 @@
  */
 #include "run.h"
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +158,12 @@ enum run_exit run_stack(const struct run_config *config)
 	if (!file)
 		run_fail("open", draft);
 	tell(file, pid, &status);
-	if (fclose(file) != 0 || rename(draft, path) < 0)
+	if (fclose(file) != 0 || rename(draft, path) < 0) {
+		int error = errno;
+
+		unlink(draft);		/* half of one is of no use, and takes room on a full disk */
+		errno = error;
 		run_fail("write", path);
+	}
 	return RUN_DONE;
 }
