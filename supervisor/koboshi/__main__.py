@@ -5,12 +5,33 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from koboshi.control import Server
 from koboshi.machine import SYSRQ
 from koboshi.paths import Paths
 from koboshi.supervisor import Supervisor
 from koboshi.system import System
+
+# How long a predecessor that was killed may take to be gone.
+_PREDECESSOR_S = 1.0
+_RETRY_S = 0.02
+
+
+def only_one(system: System, paths: Paths) -> bool:
+    """Whether this supervisor has the run folder for itself; says who else has it."""
+    system.make_directory(paths.run)
+    deadline = system.now() + _PREDECESSOR_S
+    try:
+        while (holder := system.lock(paths.lock)) != 0:
+            if system.now() > deadline:
+                system.complain(f"{paths.run}: in use by the supervisor with PID {holder or 'unknown'}")
+                return False
+            time.sleep(_RETRY_S)
+    except OSError as error:
+        # A device without a supervisor is worse than one whose supervisor is not alone.
+        system.complain(f"{paths.lock}: {error.strerror}")
+    return True
 
 
 def main() -> int:
@@ -25,7 +46,10 @@ def main() -> int:
     system.protect()
     rfork_run, sysrq = setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run"), setting("KOBOSHI_SYSRQ", SYSRQ)
     cgroups = setting("KOBOSHI_CGROUPS", system.cgroups())
-    supervisor = Supervisor(system, Paths(run, etc, rfork_run, sysrq, cgroups))
+    paths = Paths(run, etc, rfork_run, sysrq, cgroups)
+    if not only_one(system, paths):
+        return 111
+    supervisor = Supervisor(system, paths)
     server = Server(system, supervisor)
     supervisor.start()
     while not supervisor.done():

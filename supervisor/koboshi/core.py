@@ -54,7 +54,7 @@ class Core(Owner):
         self.next_look: float | None = None
         # When a commit that failed is tried again; None: all that was decided has been committed.
         self.retry_at: float | None = None
-        # When the log is tried again, which has not taken all.
+        # When log and status.json are tried again, which a full disk has not taken.
         self.log_at: float | None = None
 
     # Outbox
@@ -202,13 +202,19 @@ class Core(Owner):
             return False
         self.retry_at = None
         lines = self.journal.write()
-        self.log_at = self.now() + COMMIT_RETRY_S if self.journal.unlogged else None
         self.published += lines
         self.count_lost()
-        self.system.replace(self.paths.status, json.dumps(self.status()).encode(), durable=False)
+        self.write_behind()
         # Without its pending lines, so that their having been written is no change.
         self.committed = json.dumps({**state, "pending": []})
         return True
+
+    def write_behind(self) -> None:
+        """What follows from a commit and can wait for room: status.json, and what the log has not taken."""
+        status = json.dumps(self.status()).encode()
+        shown = self.system.replace(self.paths.status, status, durable=False)
+        behind = self.journal.unlogged or not shown
+        self.log_at = self.now() + COMMIT_RETRY_S if behind else None
 
     def count_lost(self) -> None:
         """Once the console takes lines again, it is told how many it has not been given."""

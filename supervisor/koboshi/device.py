@@ -136,9 +136,19 @@ class Device:
         self.directory, self.lasting = directory, None
         self.error = self.system.volatile(directory) if directory else "none is configured"
         if not self.error and directory:
+            self.error = self._in_use(directory)
+        if not self.error and directory:
             self.error, self.lasting = None, Lasting(self.system, directory)
         elif directory or vital:
             self._complain(self.error)
+
+    def _in_use(self, directory: str) -> str:
+        """Two supervisors that write the same record would count each other's reboots."""
+        try:
+            holder = self.system.lock(directory + "/lock")
+        except OSError:
+            return ""  # a full disk may still take what is written over the same sectors
+        return "" if holder == 0 else f"is in use by the supervisor with PID {holder or 'unknown'}"
 
     def _complain(self, error: str) -> None:
         self.error = error

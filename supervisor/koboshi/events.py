@@ -38,12 +38,17 @@ def parse(line: str) -> Event | None:
 
 
 class Follower:
-    """Reads the events of one component after number `last`, also when the log has been rotated."""
+    """Reads the events of one component after number `last`, also when the log has been rotated.
 
-    def __init__(self, system: System, directory: str, last: int) -> None:
+    `last_time` is the time of that event. A log that was removed may begin at 1 again: an event with a used
+    number is new if it happened later.
+    """
+
+    def __init__(self, system: System, directory: str, last: int, last_time: float | None = None) -> None:
         self.system = system
         self.path = directory + "/events"
         self.last = last
+        self.last_time = last_time
         self.inode = -1
         self.offset = 0
 
@@ -53,6 +58,9 @@ class Follower:
         if got is None:
             return self._take([])
         inode, data = got
+        if not data and self.offset > self.system.size(self.path):
+            # Removed and made again with the same inode number, or emptied.
+            self.inode = -1
         lines: list[bytes] = []
         if inode != self.inode:
             # Another file than last time: the rest of the old one is in events.1.
@@ -72,9 +80,13 @@ class Follower:
         lost = 0
         for line in lines:
             event = parse(line.decode("ascii", "replace"))
-            if event is None or event.number <= self.last:
+            if event is None or not self._is_new(event):
                 continue
-            lost += event.number - self.last - 1
-            self.last = event.number
+            lost += max(0, event.number - self.last - 1)
+            self.last, self.last_time = event.number, event.time
             events.append(event)
         return events, lost
+
+    def _is_new(self, event: Event) -> bool:
+        later = self.last_time is not None and event.time > self.last_time
+        return event.number > self.last or later

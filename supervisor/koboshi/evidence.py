@@ -19,6 +19,7 @@ SLOT_BYTES = 2048
 SPACING_S = 5.0
 _OUTPUT_BYTES = 400
 _LINE_BYTES = 300
+_HELD = 4
 _MEMORY = ("MemFree", "MemAvailable", "Committed_AS")
 
 
@@ -100,11 +101,14 @@ class Evidence:
         return {word[0].rstrip(":"): int(word[1]) for word in words if len(word) > 1 and word[1].isdecimal()}
 
     def write(self) -> None:
-        """What is waiting, each into the oldest slot."""
-        waiting, self.waiting = self.waiting, []
-        for values in waiting:
-            self.seq += 1
-            self.system.write_slot(self._path(self.seq), _fitting(self.seq, values))
+        """What is waiting, each into the oldest slot; what a full disk refuses waits for the next crash."""
+        while self.waiting:
+            number = self.seq + 1
+            if self.system.write_slot(self._path(number), _fitting(number, self.waiting[0])):
+                del self.waiting[:-_HELD]
+                return
+            self.seq = number
+            del self.waiting[0]
 
 
 def _fitting(seq: int, values: dict[str, object]) -> bytes:

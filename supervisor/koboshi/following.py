@@ -23,7 +23,7 @@ class Following(Core):
         """One more component."""
         self.components[component.name] = component
         directory = self.paths.component(component.name)
-        self.followers[component.name] = Follower(self.system, directory, component.last)
+        self.followers[component.name] = Follower(self.system, directory, component.last, component.last_time)
 
     def catch_up(self, resume: bool = False) -> None:
         """Take over what the runners have written, and notice those that have ended."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 
 from koboshi import coalesce, records
@@ -68,9 +69,8 @@ class Journal:
         self.console = console
         self.next = 1
         self.pending: list[str] = []
-        # Committed, and not in the log yet, for the disk was full; of the first one so much is there already.
+        # Committed, and not in the log yet, for the disk was full.
         self.unlogged: list[str] = []
-        self.cut = 0
         self.size = system.size(path)
 
     def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
@@ -117,10 +117,13 @@ class Journal:
     def recent(self, count: int) -> list[str]:
         """The last records of the log, oldest first."""
         lines: list[str] = []
-        for path in (self.path + ".1", self.path):
-            got = self.system.read(path, 0) if count > 0 else None
-            lines += got[1].decode("ascii", "replace").splitlines() if got is not None else []
-        return lines[-count:] if count > 0 else []
+        for path in (self.path, self.path + ".1"):
+            got = self.system.read(path, 0) if len(lines) < count else None
+            found = got[1].decode("ascii", "replace").splitlines() if got is not None else []
+            # Only as far back as necessary: each is checked.
+            whole = (line for line in reversed(found) if _seq(line))
+            lines += itertools.islice(whole, count - len(lines))
+        return lines[::-1]
 
     def _tail(self, path: str) -> list[str]:
         got = self.system.read(path, max(0, self.system.size(path) - _TAIL))
@@ -131,14 +134,12 @@ class Journal:
         self.unlogged = (self.unlogged + lines)[-_HELD:]
         if not self.unlogged:
             return
-        data = "".join(line + "\n" for line in self.unlogged).encode("ascii", "replace")[self.cut :]
-        if self.size and not self.cut and self.size + len(data) > LOG_BYTES:
+        data = "".join(line + "\n" for line in self.unlogged).encode("ascii", "replace")
+        if self.size and self.size + len(data) > LOG_BYTES:
             self._rotate()
-        written = self.system.append(self.path, data)
-        self.size += written
-        self.cut += written
-        while self.unlogged and self.cut > len(self.unlogged[0]):
-            self.cut -= len(self.unlogged.pop(0)) + 1
+        taken = self.system.append(self.path, data)
+        self.size += taken
+        del self.unlogged[: data.count(b"\n", 0, taken)]
 
     def catch_up(self) -> None:
         """What the log did not take before."""
@@ -146,7 +147,7 @@ class Journal:
 
     def _rotate(self) -> None:
         self.system.rename(self.path, self.path + ".1")
-        self.size = 0
+        self.size = self.system.size(self.path)
 
 
 def _seq(line: str) -> int:

@@ -36,7 +36,9 @@ KEPT: dict[str, object] = {
     **SHOWN,
     "runner_start": 0,
     "pid_start": 0,
+    # Number and time of the event that was taken over last.
     "last": 0,
+    "last_time": None,
     "warm": 0,
     "cold": 0,
     "streak": 0,
@@ -141,6 +143,7 @@ class Known:
         self.runner_start = _int(values["runner_start"])
         self.pid_start = _int(values["pid_start"])
         self.last = _int(values["last"])
+        self.last_time = None if values["last_time"] is None else _float(values["last_time"])
         self.warm = _int(values["warm"])
         self.cold = _int(values["cold"])
         self.streak = _int(values["streak"])
@@ -266,7 +269,7 @@ class Known:
 
     def note(self, event: Event) -> None:
         """One event of the runner's log: recorded as it is, and taken over."""
-        self.last = event.number
+        self.last, self.last_time = event.number, event.time
         self.record(event.name, dict(event.keys), event.time)
         note = _NOTES.get(event.name)
         if note is not None:

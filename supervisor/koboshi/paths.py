@@ -16,6 +16,7 @@ class Paths:
         self.rfork_run = rfork_run
         self.sysrq = sysrq
         self.cgroups = cgroups
+        self.lock = run + "/supervisor.lock"  # no component's name
         self.poke = run + "/poke"
         self.control = run + "/control"
         self.events = run + "/events"

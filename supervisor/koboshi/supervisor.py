@@ -12,7 +12,6 @@ import json
 
 from koboshi import reload
 from koboshi.component import LIVE, Component
-from koboshi.core import COMMIT_RETRY_S
 from koboshi.following import Following
 from koboshi.manifest import Manifest, ManifestRefusedError, Plain, from_plain, unreadable
 
@@ -217,7 +216,7 @@ class Supervisor(Following):
     def _look(self) -> None:
         if self.log_at is not None and self.now() >= self.log_at:
             self.journal.catch_up()
-            self.log_at = self.now() + COMMIT_RETRY_S if self.journal.unlogged else None
+            self.write_behind()
         if self.next_look is None or self.now() < self.next_look:
             return
         self.next_look = None

@@ -8,10 +8,12 @@ A failed call is a value (None, False, -1), not an exception, wherever the super
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import select
 import signal
 import socket
+import struct
 import time
 
 from koboshi.machine import Machine
@@ -20,6 +22,8 @@ from koboshi.machine import Machine
 _RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP) and s < 32]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STAT_STATE = 0
+# No line of a log is longer.
+_LINE_BYTES = 8192
 _STAT_START = 19
 # How long the kernel is asked whether it has rfork(2), and how often the answer is looked for.
 _PROBE_S = 2.0
@@ -38,6 +42,7 @@ class System(Machine):
         self.clients: dict[int, socket.socket] = {}
         self.clients_waiting: set[int] = set()
         self.pidfds: dict[int, int] = {}
+        self.locks: dict[str, int] = {}
         self.failed: set[str] = set()  # files whose replacement failed the last time
         self.wakeup, self.wakeup_end = os.pipe()
         for fd in (self.wakeup, self.wakeup_end):
@@ -54,7 +59,7 @@ class System(Machine):
             if bound is not None:
                 bound.close()
         self.poke = self.control = None
-        for fd in (self.wakeup, self.wakeup_end):
+        for fd in (self.wakeup, self.wakeup_end, *self.locks.values()):
             os.close(fd)
 
     # Time and identity
@@ -130,17 +135,27 @@ class System(Machine):
             pass
 
     def append(self, path: str, data: bytes) -> int:
-        """One write(2) at the end; how many bytes were taken, which on a full disk are not all."""
+        """Whole lines at the end; how many bytes were taken, which on a full disk are not all.
+
+        Half a line that a full disk or a killed predecessor has left is cut off.
+        """
+        taken = 0
         try:
-            with open(path, "ab", buffering=0) as file:
+            with open(path, "a+b", buffering=0) as file:
+                end = _end_of_lines(file.fileno())
                 written = file.write(data) or 0
+                taken = data.rfind(b"\n", 0, written) + 1
+                if taken < written:
+                    os.ftruncate(file.fileno(), end + taken)
+                if taken < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             if path not in self.failed:
                 self.failed.add(path)
                 self.complain(f"{path}: {error.strerror}")
-            return 0
+            return taken
         self.failed.discard(path)
-        return written
+        return taken
 
     def rename(self, old: str, new: str) -> None:
         """Rename, over what is there."""
@@ -148,6 +163,25 @@ class System(Machine):
             os.rename(old, new)
         except OSError as error:
             self.complain(f"{old}: {error.strerror}")
+
+    def lock(self, path: str) -> int | None:
+        """Hold the lock until this process ends: 0. Where another process holds it, its PID; None: unknown.
+
+        It is a record lock. A child never has it, so it is free as soon as this process is gone, and the
+        kernel knows whose it is.
+        """
+        if path in self.locks:
+            return 0
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            got = struct.unpack("hhqqi", fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+            os.close(fd)
+            return got[4] or None
+        self.locks[path] = fd
+        return 0
 
     def complain(self, text: str) -> None:
         """A line on standard error; nowhere, if that is gone, or takes nothing now.
@@ -401,6 +435,16 @@ class System(Machine):
 
 def _noted(_number: int, _frame: object) -> None:
     """Only there so that the signal's number goes to the wake-up descriptor."""
+
+
+def _end_of_lines(fd: int) -> int:
+    """The length of a file of lines, without half a line at its end, which is cut off."""
+    size = end = os.fstat(fd).st_size
+    if size and os.pread(fd, 1, size - 1) != b"\n":
+        begin = max(0, size - _LINE_BYTES)
+        end = begin + os.pread(fd, _LINE_BYTES, begin).rfind(b"\n") + 1
+        os.ftruncate(fd, end)
+    return end
 
 
 def _bound(kind: int, path: str) -> socket.socket:

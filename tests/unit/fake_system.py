@@ -128,6 +128,7 @@ class World:
         self.stubborn: set[str] = set()
         self.volatile = "is on tmpfs, which a reboot empties"
         self.disk_error = ""
+        self.locked_by: dict[str, int] = {}
         self.fired = False
         self.fed = 0
         self.kmsg: list[str] = []
@@ -251,7 +252,9 @@ class FakeSystem(System):
         if path not in self.world.files:
             self.world.write(path, b"")
         inode, old = self.world.files[path]
-        taken = min(len(data), self.world.log_takes)
+        # Whole lines; half a line that a kill has left is cut off.
+        old = old[: old.rfind(b"\n") + 1]
+        taken = data.rfind(b"\n", 0, min(len(data), self.world.log_takes)) + 1
         self.world.files[path] = (inode, old + data[:taken])
         self.world.log_takes -= taken
         return taken
@@ -339,6 +342,9 @@ class FakeSystem(System):
 
     def volatile(self, directory: str) -> str:
         return self.world.volatile
+
+    def lock(self, path: str) -> int | None:
+        return self.world.locked_by.get(path, 0)
 
     def write_slot(self, path: str, data: bytes) -> str:
         self.changes()

@@ -180,3 +180,15 @@ def test_deep_stacks_are_cut(world: World) -> None:
     (record,) = crashes(supervisor)
     assert record["stack"] == places.splitlines()[:4]
     assert len(str(record["output"])) == 100
+
+
+def test_a_disk_that_takes_nothing(world: World) -> None:
+    """A record that a full disk refuses is written with the next one, and no number is missing."""
+    supervisor = boot(world, DISK)
+    crash(world, supervisor)
+    world.disk_error = "No space left on device"
+    for _ in range(9):
+        crash(world, supervisor, 100.0)
+    world.disk_error = ""
+    crash(world, supervisor, 100.0)
+    assert [record["number"] for record in crashes(supervisor)] == [1, 2, 3, 4, 5, 6]

@@ -240,3 +240,13 @@ def test_a_reload_of_the_device_table(world: World) -> None:
     assert answer(supervisor, "reload", None) == {"ok": True}
     climb(world, supervisor)
     assert world.reboots == 1
+
+
+def test_a_record_that_another_supervisor_has(world: World) -> None:
+    """Two supervisors do not write the same sectors: the second one says why it keeps nothing."""
+    world.volatile = ""
+    world.locked_by["/data/lock"] = 4711
+    supervisor = boot(world, 'version = 1\n[component.a]\ncommand = ["/a"]\n[device]\nrecord = "/data"\n')
+    assert supervisor.device.lasting is None
+    assert supervisor.device.error == "is in use by the supervisor with PID 4711"
+    assert not any(path.startswith("/data/ladder") for path in world.files)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.unit.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
 
 
@@ -103,3 +105,48 @@ def test_a_lost_state_file(world: World) -> None:
     sleep(supervisor, 10)
     assert states(supervisor) == {"a": "ready"}
     assert [runner.pid for runner in world.runners.values() if runner.alive] == [before]
+
+
+def test_a_log_that_was_removed(world: World) -> None:
+    """Where numbers begin at 1 again, events are told apart by their times."""
+    supervisor = boot(world, ONE)
+    world.runner("a").crash()
+    pump(supervisor)
+    del world.files[f"{RUN}/a/events"]
+    world.events["a"].clear()
+    world.runner("a").crash()
+    pump(supervisor)
+    assert states(supervisor) == {"a": "ready"}
+    assert world.names("a").count("restart") == 2
+    supervisor = boot(world)
+    world.runner("a").crash()
+    pump(supervisor)
+    assert world.names("a").count("restart") == 3
+    assert "lost" not in world.names("a")
+
+
+def test_a_log_that_was_made_again_with_the_same_inode(world: World) -> None:
+    """A file shorter than what has been read of it is another one."""
+    supervisor = boot(world, ONE + "ladder = { same_fault = 0 }\n")
+    for _ in range(5):
+        world.runner("a").crash()
+    pump(supervisor)
+    inode, _data = world.files[f"{RUN}/a/events"]
+    world.files[f"{RUN}/a/events"] = (inode, b"")
+    world.runner("a").crash()
+    pump(supervisor)
+    assert world.names("a").count("restart") == 6
+    assert "lost" not in world.names("a")
+
+
+@pytest.mark.parametrize("torn", ["rfork-run/1 3 101.5 end reason=bu torn !", "rfork-run/1 3 torn !"])
+def test_half_a_line_that_was_ended(world: World, torn: str) -> None:
+    """What rfork-run appends to half a line that it cannot cut off makes the line invalid."""
+    supervisor = boot(world, ONE)
+    inode, data = world.files[f"{RUN}/a/events"]
+    world.files[f"{RUN}/a/events"] = (inode, data + torn.encode() + b"\n")
+    world.runner("a").crash()
+    pump(supervisor)
+    assert states(supervisor) == {"a": "ready"}
+    assert world.names("a").count("restart") == 1
+    assert "end" not in world.names("a")

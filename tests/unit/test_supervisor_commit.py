@@ -8,6 +8,7 @@ import signal
 
 import pytest
 from koboshi.control import answer
+from koboshi.records import find
 
 from tests.unit.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
 
@@ -139,3 +140,34 @@ def test_a_log_that_takes_not_all(world: World, room: int, *, killed: bool) -> N
     assert told == list(range(1, len(told) + 1))
     assert world.names("a").count("restart") == 3
     assert supervisor.log_at is None
+
+
+def test_a_status_file_that_was_not_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with room for state.json only gets status.json later, without another change."""
+    supervisor = boot(world, ONE)
+    replace = supervisor.system.replace
+
+    def short(path: str, data: bytes, durable: bool = True) -> bool:
+        return not path.endswith("status.json") and replace(path, data, durable)
+
+    monkeypatch.setattr(supervisor.system, "replace", short)
+    answer(supervisor, "stop", "a")
+    pump(supervisor)
+    assert json.loads(world.files[f"{RUN}/status.json"][1])["components"]["a"]["state"] == "ready"
+    monkeypatch.undo()
+    sleep(supervisor, 2)
+    assert json.loads(world.files[f"{RUN}/status.json"][1])["components"]["a"]["state"] == "stopped"
+    assert supervisor.log_at is None
+
+
+def test_half_a_record_in_the_log(world: World) -> None:
+    """Half a line at the end of the log counts for nothing, and the next record is a line of its own."""
+    boot(world, ONE)
+    inode, data = world.files[f"{RUN}/events"]
+    count = len(world.records())
+    world.files[f"{RUN}/events"] = (inode, data + b"koboshi/1 9999 1.0 ready component=a")
+    supervisor = boot(world)
+    lines = world.files[f"{RUN}/events"][1].decode().splitlines()
+    assert len(lines) == len(world.records()) > count
+    assert [find(line) for line in supervisor.journal.recent(len(lines) + 9)] == world.records()
+    assert supervisor.journal.recent(2) == lines[-2:]

@@ -274,3 +274,21 @@ def test_components_inherit_nothing(device: Device) -> None:
     assert [number for number in range(1, 32) if _signals(pid, "SigIgn") >> (number - 1) & 1] == []
     until(lambda: _signals(pid, "SigBlk") == 0, "no signal blocked, as a shell has them while it forks")
     assert os.getsid(pid) != os.getsid(0)
+
+
+def test_a_second_supervisor(device: Device) -> None:
+    """It is refused, with the PID of the first, which it does not disturb."""
+    device.manifest(MANIFEST)
+    device.start()
+    first = device.supervisor
+    assert first is not None
+    until(lambda: state(device, "steady") == "ready", "ready")
+    command = [sys.executable, "-S", "-B", "-m", "koboshi"]
+    second = subprocess.run(command, env=device.environment, capture_output=True, text=True, timeout=BOUND_S)
+    assert second.returncode == 111
+    assert f"in use by the supervisor with PID {first.pid}\n" in second.stderr
+    assert device.ctl("stop", "steady").returncode == 0
+    until(lambda: state(device, "steady") == "stopped", "the operator is obeyed")
+    numbers = [record.seq for record in device.records()]
+    assert numbers == sorted(set(numbers))
+    assert device.count("supervisor") == 1

@@ -148,6 +148,60 @@ def test_replace_on_a_full_file_system(system: System, tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("room", [0, 1, 6, 7, 8, 13])
+def test_append_on_a_full_file_system(system: System, tmp_path: Path, room: int) -> None:
+    """Of lines that do not fit, whole ones are taken, and nothing is left of the one that was cut."""
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 4095 + b"\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096 + room, hard))
+    try:
+        taken = system.append(str(path), b"second\nthird\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert taken == {0: 0, 1: 0, 6: 0, 7: 7, 8: 7, 13: 13}[room]
+    assert path.read_bytes()[4096:] == b"second\nthird\n"[:taken]
+
+
+def test_append_to_half_a_line(system: System, tmp_path: Path) -> None:
+    """Half a line, left by a process that was killed, is cut off."""
+    path = tmp_path / "log"
+    for torn in (b"", b"fir", b"first\nsec"):
+        path.write_bytes(torn)
+        assert system.append(str(path), b"next\n") == 5
+        assert path.read_bytes() == torn[: torn.rfind(b"\n") + 1] + b"next\n"
+
+
+HOLDER = """
+import subprocess, sys
+from koboshi.system import System
+system = System('/dev/null')
+assert system.lock(sys.argv[1]) == 0 == system.lock(sys.argv[1])
+system.apart(lambda: (True, []))
+child = subprocess.Popen(['sleep', '600'], close_fds=False, stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+child.wait()
+"""
+
+
+def test_a_lock(system: System, tmp_path: Path) -> None:
+    """It names its holder, and goes with it, though a child of the holder lives on."""
+    path = str(tmp_path / "lock")
+    command = [sys.executable, "-c", HOLDER, path]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": SUPERVISOR})
+    assert holder.stdout is not None
+    child = int(holder.stdout.readline())
+    try:
+        assert system.lock(path) == holder.pid
+        holder.kill()
+        holder.wait()
+        assert system.start_time(child)
+        assert system.lock(path) == 0
+    finally:
+        holder.stdout.close()
+        os.kill(child, signal.SIGKILL)
+
+
 def test_no_console(system: System) -> None:
     """Without a console lines are counted, and the supervisor goes on."""
     console = Console(system)
