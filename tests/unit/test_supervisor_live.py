@@ -132,6 +132,14 @@ class Device:
                     found.append((int(entry.name), argv))
         return found
 
+    def busy(self) -> bool:
+        """Whether a runner does something now."""
+        for pid, argv in self.processes():
+            with contextlib.suppress(OSError):
+                if "--poke" in argv and Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "R":
+                    return True
+        return False
+
 
 def until(condition: Callable[[], object], what: str) -> None:
     """Poll with a bound."""
@@ -292,3 +300,54 @@ def test_a_second_supervisor(device: Device) -> None:
     numbers = [record.seq for record in device.records()]
     assert numbers == sorted(set(numbers))
     assert device.count("supervisor") == 1
+
+
+def crash_in_a_burst(device: Device, word: str) -> None:
+    """Crash a component until its runner gives up restarting it at once."""
+    seen: set[int] = set()
+
+    def more() -> bool:
+        for pid in set(device.copies(word)) - seen:
+            seen.add(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSEGV)
+        return len(seen) > 5
+
+    until(more, "a burst")
+    until(lambda: not device.copies(word) and not device.busy(), "the runner knows of it")
+
+
+def serves(device: Device, name: str, word: str) -> bool:
+    """Whether a component is known to be ready, and is the process that runs."""
+    return state(device, name) == "ready" and [device.status()[name]["pid"]] == device.copies(word)
+
+
+def fill_up(path: Path) -> None:
+    """To the last byte of the file system."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_run_folder(device: Device) -> None:
+    """Whatever happens meanwhile, all is ready once there is room again, and no record is missing."""
+    device.run.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=192k", "tmpfs", str(device.run)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system in memory can be mounted")
+    try:
+        device.manifest(
+            MANIFEST.partition("[component.crasher]")[0] + "cold = { attempts = 99, delay_s = 0.01 }\n"
+        )
+        device.start()
+        until(lambda: serves(device, "steady", "signal.pause"), "ready")
+        for _ in range(6):
+            fill_up(device.run / "fill")
+            crash_in_a_burst(device, "signal.pause")
+            (device.run / "fill").unlink()
+            until(lambda: serves(device, "steady", "signal.pause"), "ready again")
+        numbers = [record.seq for record in device.records()]
+        assert numbers == list(range(1, len(numbers) + 1))
+        device.end(signal.SIGTERM)
+    finally:
+        subprocess.run(["umount", "-l", str(device.run)], check=True)
