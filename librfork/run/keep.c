@@ -82,6 +82,7 @@ enum run_exit run_keep(const struct run_config *config)
 	pid_t self = getpid();
 	unsigned int in_a_row = 0;
 
+	run_usual_signals();
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	for (;;) {

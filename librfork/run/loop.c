@@ -37,7 +37,7 @@ static void take_signals(sigset_t *original)
 static uint64_t earliest(const struct runner *r)
 {
 	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
-					r->status_at, r->log.retry_at };
+					r->status_at, r->log.retry_at, r->end_by };
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
@@ -75,12 +75,13 @@ static void heed_signals(struct runner *r)
 	if (stop_wanted && !r->stopping) {
 		r->stopping = true;
 		r->stop_by = grace;
-		r->kick_by = r->ready_by = r->beat_by = 0;
+		r->kick_by = r->ready_by = r->beat_by = r->end_by = 0;
 		run_note_process_group(r);
 		rfork_stop(r->rfd, SIGTERM);
 	}
 	if (restart_wanted && !r->stopping && r->pid) {
 		r->kick_by = grace;
+		r->end_by = 0;
 		rfork_kick(r->rfd, SIGTERM, RFORK_CAUSE_OPERATOR);
 	}
 	restart_wanted = 0;

@@ -45,12 +45,23 @@ void run_instance_ready(struct runner *r, uint64_t when)
 /* More time for what is under way; the supervisor's own limit for a stop goes by the record. */
 static void extend(struct runner *r, uint64_t ns)
 {
-	if (r->ready_by)
-		r->ready_by = rfork_now() + ns;
+	uint64_t *limits[] = { &r->ready_by, &r->kick_by, &r->end_by };
+
+	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+		if (*limits[i])
+			*limits[i] = rfork_now() + ns;
 	if (!r->stop_by)
 		return;
 	r->stop_by = rfork_now() + ns;
 	run_record(&r->log, "extend", "pid=%d ms=%llu", (int)r->pid, (unsigned long long)(ns / 1000000));
+}
+
+/* It is busy ending, and beats no more. Another limit takes the heartbeat's place, unless one is set already. */
+static void is_ending(struct runner *r)
+{
+	r->beat_by = 0;
+	if (!r->stop_by && !r->kick_by && !r->end_by)
+		r->end_by = rfork_now() + ms(r->config->stop_ms);
 }
 
 static void heed(struct runner *r, struct run_note *note)
@@ -68,10 +79,10 @@ static void heed(struct runner *r, struct run_note *note)
 		has_beaten(r);
 	if (what & NOTE_TRIGGER && r->pid && r->rfd >= 0)
 		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+	if (what & NOTE_STOPPING)
+		is_ending(r);
 	if (what & NOTE_EXTEND)
 		extend(r, note->extend_ns);
-	if (what & NOTE_STOPPING)	/* it is busy ending, and beats no more */
-		r->beat_by = 0;
 	if (what & NOTE_MAIN)
 		r->main_pid = note->main_pid;
 	if (what & NOTE_STATUS)
@@ -157,7 +168,7 @@ void run_instance_begun(struct runner *r)
 	r->status[0] = '\0';
 	if (!r->warm)
 		r->cold_generation = r->generation;
-	r->ready_by = r->beat_by = r->probe_at = r->kick_by = 0;
+	r->ready_by = r->beat_by = r->probe_at = r->kick_by = r->end_by = 0;
 	if (r->probe >= 0)
 		close(r->probe);
 	r->probe = -1;
@@ -325,6 +336,10 @@ void run_check_deadlines(struct runner *r)
 	if (r->stopping)
 		return;
 	check_heartbeat(r, now);
+	if (r->end_by && now >= r->end_by) {
+		r->end_by = 0;
+		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+	}
 	if (r->ready_by && now >= r->ready_by)
 		not_ready_in_time(r);
 }

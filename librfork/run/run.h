@@ -204,6 +204,9 @@ struct run_capture {
 };
 void run_output_open(struct run_config *config, struct run_capture *capture);
 
+/* main.c */
+void run_usual_signals(void);
+
 /* loop.c */
 #define RUN_PENDING 16
 struct runner {
@@ -231,6 +234,7 @@ struct runner {
 	unsigned int held_up;	/* heartbeats in a row that this process looked at too late to judge */
 	bool never_ready;	/* more than restart intensity allows: being stopped for it */
 	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
+	uint64_t end_by;	/* after STOPPING=1 */
 	struct run_note pending[RUN_PENDING];	/* from instances not heard of yet */
 	unsigned int pending_count;
 	bool ended;

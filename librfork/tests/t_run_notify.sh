@@ -25,6 +25,25 @@ equal "$(count ' restart ')" 0
 kill "$runner_pid"
 finish 0
 rm -rf s
+# One that hangs in its own way out is killed after --stop-ms, with or without a heartbeat.
+for option in --no-spare '--heartbeat-ms 10000'; do
+	start --ready notify --stop-ms 300 $option -- notify:READY=1 below:1 notify:STOPPING=1 wait
+	wait_for ' restart gen=1 .*cause=heartbeat status=signal:SIGKILL '
+	wait_for ' ready .*gen=1 '
+	kill "$runner_pid"
+	finish 0
+	rm -rf s
+done
+# An operator's restart takes longer if the component asks for it.
+start --ready notify --stop-ms 300 -- ignore-term notify:READY=1 below:1 wait-file:restart-go below:1 notify:EXTEND_TIMEOUT_USEC=60000000 \
+	below:1 sleep:1000 below:1 restart wait
+wait_for ' ready '
+kill -USR1 "$runner_pid"
+: >restart-go
+wait_for ' restart gen=1 .*cause=operator status=exit:'
+kill "$runner_pid"
+finish 0
+rm -rf s
 # A stop takes longer if the component asks for it.
 start --ready notify --stop-ms 300 -- ignore-term notify:READY=1 sleep:200 notify:EXTEND_TIMEOUT_USEC=60000000 wait-file:go \
 	notify:EXTEND_TIMEOUT_USEC=60000000 sleep:1000 touch:finished exit:0

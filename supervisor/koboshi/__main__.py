@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from koboshi import utf8
 from koboshi.control import Server
 from koboshi.machine import SYSRQ
 from koboshi.paths import Paths
@@ -39,9 +40,11 @@ def main() -> int:
     if len(sys.argv) > 1:
         os.write(2, b"usage: koboshi-supervisor (no arguments; see docs/supervisor.md)\n")
         return 100
+    utf8.ensure()
     setting = os.environ.get
     run, etc = setting("KOBOSHI_RUN", "/run/koboshi"), setting("KOBOSHI_ETC", "/etc/koboshi")
     system = System(setting("KOBOSHI_CONSOLE", "/dev/console"))
+    system.forget_inherited()
     system.catch_signals()
     system.protect()
     rfork_run, sysrq = setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run"), setting("KOBOSHI_SYSRQ", SYSRQ)

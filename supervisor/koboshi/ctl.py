@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
+from koboshi import utf8
+
 USAGE = """\
 usage: koboshictl [--json] status
        koboshictl [--json] start|stop|restart NAME
@@ -30,6 +32,7 @@ class FailedError(Exception):
 
 def main(argv: list[str]) -> int:
     """0 done, 1 refused or no supervisor, 100 wrong use."""
+    utf8.tolerant_output()
     try:
         return _run(argv)
     except UsageError:
@@ -273,4 +276,5 @@ def _word(value: object) -> str:
 
 
 if __name__ == "__main__":
+    utf8.ensure()
     sys.exit(main(sys.argv[1:]))

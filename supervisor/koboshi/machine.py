@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import marshal
 import os
+import signal
 import struct
 import sys
 from collections.abc import Callable
@@ -33,6 +34,43 @@ class Machine:
 
     watchdog_fd = -1
     kmsg_fd = -1
+
+    def __init__(self) -> None:
+        self.locks: dict[str, int] = {}
+
+    # What comes from the process that has started this one
+
+    def forget_inherited(self) -> None:
+        """Neither the supervisor nor a component depends on the state of the process that has started it."""
+        os.umask(0o022)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                if int(name) > 2:
+                    os.set_inheritable(int(name), False)
+            except OSError:
+                pass  # the descriptor that listdir() itself had
+
+    # Resources that one process has
+
+    def lock(self, path: str) -> int | None:
+        """Hold the lock until this process ends: 0. Where another process holds it, its PID; None: unknown.
+
+        It is a record lock. A child never has it, so it is free as soon as this process is gone, and the
+        kernel knows whose it is.
+        """
+        if path in self.locks:
+            return 0
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            got = struct.unpack("hhqqi", fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+            os.close(fd)
+            return got[4] or None
+        self.locks[path] = fd
+        return 0
 
     # The hardware watchdog
 
@@ -175,7 +213,7 @@ class Machine:
         here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         path = f"import sys; sys.path.insert(0, {here!r})"
         start = f"{path}; from koboshi.ctl import main; sys.exit(main({words!r}))"
-        return [sys.executable, "-ISEB", "-c", start]
+        return [sys.executable, "-ISEBXutf8", "-c", start]
 
     # The kernel's log
 

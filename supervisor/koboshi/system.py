@@ -8,18 +8,16 @@ A failed call is a value (None, False, -1), not an exception, wherever the super
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import signal
 import socket
-import struct
 import time
 
 from koboshi.machine import Machine
 
 # What may have been ignored or blocked here must be usual again in a component.
-_RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP) and s < 32]
+_RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STAT_STATE = 0
 # No line of a log is longer.
@@ -34,6 +32,7 @@ class System(Machine):
     """Linux, as the supervisor sees it."""
 
     def __init__(self, console: str) -> None:
+        super().__init__()
         self.console = console
         self.console_fd = -1
         self.console_waits = False
@@ -42,7 +41,6 @@ class System(Machine):
         self.clients: dict[int, socket.socket] = {}
         self.clients_waiting: set[int] = set()
         self.pidfds: dict[int, int] = {}
-        self.locks: dict[str, int] = {}
         self.failed: set[str] = set()  # files whose replacement failed the last time
         self.wakeup, self.wakeup_end = os.pipe()
         for fd in (self.wakeup, self.wakeup_end):
@@ -164,25 +162,6 @@ class System(Machine):
         except OSError as error:
             self.complain(f"{old}: {error.strerror}")
 
-    def lock(self, path: str) -> int | None:
-        """Hold the lock until this process ends: 0. Where another process holds it, its PID; None: unknown.
-
-        It is a record lock. A child never has it, so it is free as soon as this process is gone, and the
-        kernel knows whose it is.
-        """
-        if path in self.locks:
-            return 0
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            asked = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            got = struct.unpack("hhqqi", fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-            os.close(fd)
-            return got[4] or None
-        self.locks[path] = fd
-        return 0
-
     def complain(self, text: str) -> None:
         """A line on standard error; nowhere, if that is gone, or takes nothing now.
 
@@ -216,6 +195,8 @@ class System(Machine):
             )
         except OSError as error:
             return -(error.errno or errno.EIO)
+        except ValueError:
+            return -errno.EINVAL  # no program can have such an argument
 
     def rfork_kernel(self, rfork_run: str) -> bool:
         """Whether the kernel has rfork(2): rfork-run is asked to use nothing else."""
