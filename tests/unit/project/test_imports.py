@@ -53,14 +53,15 @@ LARGE = {"supervisor/koboshi", "tests/unit"}
 SYSTEM = {"os", "signal", "socket", "select", "selectors", "subprocess", "time", "fcntl", "ctypes"}
 OWNERS = {
     "system.py": SYSTEM,
-    "machine.py": {"os", "fcntl"},
+    "machine.py": {"os", "fcntl", "signal"},
     "files.py": {"os"},
     "ctl.py": {"os", "socket"},
     "mqtt.py": {"os", "socket"},
     "publish.py": {"os", "select", "socket", "time"},
     "rehearse.py": {"fcntl", "os", "signal", "time"},
     "inject.py": {"os", "signal"},
-    "__main__.py": {"os"},
+    "__main__.py": {"os", "time"},
+    "utf8.py": {"os"},
     "component.py": {"signal"},
     "known.py": {"signal"},
 }
