@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What an instance may do is cut down to what was granted, before it executes its program. What this kernel
  * has not got is told at the start (run_missing), not passed over. */
-#include "run.h"
+#include "path.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -60,14 +60,14 @@ static uint64_t handled(long version)
 	return bits;
 }
 
-static void allow(int ruleset, const char *path, uint64_t rights)
+static void allow(const struct run_config *config, int ruleset, const char *path, uint64_t rights)
 {
 	struct path_rule rule = { .allowed = rights };
 	struct stat st;
 
-	rule.parent = open(path, O_PATH | O_CLOEXEC);
+	rule.parent = run_path_target(config, -1, path);
 	if (rule.parent < 0 || fstat(rule.parent, &st) < 0)
-		run_fail("granted path", path);
+		run_path_fail("granted path");
 	if (!S_ISDIR(st.st_mode))
 		rule.allowed &= OF_A_FILE;
 	if (syscall(LANDLOCK_ADD, ruleset, LANDLOCK_PATH_BENEATH, &rule, 0) < 0)
@@ -87,7 +87,7 @@ static void restrict_files(const struct run_config *config)
 	if (ruleset < 0)
 		run_fail("landlock_create_ruleset", "");
 	for (unsigned int i = 0; i < config->grant_count; i++)
-		allow(ruleset, config->grants[i].path,
+		allow(config, ruleset, config->grants[i].path,
 		      all & (config->grants[i].write ? all : MAY_EXECUTE | MAY_READ_FILE | MAY_READ_DIR));
 	if (syscall(LANDLOCK_RESTRICT, ruleset, 0) < 0)
 		run_fail("landlock_restrict_self", "");
@@ -122,8 +122,16 @@ static void keep_capabilities(uint64_t kept)
 
 void run_confine_root(const struct run_config *config)
 {
-	if (config->root && (chroot(config->root) < 0 || chdir("/") < 0))
+	int root;
+
+	if (!config->root)
+		return;
+	root = run_path_folder(config, config->root);
+	if (root < 0)
+		run_path_fail("root");
+	if (fchdir(root) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		run_fail("chroot", config->root);
+	close(root);
 }
 
 /* Before the user changes: only root may do these. */

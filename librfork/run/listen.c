@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets that are opened once and that every instance has: a connection made between two instances waits
  * in the backlog instead of being refused. The protocol is systemd's, sd_listen_fds(3). */
-#include "run.h"
+#include "path.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,6 @@ static int unix_socket(int type, const char *path, struct sockaddr_un *address)
 	if (strlen(path) >= sizeof address->sun_path)
 		run_misuse("--listen: '%s' is too long for a socket's path", path);
 	strcpy(address->sun_path, path);
-	unlink(path);
 	return socket(AF_UNIX, type, 0);
 }
 
@@ -47,6 +46,35 @@ static int inet_socket(int type, char *text, struct sockaddr_in *address)
 	return fd;
 }
 
+/* Where somebody else could put a link in the socket's place, the component's user binds it: it is that user's from the start,
+ * and nothing is done to it by name. */
+static bool bind_unix(const struct run_config *config, int fd, const struct sockaddr_un *address)
+{
+	struct run_place place;
+	mode_t mask;
+	int rc;
+
+	if (!run_path_find(config, -1, address->sun_path, false, &place))
+		return false;
+	unlinkat(place.folder, place.name, 0);
+	mask = umask(0117);
+	rc = bind(fd, (const struct sockaddr *)address, sizeof *address);
+	umask(mask);
+	if (rc == 0 && place.guarded && config->user)
+		rc = fchownat(place.folder, place.name, config->uid, config->gid, AT_SYMLINK_NOFOLLOW);
+	if (rc < 0)
+		run_path_error(address->sun_path, errno);
+	run_path_leave(&place);
+	return rc == 0;
+}
+
+static bool bind_to(const struct run_config *config, int fd, const struct sockaddr *address, bool inet)
+{
+	if (!inet)
+		return bind_unix(config, fd, (const struct sockaddr_un *)(const void *)address);
+	return bind(fd, address, sizeof(struct sockaddr_in)) == 0 || run_path_error("bind", errno);
+}
+
 /* tcp:[ADDRESS:]PORT, udp:[ADDRESS:]PORT, unix:PATH (stream), unixgram:PATH */
 static int open_one(const struct run_config *config, const char *spec)
 {
@@ -63,11 +91,14 @@ static int open_one(const struct run_config *config, const char *spec)
 	if (!inet && strncmp(spec, "unix:", 5) && strncmp(spec, "unixgram:", 9))
 		run_misuse("--listen: '%s' is not tcp:, udp:, unix: or unixgram:", spec);
 	fd = inet ? inet_socket(type, text, &address.in) : unix_socket(type, text, &address.un);
-	if (fd < 0 || bind(fd, &address.any, inet ? sizeof address.in : sizeof address.un) < 0 ||
-	    (stream && listen(fd, BACKLOG) < 0))
+	if (fd < 0)
 		run_fail("listen", spec);
-	if (!inet && (chmod(text, 0660) < 0 || (config->user && chown(text, config->uid, config->gid) < 0)))
-		run_complain("chown", text, errno);
+	if (!bind_to(config, fd, &address.any, inet)) {
+		fprintf(stderr, "rfork-run: listen %s: %s\n", spec, run_path_reason());
+		exit(RUN_SYSTEM);
+	}
+	if (stream && listen(fd, BACKLOG) < 0)
+		run_fail("listen", spec);
 	free(text);
 	return fd;
 }

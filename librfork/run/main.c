@@ -41,6 +41,7 @@ int main(int argc, char **argv)
 	run_cgroup_open(&config);
 	run_log_open(&runner.log, &config);
 	runner.notify = run_notify_open(&config);
+	run_ready_check(&config);
 	run_listen_open(&config);
 	run_ready_fd_open(&config);
 	run_store_open(&config);

@@ -75,6 +75,7 @@ bool run_notify_receive(const struct run_config *config, int socket, struct run_
 			memcpy(&sender, CMSG_DATA(header), sizeof sender);
 	note->fd_count = run_store_take(&message, note->fds);
 	note->sender = sender.pid;
+	note->user = sender.uid;
 	read_text(text, note);
 	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The component's output: all instances write into one pipe, which rfork-run empties into a ring of two files or onto
  * a line. So nothing is lost at a restart, what lies on a tmpfs stays short, and who says too much is cut short. */
-#include "run.h"
+#include "path.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,9 +17,35 @@
 #define LINE_RATE 2048		/* a line has other things to carry */
 #define BURST_S 4
 
-static int open_sink(const char *path)
+#define REOPEN_NS (1000 * RFORK_NSEC_PER_MSEC)
+
+/* FILE becomes FILE.1, unless somebody has removed or moved it. False: it stays. */
+static bool set_aside(const struct run_config *config)
 {
-	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+	struct run_place place;
+	char old[sizeof place.name + 2];
+	bool aside;
+
+	if (!run_path_find(config, -1, config->output, true, &place))
+		return false;
+	snprintf(old, sizeof old, "%s.1", place.name);
+	aside = renameat(place.folder, place.name, place.folder, old) == 0 || errno == ENOENT;
+	run_path_leave(&place);
+	return aside;
+}
+
+/* What an instance says is for its user and for root. */
+static int open_once(const struct run_config *config, int more)
+{
+	return run_path_open(config, config->output, O_WRONLY | O_CREAT | O_APPEND | more, 0640);
+}
+
+/* In the component's own folder there may be a file of root's, which its user can put aside and not write. */
+static int open_sink(const struct run_config *config)
+{
+	int fd = open_once(config, O_NONBLOCK);
+
+	return fd < 0 && errno == EACCES && set_aside(config) ? open_once(config, O_NONBLOCK) : fd;
 }
 
 /* A device that swallows everything, a FIFO: the instance has it directly. */
@@ -40,7 +66,9 @@ void run_output_open(struct run_config *config, struct run_capture *c)
 	c->sink = -1;
 	if (!config->output)
 		return;
-	c->sink = open_sink(config->output);
+	c->sink = open_sink(config);
+	if (c->sink < 0 && run_path_refused())
+		run_path_fail("output");
 	if (!is_captured(c->sink, c)) {
 		if (c->sink >= 0)
 			close(c->sink);
@@ -57,40 +85,41 @@ void run_output_open(struct run_config *config, struct run_capture *c)
 	c->refilled = rfork_now();
 }
 
+/* What the component has put in the file's place meanwhile is refused, and its output left out until it is gone. */
 static void reopen(const struct run_config *config, struct run_capture *c)
 {
-	int sink = open_sink(config->output);
+	struct stat st;
 
-	if (sink < 0)
-		return;
-	close(c->sink);
-	c->sink = sink;
-	if (!is_captured(sink, c))
-		c->size = 0;
+	c->sink = open_sink(config);
+	if (c->sink >= 0 && (fstat(c->sink, &st) < 0 || !S_ISREG(st.st_mode))) {
+		close(c->sink);
+		c->sink = -1;
+		run_path_refuse(config->output, "is not a file");
+	}
+	c->size = c->sink >= 0 ? st.st_size : 0;
+	if (c->sink < 0 && !c->reopen_at)
+		run_path_complain("output");
+	c->reopen_at = c->sink < 0 ? rfork_now() + REOPEN_NS : 0;
 }
 
-/* Somebody may have removed or moved the file meanwhile; where it cannot be renamed, it is cut. */
 static void rotate(const struct run_config *config, struct run_capture *c)
 {
-	size_t length = strlen(config->output) + 3;
-	char *old = malloc(length);
-
-	if (!old)
-		return;
-	snprintf(old, length, "%s.1", config->output);
-	if (rename(config->output, old) == 0 || errno == ENOENT)
+	if (set_aside(config)) {
+		close(c->sink);
 		reopen(config, c);
-	else if (ftruncate(c->sink, 0) == 0)
+	} else if (ftruncate(c->sink, 0) == 0) {	/* it must stay short all the same */
 		c->size = 0;
-	free(old);
+	}
 }
 
 static void put(const struct run_config *config, struct run_capture *c, const char *data, size_t length)
 {
 	ssize_t written;
 
-	if (c->is_file && c->size && c->size + (off_t)length > HALF)
+	if (c->sink >= 0 && c->is_file && c->size && c->size + (off_t)length > HALF)
 		rotate(config, c);
+	else if (c->sink < 0 && rfork_now() >= c->reopen_at)
+		reopen(config, c);
 	written = write(c->sink, data, length);
 	if (written > 0)
 		c->size += written;
@@ -146,9 +175,9 @@ void run_output_give(const struct run_config *config)
 	if (!config->output)
 		return;
 	if (fd < 0)
-		fd = open(config->output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		fd = open_once(config, 0);
 	if (fd < 0)
-		run_fail("open", config->output);
+		run_path_fail("output");
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Readiness and heartbeat of the instance that runs now. */
-#include "run.h"
+#include "path.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -90,10 +90,25 @@ static void heed(struct runner *r, struct run_note *note)
 	run_store_heed(r, note);
 }
 
-/* MAINPID= names one more who may speak for the instance, a daemon that is no child of it any more. */
-static bool speaks_for_it(const struct runner *r, pid_t sender)
+/* A component of root's may have processes of any user; what runs as a user speaks as that user or as root. */
+static bool is_its_user(const struct runner *r, const struct run_note *note)
 {
-	return (r->main_pid && sender == r->main_pid) || run_descends(sender, r->pid);
+	return !r->config->user || note->user == r->config->uid || note->user == 0;
+}
+
+/* MAINPID= names one more who may speak for the instance, a daemon that is no child of it any more. */
+static bool speaks_for_it(const struct runner *r, const struct run_note *note)
+{
+	return is_its_user(r, note) &&
+	       ((r->main_pid && note->sender == r->main_pid) || run_descends(note->sender, r->pid));
+}
+
+/* Nobody can say any more whose child it was. Its user is known, and that is the component's own. */
+static bool spoke_for_it(const struct runner *r, const struct run_note *note)
+{
+	uid_t user = r->config->user ? r->config->uid : geteuid();
+
+	return note->user == user && kill(note->sender, 0) < 0 && errno == ESRCH;
 }
 
 /* The instance of a restart that we have not read of yet may already speak. */
@@ -112,9 +127,9 @@ void run_notes(struct runner *r)
 	struct run_note note;
 
 	while (r->notify >= 0 && run_notify_receive(r->config, r->notify, &note)) {
-		if (note.what && speaks_for_it(r, note.sender))
+		if (note.what && speaks_for_it(r, &note))
 			heed(r, &note);
-		else if (note.what)
+		else if (note.what && is_its_user(r, &note))
 			keep(r, &note);
 		else
 			run_store_drop(&note);
@@ -133,9 +148,7 @@ static void heed_kept(struct runner *r, bool gone)
 	memcpy(notes, r->pending, sizeof notes);
 	r->pending_count = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		bool no_more = gone && kill(notes[i].sender, 0) < 0 && errno == ESRCH;
-
-		if (no_more || speaks_for_it(r, notes[i].sender))
+		if ((gone && spoke_for_it(r, &notes[i])) || speaks_for_it(r, &notes[i]))
 			heed(r, &notes[i]);
 		else
 			keep(r, &notes[i]);
@@ -185,18 +198,38 @@ void run_instance_begun(struct runner *r)
 		run_instance_ready(r, rfork_now());
 }
 
+/* A file whose path is refused is never there: better said at the start. */
+void run_ready_check(const struct run_config *config)
+{
+	struct run_place place;
+
+	if (config->ready != READY_FILE)
+		return;
+	if (run_path_find(config, -1, config->ready_path, false, &place))
+		run_path_leave(&place);
+	else if (run_path_refused())
+		run_path_fail("ready");
+}
+
 /* What a dead instance left must not speak for the next one. A device or a folder that is
  * waited for is not ours to remove. */
 void run_forget_ready_file(const struct run_config *config)
 {
+	struct run_place place;
 	struct stat st;
 
-	if (config->ready != READY_FILE || lstat(config->ready_path, &st) < 0)
+	if (config->ready != READY_FILE)
 		return;
-	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) && !S_ISSOCK(st.st_mode) && !S_ISFIFO(st.st_mode))
+	if (!run_path_find(config, -1, config->ready_path, false, &place)) {
+		if (run_path_refused())
+			run_path_complain("ready");
 		return;
-	if (unlink(config->ready_path) < 0 && errno != ENOENT)
+	}
+	if (fstatat(place.folder, place.name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode) || S_ISSOCK(st.st_mode) || S_ISFIFO(st.st_mode)) &&
+	    unlinkat(place.folder, place.name, 0) < 0 && errno != ENOENT)
 		run_complain("unlink", config->ready_path, errno);
+	run_path_leave(&place);
 }
 
 /* An instance of a cold restart removes the file itself, just before it executes its
@@ -216,9 +249,15 @@ static bool has_executed(pid_t pid)
 
 static bool file_is_there(const struct runner *r)
 {
+	struct run_place place;
 	struct stat st;
+	bool there;
 
-	return has_executed(r->pid) && stat(r->config->ready_path, &st) == 0;
+	if (!has_executed(r->pid) || !run_path_find(r->config, -1, r->config->ready_path, false, &place))
+		return false;
+	there = fstatat(place.folder, place.name, &st, 0) == 0;
+	run_path_leave(&place);
+	return there;
 }
 
 static int connect_begin(struct runner *r)

@@ -24,7 +24,7 @@ static void open_file(struct run_log *log)
 {
 	struct stat st = { 0 };
 
-	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	log->fd = open(log->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if ((log->fd < 0 || fstat(log->fd, &st) < 0) && !log->retry_at)
 		run_complain("open", log->path, errno);
 	log->size = st.st_size;

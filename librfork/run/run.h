@@ -82,6 +82,10 @@ void run_parse(struct run_config *config, int argc, char **argv);
 bool run_find_user(struct run_config *config);
 bool run_find_group(const char *name, gid_t *gid);
 
+/* environment.c */
+void run_add_environment(struct run_config *config, char *text);
+void run_read_environment(struct run_config *config, int fd);
+
 /* grants.c */
 void run_add_listen(struct run_config *config, const char *text);
 void run_set_capabilities(struct run_config *config, const char *text);
@@ -152,6 +156,7 @@ const char *run_boot_id(void);
 #define RUN_STATUS_MAX 80
 struct run_note {
 	pid_t sender, main_pid;
+	uid_t user;		/* the sender's */
 	unsigned int what;
 	uint64_t extend_ns;
 	int fds[RUN_MAX_LISTEN];
@@ -201,6 +206,7 @@ struct run_capture {
 	bool is_file;
 	off_t size;
 	uint64_t rate, tokens, refilled, dropped; /* bytes a second; bytes; when; bytes */
+	uint64_t reopen_at;	/* when the file is tried again, which could not be opened */
 };
 void run_output_open(struct run_config *config, struct run_capture *capture);
 
@@ -253,6 +259,7 @@ void run_notes(struct runner *r);
 void run_settle_notes(struct runner *r);
 void run_drop_notes(struct runner *r, pid_t sender);
 void run_forget_ready_file(const struct run_config *config);
+void run_ready_check(const struct run_config *config);
 void run_probe(struct runner *r);
 void run_check_deadlines(struct runner *r);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The state folder: made, locked, with the notify socket in it. */
-#include "run.h"
+#include "path.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,23 +28,7 @@ char *run_state_path(const struct run_config *config, const char *file)
 	return path;
 }
 
-static void make_folder(const char *folder)
-{
-	char *path = strdup(folder);
-
-	if (!path)
-		run_fail("strdup", folder);
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0755);
-		*slash = '/';
-	}
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
-		run_fail("mkdir", path);
-	free(path);
-}
-
-/* The lock stays with this process, and with the image that rfork keeps of it: it is
+/* Plain names in the folder are trusted from here on: only root can change what they stand for. The lock stays with this process, and with the image that rfork keeps of it: it is
  * free only once the component is gone too. */
 void run_state_open(const struct run_config *config)
 {
@@ -54,9 +38,10 @@ void run_state_open(const struct run_config *config)
 
 	if (!config->state)
 		return;
-	make_folder(config->state);
+	if (!run_path_own_folder(config->state))
+		run_path_fail("state");
 	path = run_state_path(config, "lock");
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		run_fail("open", path);
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
@@ -101,7 +86,8 @@ int run_notify_open(const struct run_config *config)
 {
 	struct sockaddr_un address;
 	socklen_t size;
-	int on = 1, fd;
+	mode_t mask;
+	int on = 1, fd, rc;
 
 	if (!run_wants_notify(config))
 		return -1;
@@ -112,11 +98,12 @@ int run_notify_open(const struct run_config *config)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (config->state)
 		unlink(notify_name);
-	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ||
-	    bind(fd, (struct sockaddr *)&address, size) < 0)
+	mask = umask(0177);	/* for the component's user, and not for its groups */
+	rc = setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 ? -1 : bind(fd, (struct sockaddr *)&address, size);
+	umask(mask);
+	if (rc < 0)
 		run_fail("bind", notify_name);
-	if (config->state && (chmod(notify_name, 0660) < 0 ||
-			      (config->user && chown(notify_name, config->uid, config->gid) < 0)))
+	if (config->state && config->user && lchown(notify_name, config->uid, config->gid) < 0)
 		run_complain("chown", notify_name, errno);
 	return fd;
 }

@@ -3,7 +3,7 @@
 # What a full disk does not take is written once there is room: no event is lost, none is cut in two.
 . "$(dirname "$0")/run-lib.sh"
 mkdir s
-mount -t tmpfs -o size=64k tmpfs s 2>/dev/null || { echo "no file system in memory can be mounted"; exit 77; }
+mount -t tmpfs -o size=64k,mode=755 tmpfs s 2>/dev/null || { echo "no file system in memory can be mounted"; exit 77; }
 trap 'for pid in $runner_pid; do kill -9 $pid; done; umount -l s' EXIT
 start --burst 50 -- below:1 wait touch:second wait
 wait_for ' ready '
