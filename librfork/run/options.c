@@ -23,6 +23,7 @@ static const char usage[] =
 	"  --heartbeat-ms MS                WATCHDOG=1 at least this often (0: off)\n"
 	"  --stop-ms MS                     between SIGTERM and SIGKILL (5000)\n"
 	"  --user NAME --directory DIR --env K=V --rlimit NAME=N --output FILE\n"
+	"  --env-fd N                       K=V, each with a NUL after it, from this descriptor (none)\n"
 	"  --output-rate BYTES              of it, a second (262144, on a line 2048)\n"
 	"  --listen tcp:[ADDRESS:]PORT | udp:... | unix:PATH | unixgram:PATH   sockets every instance has\n"
 	"  --store N                        descriptors that an instance may store for the next one (0)\n"
@@ -128,15 +129,6 @@ static void set_ready(struct run_config *config, const char *text)
 	}
 }
 
-static void add_environment(struct run_config *config, char *text)
-{
-	if (!strchr(text, '=') || *text == '=')
-		run_misuse("--env: '%s' is not K=V", text);
-	if (config->environment_count == RUN_MAX_SETTINGS)
-		run_misuse("--env: more than %d", RUN_MAX_SETTINGS);
-	config->environment[config->environment_count++] = text;
-}
-
 static void add_limit(struct run_config *config, const char *text)
 {
 	static const struct { const char *name; int resource; } known[] = {
@@ -169,7 +161,8 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, EARLY, NO_SPARE };
+       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, EARLY, NO_SPARE,
+       ENV_FD };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -184,7 +177,7 @@ static const struct option known_options[] = {
 	{ "hide", 1, NULL, HIDE }, { "read-only", 1, NULL, READ_ONLY }, { "private-tmp", 0, NULL, PRIVATE_TMP },
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
 	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE }, { "early", 0, NULL, EARLY },
-	{ "no-spare", 0, NULL, NO_SPARE },
+	{ "no-spare", 0, NULL, NO_SPARE }, { "env-fd", 1, NULL, ENV_FD },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -207,7 +200,8 @@ static void take(struct run_config *config, int option, char *value)
 	case STOP: config->stop_ms = number("stop-ms", value, 0, UINT32_MAX); break;
 	case USER: config->user = value; break;
 	case DIRECTORY: config->directory = value; break;
-	case ENV: add_environment(config, value); break;
+	case ENV: run_add_environment(config, value); break;
+	case ENV_FD: run_read_environment(config, (int)number("env-fd", value, 3, 1023)); break;
 	case RLIMIT: add_limit(config, value); break;
 	case OUTPUT: config->output = value; break;
 	case KEEP: config->keep = true; break;
