@@ -103,7 +103,9 @@ class Core(Owner):
         line = self.crashes.lines.get(event.integer("old"), "")
         path = component.spec.get("output") if component.spec is not None else None
         path = path or self.paths.component(component.name) + "/output"
-        output = self._tail(path) if path.startswith("/") else ""
+        user = str(component.spec.get("user")) if component.spec is not None else "root"
+        tail = self.system.tail(path, _TAIL, user) if path.startswith("/") else b""
+        output = tail.decode("utf-8", "replace")
         registers = self.crashes.registers.get(event.integer("old"), {})
         said = Said(line, registers, self._stack(event), output)
         if self.evidence.note(component, event, decision, said):
@@ -117,15 +119,6 @@ class Core(Owner):
         owner, _, at = head.partition(" ")
         # Another one's, long ago, with the same number or the same rest of it?
         return places if owner == str(pid) and abs(event.time - float(at)) < _FRESH_S else []
-
-    def _tail(self, path: str) -> str:
-        """The last words of a ring of two files."""
-        tail = b""
-        for part in (path, path + ".1"):
-            size = self.system.size(part)
-            got = self.system.read(part, max(0, size - _TAIL)) if size and len(tail) < _TAIL else None
-            tail = (got[1] if got is not None else b"") + tail
-        return tail.decode("utf-8", "replace")
 
     def others(self, component: Known, rung: str) -> list[str]:
         """Those that need it; on the rung above, its group too and all that need one of that."""
@@ -212,7 +205,7 @@ class Core(Owner):
     def write_behind(self) -> None:
         """What follows from a commit and can wait for room: status.json, and what the log has not taken."""
         status = json.dumps(self.status()).encode()
-        shown = self.system.replace(self.paths.status, status, durable=False)
+        shown = self.system.replace(self.paths.status, status, durable=False, private=False)
         behind = self.journal.unlogged or not shown
         self.log_at = self.now() + COMMIT_RETRY_S if behind else None
 
@@ -254,7 +247,8 @@ class Core(Owner):
         argv = runner_args.arguments(
             component.spec, self.paths.rfork_run, directory, self.paths.poke, self.paths.cgroups
         )
-        pid = self.system.spawn(argv, directory + "/errors")
+        given = runner_args.environment(component.spec)
+        pid = self.system.spawn(argv, directory + "/errors", given)
         if pid < 0:
             component.error = f"{self.paths.rfork_run}: cannot be started (errno {-pid})"
             component.handle("gone")

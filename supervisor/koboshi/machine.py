@@ -14,7 +14,7 @@ import struct
 import sys
 from collections.abc import Callable
 
-from koboshi import files
+from koboshi import files, opening
 from koboshi.manifest import Plain
 
 # linux/watchdog.h
@@ -175,7 +175,7 @@ class Machine:
     def volatile(self, directory: str) -> str:
         """Why what is written there would not outlive a reboot; nothing if it would. Made if missing."""
         try:
-            os.makedirs(directory, 0o755, exist_ok=True)
+            opening.own_folder(directory)
             real = os.path.realpath(directory)
             with open("/proc/mounts", "rb") as mounts:
                 found = max(_mounts_over(mounts.read().decode("utf-8", "replace"), real))
@@ -189,8 +189,10 @@ class Machine:
         """Over the start of a file, and on the disk when this returns; what went wrong, or nothing."""
         try:
             new = not os.path.exists(path)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # In a folder that only root writes (see `volatile`). A record may hold a component's last words.
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
+                os.fchmod(fd, 0o600)
                 if os.write(fd, data) != len(data):
                     return "no space"
                 os.fsync(fd)
@@ -239,7 +241,8 @@ class Machine:
             if not program and not ours:
                 return ""
             if program:
-                os.makedirs(folder, 0o700, exist_ok=True)
+                opening.own_folder(folder)
+                os.chmod(folder, 0o700)
                 # The process is looked into, so the kernel has to wait; not for more than so many at a time.
                 _set("/proc/sys/kernel/core_pipe_limit", "4")
             _set(path, pattern)

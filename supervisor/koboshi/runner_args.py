@@ -7,6 +7,7 @@ from koboshi.capabilities import CAPABILITIES
 from koboshi.manifest import Component
 
 _MIB = 1 << 20
+ENVIRONMENT_FD = 3
 # The manifest's limits, as rfork-run calls them, and how many of its units one of the manifest's is.
 _LIMITS = {
     "memory_mb": ("as", _MIB),
@@ -38,8 +39,8 @@ def arguments(component: Component, program: str, directory: str, poke: str, cgr
     # Without the option rfork-run changes nothing, which is also how an ordinary user can run it.
     if component.get("user") != "root":
         argv += ["--user", str(component.get("user"))]
-    for name, value in component.table("environment").items():
-        argv += ["--env", f"{name}={value}"]
+    if component.table("environment"):
+        argv += ["--env-fd", str(ENVIRONMENT_FD)]
     for key, (name, unit) in _LIMITS.items():
         limit = component.values[f"limits.{key}"]
         if isinstance(limit, int):
@@ -49,6 +50,12 @@ def arguments(component: Component, program: str, directory: str, poke: str, cgr
         argv += ["--output-rate", str(component.values["output_bytes_s"])]
     output = component.get("output") or directory + "/output"
     return [*argv, "--output", _OUTPUTS.get(output, output), "--", *component.argv()]
+
+
+def environment(component: Component) -> bytes:
+    """What rfork-run reads from ENVIRONMENT_FD: a command line is for everybody to read."""
+    pairs = component.table("environment").items()
+    return b"".join(f"{name}={value}\0".encode("utf-8", "surrogateescape") for name, value in pairs)
 
 
 def _restart(component: Component) -> list[str]:

@@ -14,7 +14,9 @@ import signal
 import socket
 import time
 
+from koboshi import opening
 from koboshi.machine import Machine
+from koboshi.runner_args import ENVIRONMENT_FD
 
 # What may have been ignored or blocked here must be usual again in a component.
 _RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]
@@ -82,9 +84,12 @@ class System(Machine):
     # Files
 
     def make_directory(self, path: str) -> None:
-        """A directory that others may look into (koboshictl); no error if it is there."""
+        """A directory of the supervisor's own that others may pass through; no error if it is there.
+
+        Those who write there trust the names in it, so one that others can write is reported.
+        """
         try:
-            os.makedirs(path, 0o755, exist_ok=True)
+            opening.own_folder(path)
         except OSError as error:
             self.complain(f"{path}: {error.strerror}")
 
@@ -99,6 +104,12 @@ class System(Machine):
         except OSError:
             return None
 
+    def tail(self, path: str, count: int, user: str) -> bytes:
+        """The last bytes of a ring of two files that a component of this user's writes; see opening."""
+        passwd = self.read("/etc/passwd", 0)
+        number = opening.user_number(passwd[1], user) if passwd is not None else None
+        return b"" if number is None else opening.tail(path, count, number)
+
     def size(self, path: str) -> int:
         """The length of a file, 0 if there is none."""
         try:
@@ -106,10 +117,10 @@ class System(Machine):
         except OSError:
             return 0
 
-    def replace(self, path: str, data: bytes, durable: bool = True) -> bool:
+    def replace(self, path: str, data: bytes, durable: bool = True, private: bool = True) -> bool:
         """Write a new file and rename it into place: a reader sees the old one or the new one."""
         try:
-            with open(path + ".new", "wb", buffering=0) as file:
+            with open(path + ".new", "wb", buffering=0, opener=opening.private if private else None) as file:
                 if file.write(data) != len(data):
                     # A file system that is almost full takes a part, without an error.
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -181,13 +192,28 @@ class System(Machine):
 
     # Processes
 
-    def spawn(self, argv: list[str], errors: str) -> int:
-        """Start a program in a new session, no descriptor inherited, standard error in a file; -errno."""
+    def spawn(self, argv: list[str], errors: str, given: bytes = b"") -> int:
+        """Start a program in a new session, standard error in a file; -errno.
+
+        It inherits no descriptor but, if there is something to give, the pipe with that as ENVIRONMENT_FD.
+        """
+        try:
+            pipe = opening.filled_pipe(given) if given else -1
+        except OSError as error:
+            return -(error.errno or errno.EIO)
+        try:
+            return self._spawn(argv, errors, pipe)
+        finally:
+            if pipe >= 0:
+                os.close(pipe)
+
+    def _spawn(self, argv: list[str], errors: str, pipe: int) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, errors, flags, 0o644),
+            (os.POSIX_SPAWN_OPEN, 1, errors, flags, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *([(os.POSIX_SPAWN_DUP2, pipe, ENVIRONMENT_FD)] if pipe >= 0 else []),
         ]
         try:
             return os.posix_spawn(

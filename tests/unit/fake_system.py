@@ -241,7 +241,11 @@ class FakeSystem(System):
     def size(self, path: str) -> int:
         return len(self.world.files.get(path, (0, b""))[1])
 
-    def replace(self, path: str, data: bytes, durable: bool = True) -> bool:
+    def tail(self, path: str, count: int, user: str) -> bytes:
+        both = b"".join(self.world.files.get(part, (0, b""))[1] for part in (path + ".1", path))
+        return both[-count:]
+
+    def replace(self, path: str, data: bytes, durable: bool = True, private: bool = True) -> bool:
         self.changes()
         if not self.world.full:
             self.world.write(path, data)
@@ -263,7 +267,7 @@ class FakeSystem(System):
         self.changes()
         self.world.files[new] = self.world.files.pop(old)
 
-    def spawn(self, argv: list[str], errors: str) -> int:
+    def spawn(self, argv: list[str], errors: str, given: bytes = b"") -> int:
         self.changes()
         if self.world.no_rfork_run:
             return -2

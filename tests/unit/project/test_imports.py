@@ -55,6 +55,7 @@ OWNERS = {
     "system.py": SYSTEM,
     "machine.py": {"os", "fcntl", "signal"},
     "files.py": {"os"},
+    "opening.py": {"os", "fcntl"},
     "ctl.py": {"os", "socket"},
     "mqtt.py": {"os", "socket"},
     "publish.py": {"os", "select", "socket", "time"},

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""Root follows no path, and believes no word, of somebody else's on behalf of a component."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from koboshi import opening
+from koboshi.machine import Machine
+from koboshi.system import System
+
+from tests.unit import programs
+from tests.unit.test_supervisor_live import Device
+
+USER, STRANGER = 1, 54321
+BOUND_S = 60.0
+SECRET = b"root:$6$the-hash-of-root\n"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be led astray, and be another user")
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file that only root may read."""
+    path = tmp_path / "shadow"
+    path.write_bytes(SECRET)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder of the component's user's."""
+    path = tmp_path / "own"
+    path.mkdir()
+    os.chown(path, USER, USER)
+    return path
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Iterator[System]:
+    """The real one."""
+    real = System(str(tmp_path / "console"))
+    yield real
+    real.close_all()
+
+
+def put_link(own: Path, secret: Path) -> None:
+    """The file itself is a link."""
+    (own / "log").symlink_to(secret)
+
+
+def put_older_link(own: Path, secret: Path) -> None:
+    """The ring's older file is a link."""
+    (own / "log.1").symlink_to(secret)
+
+
+def put_hard_link(own: Path, secret: Path) -> None:
+    """The file is root's own, by another name."""
+    os.link(secret, own / "log")
+
+
+@pytest.mark.parametrize("put", [put_link, put_older_link, put_hard_link])
+def test_last_words_are_not_read_from_a_file_of_roots(
+    put: Callable[[Path, Path], None], own: Path, secret: Path
+) -> None:
+    """Whatever name for it the user has put in the output's place."""
+    put(own, secret)
+    assert b"hash" not in opening.tail(str(own / "log"), 512, USER)
+
+
+def test_last_words_are_not_read_through_a_folder_that_the_user_has_replaced(
+    own: Path, tmp_path: Path
+) -> None:
+    """A link on the way, below a folder of the user's, is not followed."""
+    roots = tmp_path / "roots"
+    roots.mkdir()
+    (roots / "log").write_bytes(SECRET)
+    os.chown(roots / "log", USER, USER)
+    (own / "sub").symlink_to(roots)
+    assert opening.tail(str(own / "sub" / "log"), 512, USER) == b""
+    with pytest.raises(opening.RefusedError, match="symbolic link"):
+        opening.find(str(own / "sub" / "log"))
+
+
+def test_a_fifo_in_the_outputs_place_does_not_hold_root_up(own: Path) -> None:
+    """Nor does one in the older file's place, and the words beside it are there."""
+    os.mkfifo(own / "log")
+    (own / "log.1").write_bytes(b"older\n")
+    os.chown(own / "log.1", USER, USER)
+    assert opening.tail(str(own / "log"), 512, USER) == b"older\n"
+
+
+def test_last_words_of_both_files_of_a_ring(own: Path) -> None:
+    """The older file's come first, and no more than was asked for of each."""
+    for name, words in (("log.1", b"older\n"), ("log", b"newer\n")):
+        (own / name).write_bytes(words)
+        os.chown(own / name, USER, USER)
+    assert opening.tail(str(own / "log"), 512, USER) == b"older\nnewer\n"
+    assert opening.tail(str(own / "log"), 4, USER) == b"wer\n"
+
+
+def test_links_of_roots_are_followed(tmp_path: Path) -> None:
+    """As /var/run is one: whoever follows them goes where root has decided."""
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "file").write_bytes(b"words\n")
+    (tmp_path / "link").symlink_to("real")
+    (real / "log").symlink_to("file")
+    assert opening.tail(str(tmp_path / "link" / "log"), 512, USER) == b"words\n"
+    assert opening.tail(str(tmp_path / "link" / ".." / "link" / "log"), 512, USER) == b"words\n"
+
+
+def test_a_folder_in_which_others_write_is_not_roots_own(own: Path, tmp_path: Path) -> None:
+    """No record is kept there, and no folder of root's is made there."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    (own / "link").symlink_to(tmp_path)
+    for path in (own, shared, own / "new", own / "link" / "new"):
+        with pytest.raises(opening.RefusedError):
+            opening.own_folder(str(path))
+    assert not (own / "new").exists()
+    assert not (tmp_path / "new").exists()
+    assert Machine().volatile(str(own / "new")) == f"{own}/new is in a folder that others than root can write"
+    opening.own_folder(str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_records_are_for_root_alone(system: System, tmp_path: Path) -> None:
+    """The state and the crash records, also where a former version has left them for everybody."""
+    for name in ("state.json", "state.json.new", "crash.00"):
+        (tmp_path / name).touch(0o644)
+    assert system.replace(str(tmp_path / "state.json"), b"{}")
+    assert system.write_slot(str(tmp_path / "crash.00"), b"x") == ""
+    assert system.write_slot(str(tmp_path / "crash.01"), b"x") == ""
+    for name in ("state.json", "crash.00", "crash.01"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+
+
+def eventually(what: Callable[[], bool], complaint: str) -> None:
+    """It is so within the bound."""
+    deadline = time.monotonic() + BOUND_S
+    while not what():
+        assert time.monotonic() < deadline, complaint
+        time.sleep(0.02)
+
+
+def test_the_environment_is_on_no_command_line_and_in_no_file_for_others(tmp_path: Path) -> None:
+    """A component has it; another user finds it nowhere."""
+    device = Device(tmp_path, programs.librfork() / "rfork-run")
+    device.manifest(
+        'version = 1\n[component.a]\nenvironment = { TOKEN = "s3cr3t" }\n'
+        'command = ["/bin/sh", "-c", "echo $TOKEN; exec sleep 1000", "MARK"]\n'
+    )
+    device.start()
+    try:
+        output = device.run / "a" / "output"
+        eventually(lambda: output.exists() and output.read_bytes() == b"s3cr3t\n", "no environment")
+        commands = [path.read_bytes() for path in readable("/proc/[0-9]*/cmdline")]
+        assert not [words for words in commands if str(tmp_path).encode() in words and b"s3cr3t" in words]
+        found = [path for path in device.run.rglob("*") if path.is_file() and b"s3cr3t" in path.read_bytes()]
+        assert found
+        assert not [path for path in found if path.stat().st_mode & stat.S_IROTH]
+    finally:
+        device.end(signal.SIGTERM)
+
+
+def readable(pattern: str) -> Iterator[Path]:
+    """Files of processes, of which some end meanwhile."""
+    for path in Path("/").glob(pattern.lstrip("/")):
+        with contextlib.suppress(OSError):
+            path.read_bytes()
+            yield path
+
+
+SAYS_IT_LATER = """
+import os, socket, time
+while not os.path.exists("GO"): time.sleep(0.02)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("\\0" + os.environ["NOTIFY_SOCKET"][1:])
+s.send(b"STATUS=of its own")
+time.sleep(1000)
+"""
+
+
+def say_as(user: int, name: str, text: bytes) -> None:
+    """Of a process that is gone when this returns."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        with contextlib.suppress(OSError):
+            os.setgroups([])
+            os.setuid(user)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.connect(name)
+                sender.send(text)
+            status = 0
+        os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_stranger_does_not_speak_for_a_component(tmp_path: Path) -> None:
+    """Not when it is gone before it is looked for, either: its user is not the component's."""
+    rfork_run = programs.librfork() / "rfork-run"
+    program = SAYS_IT_LATER.replace("GO", str(tmp_path / "go"))
+    options = [
+        *("--name", "t", "--user", "daemon", "--backend", "user"),
+        *("--ready", "notify", "--on", "none"),
+    ]
+    with subprocess.Popen(
+        [rfork_run, *options, "--", os.path.realpath(sys.executable), "-S", "-c", program],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as runner:
+        assert runner.stderr is not None
+        assert " started " in runner.stderr.readline()
+        say_as(STRANGER, f"\0rfork-run/t/{runner.pid}", b"READY=1\nSTATUS=of a stranger")
+        for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
+            folder.chmod(0o755)
+        (tmp_path / "go").touch()
+        said = ""
+        while "of%20its%20own" not in said:
+            said += (line := runner.stderr.readline())
+            assert line, said
+        runner.terminate()
+        said += runner.stderr.read()
+    assert "stranger" not in said
+    assert " ready " not in said
