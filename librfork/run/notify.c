@@ -76,6 +76,7 @@ bool run_notify_receive(const struct run_config *config, int socket, struct run_
 	note->fd_count = run_store_take(&message, note->fds);
 	note->sender = sender.pid;
 	note->user = sender.uid;
+	note->session = sender.pid > 0 ? getsid(sender.pid) : -1;
 	read_text(text, note);
 	return true;
 }

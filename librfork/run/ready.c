@@ -103,11 +103,14 @@ static bool speaks_for_it(const struct runner *r, const struct run_note *note)
 	       ((r->main_pid && note->sender == r->main_pid) || run_descends(note->sender, r->pid));
 }
 
-/* Nobody can say any more whose child it was. Its user is known, and that is the component's own. */
+/* Nobody can say any more whose child it was. Its user is known, and that is the component's own; if it was still there when
+ * its message came, so is its session, which is the runner's unless the component has made others. */
 static bool spoke_for_it(const struct runner *r, const struct run_note *note)
 {
 	uid_t user = r->config->user ? r->config->uid : geteuid();
 
+	if (note->session >= 0 && note->session != getsid(0))
+		return false;
 	return note->user == user && kill(note->sender, 0) < 0 && errno == ESRCH;
 }
 

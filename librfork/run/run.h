@@ -157,6 +157,7 @@ const char *run_boot_id(void);
 struct run_note {
 	pid_t sender, main_pid;
 	uid_t user;		/* the sender's */
+	pid_t session;		/* the sender's, -1 where it was gone already */
 	unsigned int what;
 	uint64_t extend_ns;
 	int fds[RUN_MAX_LISTEN];
