@@ -243,7 +243,11 @@ class Core(Owner):
         if component.spec is None:
             return
         directory = self.paths.component(component.name)
-        self.system.make_directory(directory)
+        wrong = self.system.make_directory(directory)
+        if wrong:
+            component.error = wrong
+            component.handle("gone")
+            return
         argv = runner_args.arguments(
             component.spec, self.paths.rfork_run, directory, self.paths.poke, self.paths.cgroups
         )

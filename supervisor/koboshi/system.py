@@ -83,15 +83,17 @@ class System(Machine):
 
     # Files
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str) -> str:
         """A directory of the supervisor's own that others may pass through; no error if it is there.
 
-        Those who write there trust the names in it, so one that others can write is reported.
+        Those who write there trust the names in it. Returns why they cannot, or nothing.
         """
         try:
             opening.own_folder(path)
         except OSError as error:
             self.complain(f"{path}: {error.strerror}")
+            return str(error.strerror)
+        return ""
 
     def read(self, path: str, offset: int) -> tuple[int, bytes] | None:
         """Inode and bytes from `offset` to the end; None if there is no such file."""
@@ -150,7 +152,7 @@ class System(Machine):
         """
         taken = 0
         try:
-            with open(path, "a+b", buffering=0) as file:
+            with open(path, "a+b", buffering=0, opener=opening.private) as file:
                 end = _end_of_lines(file.fileno())
                 written = file.write(data) or 0
                 taken = data.rfind(b"\n", 0, written) + 1

@@ -225,8 +225,9 @@ class FakeSystem(System):
     def kernel(self) -> str:
         return "6.12.1"
 
-    def make_directory(self, path: str) -> None:
+    def make_directory(self, path: str) -> str:
         self.changes()
+        return ""
 
     def read(self, path: str, offset: int) -> tuple[int, bytes] | None:
         got = self.world.files.get(path)
