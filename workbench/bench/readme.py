@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,19 @@ BACK = (
     ("systemd", "systemd"),
 )
 SECONDS_PER_MINUTE = 60
+COLUMNS = 100
 
 
 def section(parts: Parts, soak: Mapping[str, Any]) -> str:
     """The text between the two marks."""
     back = [f"| {name} | {_medians(parts)[peer] / 1000:,.0f} |" for peer, name in BACK]
     head = ["| crashed, and running again after | thousand instructions |", "|---|---|"]
-    lines = [BEGIN, "", *head, *back, "", *_facts(parts, soak), "", END]
+    lines = [BEGIN, "", *head, *back, "", *(_wrapped(fact) for fact in _facts(parts, soak)), "", END]
     return "\n".join(lines)
+
+
+def _wrapped(fact: str) -> str:
+    return textwrap.fill(fact, COLUMNS, initial_indent="- ", subsequent_indent="  ")
 
 
 def _facts(parts: Parts, soak: Mapping[str, Any]) -> list[str]:
@@ -43,12 +49,12 @@ def _facts(parts: Parts, soak: Mapping[str, Any]) -> list[str]:
     supervisor = parts["footprint"]["rows"][0]
     runner = max(supervisor["runner_kb"].values())
     return [
-        f"- A component of 1 GB takes {larger:.2f} times as long as one of 1 MB. On a real CPU, at user level,"
-        f" forking that gigabyte again takes {naive:,.0f} times as long as our restart.",
-        f"- Memory: {supervisor['supervisor_kb'] / 1000:.1f} MB for the supervisor,"
+        f"A component of 1 GB takes {larger:.2f} times as long as one of 1 MB. On a real CPU, at user"
+        f" level, forking that gigabyte again takes {naive:,.0f} times as long as our restart.",
+        f"Memory: {supervisor['supervisor_kb'] / 1000:.1f} MB for the supervisor,"
         f" {runner} kB for the runner of each component.",
-        f"- Programs that do not use it: fork, exec and threads take {cost:.3f} times the instructions.",
-        f"- Longest soak: {sum(soak['faults'].values()):,} faults and operator requests on 20 components in"
+        f"Programs that do not use it: fork, exec and threads take {cost:.3f} times the instructions.",
+        f"Longest soak: {sum(soak['faults'].values()):,} faults and operator requests on 20 components in"
         f" {soak['seconds'] / SECONDS_PER_MINUTE:.0f} minutes; {len(soak['problems'])} components lost.",
     ]
 

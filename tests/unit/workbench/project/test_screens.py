@@ -32,11 +32,10 @@ def test_report_picture_is_of_now() -> None:
     assert len(png) < MOST_BYTES
 
 
-def test_readme_has_both() -> None:
-    """The README shows watch and the report."""
-    text = (REPOSITORY / "README.md").read_text()
-    assert "](docs/watch.svg)" in text
-    assert "](docs/report.png)" in text
+def test_both_pictures_are_shown() -> None:
+    """README shows the live view, and the guide of the desk a report."""
+    assert "](docs/watch.svg)" in (REPOSITORY / "README.md").read_text()
+    assert "](report.png)" in (REPOSITORY / "docs/desk.md").read_text()
 
 
 @pytest.fixture(scope="module")
