@@ -55,17 +55,16 @@ struct series {
 	struct samples latency, ready;
 	uint64_t storm_ns;	/* first start to last start, of all chunks */
 	uint64_t storm_count;
-	uint32_t busy, no_spare, early;
+	uint32_t busy, no_spare;
 };
 
 struct variant {
-	const char *name;	/* "user", "early", "kernel", "exec", "naive" */
+	const char *name;	/* "user", "kernel", "exec", "naive" */
 	enum cause cause;
 	enum load load;
 	void (*run)(const struct variant *variant, struct board *board, const struct memory *memory,
 		    struct series *series);
 	enum rfork_backend backend;
-	uint64_t flags;		/* RFORK_EARLY, or none */
 	struct series series;
 };
 
@@ -78,7 +77,7 @@ struct settings {
 	unsigned int budget_s;	/* of one variant at one size */
 	unsigned int cpu_count;
 	bool pinned;
-	bool causes[CAUSES], loads[LOADS], user, early, kernel, yardsticks, histogram;
+	bool causes[CAUSES], loads[LOADS], user, kernel, yardsticks, histogram;
 };
 
 /* util.c */

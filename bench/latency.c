@@ -32,7 +32,7 @@ static _Noreturn void usage(const char *what)
 	fprintf(stderr,
 		"latency: %s\n"
 		"usage: latency [--sizes MB,MB...] [--count N] [--rounds N] [--causes exit,segv,kill]\n"
-		"               [--loads paced,storm] [--backends user,early,kernel] [--pages N] [--pause-us N]\n"
+		"               [--loads paced,storm] [--backends user,kernel] [--pages N] [--pause-us N]\n"
 		"               [--descriptors N] [--budget-s N] [--pin] [--no-yardsticks] [--histogram]\n", what);
 	exit(EXIT_USAGE);
 }
@@ -73,8 +73,8 @@ static void choose(char *list, const char *const *names, bool *chosen, unsigned 
 
 static void read_option(const char *name, char *value)
 {
-	static const char *const backends[] = { "user", "early", "kernel" };
-	bool chosen[3];
+	static const char *const backends[] = { "user", "kernel" };
+	bool chosen[2];
 
 	if (!strcmp(name, "--sizes"))
 		read_sizes(value);
@@ -95,10 +95,9 @@ static void read_option(const char *name, char *value)
 	else if (!strcmp(name, "--loads"))
 		choose(value, load_names, settings.loads, LOADS);
 	else if (!strcmp(name, "--backends")) {
-		choose(value, backends, chosen, 3);
+		choose(value, backends, chosen, 2);
 		settings.user = chosen[0];
-		settings.early = chosen[1];
-		settings.kernel = chosen[2];
+		settings.kernel = chosen[1];
 	} else {
 		usage(name);
 	}
@@ -157,9 +156,6 @@ static unsigned int make_variants(struct variant *variants)
 		if (settings.user)
 			count = add(variants, count, (struct variant){ .name = "user", .cause = cause,
 						.run = run_group, .backend = RFORK_BACKEND_USER });
-		if (settings.early)
-			count = add(variants, count, (struct variant){ .name = "early", .cause = cause,
-						.run = run_group, .backend = RFORK_BACKEND_USER, .flags = RFORK_EARLY });
 		if (settings.kernel)
 			count = add(variants, count, (struct variant){ .name = "kernel", .cause = cause,
 						.run = run_group, .backend = RFORK_BACKEND_KERNEL });
@@ -190,8 +186,6 @@ static void print_variant(struct variant *v, unsigned int megabytes, uint64_t pa
 	       load_names[v->load], s->busy, s->no_spare);
 	if (settings.descriptors)
 		printf("\"descriptors\": %u, ", settings.descriptors);
-	if (v->flags & RFORK_EARLY)
-		printf("\"early\": %u, ", s->early);
 	if (v->load == PACED && s->ready.count)
 		printf("\"pages\": %u, \"ready_p50\": %" PRIu64 ", \"ready_p99\": %" PRIu64 ", \"pause_ns\": %" PRIu64 ", ",
 		       settings.pages, samples_quantile(&s->ready, 50), samples_quantile(&s->ready, 99), pause_ns);

@@ -44,14 +44,13 @@ static void count_restart(struct series *s, const struct rfork_event *event)
 	if (event->type != RFORK_EV_RESTART)
 		return;
 	s->no_spare += !(event->flags & RFORK_SPARE);
-	s->early += (event->flags & RFORK_EARLY) != 0;
 }
 
 /* As rfork-run does it: the owner sleeps until there is an event, and reaps. */
 void run_group(const struct variant *v, struct board *b, const struct memory *m, struct series *s)
 {
 	struct rfork_options options = {
-		.flags = RFORK_ON_SIGNAL | v->flags, .burst = RFORK_BURST_UNLIMITED, .backend = v->backend,
+		.flags = RFORK_ON_SIGNAL, .burst = RFORK_BURST_UNLIMITED, .backend = v->backend,
 	};
 	struct rfork_event event;
 	int rfd = -1, rc;

@@ -124,14 +124,12 @@ def _start(c: Component) -> str:
 
 
 def _crash(c: Component) -> str:
-    early = "From a checkpoint it may begin while what failed still closes its descriptors. "
     return (
         "it runs again at once, from its checkpoint if it has one and has run for "
         f"{seconds(c.number('restart.probation_s'))} "
         f"since, else from its start: up to {times(c.number('restart.burst'))} in "
         f"{seconds(c.number('restart.window_s'))}. "
-        + (early if c.values["restart.early"] else "")
-        + "Other components are not touched."
+        "Other components are not touched."
     )
 
 

@@ -14,10 +14,6 @@
 #include <sys/types.h>
 #include "rfork_abi.h"
 
-/* rfork_options.flags: at the user level the next instance begins before the descriptors of the one that
- * failed are closed; rfork_event.flags, rfork_info.flags: it did. At the kernel level it does nothing. */
-#define RFORK_EARLY 0x80000000u
-
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -31,7 +27,7 @@ extern "C" {
 enum rfork_backend { RFORK_BACKEND_AUTO = 0, RFORK_BACKEND_USER = 1, RFORK_BACKEND_KERNEL = 2 };
 
 struct rfork_options {
-	uint64_t flags;		/* RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE | RFORK_EARLY */
+	uint64_t flags;		/* RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE */
 	uint32_t restart_status; /* 0: RFORK_RESTART_STATUS */
 	uint32_t burst, window_ms, probation_ms; /* as in struct rfork_args */
 	int exit_signal;	/* 0: SIGCHLD; -1: none */

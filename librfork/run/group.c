@@ -55,11 +55,10 @@ static void record_restart(struct runner *r, const struct rfork_event *event)
 	char status[32];
 
 	run_record(&r->log, "restart",
-		   "gen=%llu level=%s backend=%s cause=%s status=%s old=%d pid=%d fail_us=%llu start_us=%llu latency_us=%llu%s",
+		   "gen=%llu level=%s backend=%s cause=%s status=%s old=%d pid=%d fail_us=%llu start_us=%llu latency_us=%llu",
 		   (unsigned long long)r->generation, r->warm ? "warm" : "cold", r->backend,
 		   rfork_cause_name(event->cause), run_status_text(event->status, status), (int)event->old_pid,
-		   (int)r->pid, micros(r->fail_ns), micros(r->start_ns), micros(r->start_ns - r->fail_ns),
-		   event->flags & RFORK_EARLY ? " early=yes" : "");
+		   (int)r->pid, micros(r->fail_ns), micros(r->start_ns), micros(r->start_ns - r->fail_ns));
 }
 
 static void on_restart(struct runner *r, const struct rfork_event *event)

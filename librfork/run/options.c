@@ -15,7 +15,6 @@ static const char usage[] =
 	"  --backend auto|user|kernel       level of rfork (auto)\n"
 	"  --on signal,status | none        restart on these too (none)\n"
 	"  --no-spare                       slower, for a task and its memory less (RFORK_NO_SPARE)\n"
-	"  --early                          begin before what failed has closed its descriptors (RFORK_EARLY)\n"
 	"  --burst N --window-ms MS         restart intensity (5 in 10000)\n"
 	"  --probation-ms MS                time within which a crash poisons an image (0: off)\n"
 	"  --ready none|notify|file:PATH|port:N|fd:N\n"
@@ -161,7 +160,7 @@ static void add_limit(struct run_config *config, const char *text)
 
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
-       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, EARLY, NO_SPARE,
+       CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, NO_SPARE,
        ENV_FD };
 
 static const struct option known_options[] = {
@@ -176,7 +175,7 @@ static const struct option known_options[] = {
 	{ "root", 1, NULL, ROOT }, { "cgroup", 1, NULL, CGROUP }, { "cgroup-set", 1, NULL, CGROUP_SET },
 	{ "hide", 1, NULL, HIDE }, { "read-only", 1, NULL, READ_ONLY }, { "private-tmp", 0, NULL, PRIVATE_TMP },
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
-	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE }, { "early", 0, NULL, EARLY },
+	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE },
 	{ "no-spare", 0, NULL, NO_SPARE }, { "env-fd", 1, NULL, ENV_FD },
 	{ NULL, 0, NULL, 0 },
 };
@@ -189,7 +188,6 @@ static void take(struct run_config *config, int option, char *value)
 	case POKE: config->poke = value; break;
 	case BACKEND: set_backend(config, value); break;
 	case ON: set_on(config, value); break;
-	case EARLY: config->rfork.flags |= RFORK_EARLY; break;
 	case NO_SPARE: config->rfork.flags |= RFORK_NO_SPARE; break;
 	case BURST: config->rfork.burst = number("burst", value, 1, UINT32_MAX); break;
 	case WINDOW: config->rfork.window_ms = number("window-ms", value, 1, UINT32_MAX); break;
@@ -248,8 +246,6 @@ void run_parse(struct run_config *config, int argc, char **argv)
 	run_find_more_groups(config);
 	if (config->listen_count + config->store_max > RUN_MAX_LISTEN)
 		run_misuse("--store, --listen: more than %d descriptors together", RUN_MAX_LISTEN);
-	if (config->rfork.flags & RFORK_EARLY && config->rfork.flags & RFORK_NO_SPARE)
-		run_misuse("--early and --no-spare: there is nobody to begin early");
 	if (config->ready == READY_FILE && config->private_tmp && !strncmp(config->ready_path, "/tmp/", 5))
 		run_misuse("--ready: '%s' is not seen from here with --private-tmp", config->ready_path);
 	if (config->ready == READY_FD && config->store_max)

@@ -41,7 +41,7 @@ void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_
 	int32_t error = 0;
 	int raised;
 
-	if (holder == m->ending || waitpid(holder, NULL, WNOHANG | __WALL) != 0) {
+	if (waitpid(holder, NULL, WNOHANG | __WALL) != 0) {
 		error = -ECHILD;
 		close(packet->fds[0]);
 	} else {

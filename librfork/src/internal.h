@@ -16,9 +16,7 @@ uint64_t rfork_now(void);
 
 /* stat.c */
 struct rfork_stat {
-	unsigned long flags;	/* PF_* */
 	long threads;
-	int exit_code;		/* as wait(2) will have it; 0 also for who may not know */
 };
 bool rfork_stat_read(int fd, struct rfork_stat *stat);
 
@@ -32,7 +30,6 @@ struct rfork_thread {
 void rfork_thread_save(struct rfork_thread *thread);
 void rfork_thread_restore(const struct rfork_thread *thread);
 pid_t rfork_raw_fork(unsigned long flags);
-const int *rfork_thread_life(void);
 bool rfork_single_threaded(void);
 
 /* kernel.c */
@@ -69,15 +66,7 @@ int rfork_self_control(void);
 void rfork_self_arrange(struct rfork_self *self, pid_t monitor, int death_signal);
 
 /* keeper.c */
-struct rfork_sched {		/* as sched_setattr(2) has it */
-	uint32_t size, policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime, deadline, period;
-};
-#define RFORK_SHORT_SLICE_NS 100000	/* the least */
-void rfork_keeper_start(const struct rfork_self *self, pid_t monitor, bool early);
+void rfork_keeper_start(const struct rfork_self *self, pid_t monitor);
 
 /* waiting.c */
 void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, uint32_t order);

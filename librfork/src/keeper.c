@@ -7,19 +7,9 @@
  * It must be of no use to an instance that has given up privileges and writes to their common memory: it has no
  * descriptor but a pipe of its own, and strict seccomp leaves it read(2), write(2) and _exit(2). Where that is not to
  * be had, or a seccomp filter is on already, there is no keeper.
- *
- * With RFORK_EARLY it has the socket to the monitor as well, and futex(2)'s WAIT and WAKE: it sleeps on the word that the
- * kernel clears when the instance's thread lets go of its memory, which the C library has named for this, and passes the
- * monitor a hint whenever it is woken, and the wake on to whom of the C library it may have been meant for. The instance can
- * wake it, too, and have it run what the instance has written there: so it leaves no core file, which would be its
- * user's, and is not there where the scheduling policy is another than the usual.
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <limits.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -35,13 +25,6 @@
 #define STACK_SIZE 8192
 #define CLOSE_RANGE 436		/* Linux 5.9 */
 #define SECCOMP_STRICT 1
-#define SECCOMP_FILTER 2	/* Linux 3.5, as the next */
-#define NO_NEW_PRIVS 38
-#define SECCOMP_ALLOW 0x7fff0000
-#define SECCOMP_KILL 0
-#define DATA_NR 0		/* offsets in struct seccomp_data */
-#define DATA_ARCH 4
-#define DATA_SECOND 24		/* of the second argument, its low half */
 
 static char stack[STACK_SIZE] __attribute__((aligned(16)));
 
@@ -94,59 +77,8 @@ struct orders {
 	pid_t monitor;
 	int control;		/* where it says that it is there */
 	int ready;		/* a byte to it says that all is set up */
-	const volatile int *life; /* what the kernel clears at the end; NULL: nobody is to be told of it */
 	struct rfork_notice notice;
 };
-
-static bool allow_futex(void)
-{
-	static const struct sock_filter steps[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA_ARCH),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 8),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA_NR),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 5, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 4, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_futex, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, DATA_SECOND),
-		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, FUTEX_WAKE, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_KILL),
-	};
-	static const struct sock_fprog program = { .len = sizeof steps / sizeof *steps, .filter = (struct sock_filter *)steps };
-
-	return raw(SYS_prctl, NO_NEW_PRIVS, 1, 0) == 0 && raw(SYS_prctl, PR_SET_SECCOMP, SECCOMP_FILTER, (long)&program) == 0;
-}
-
-static bool cannot_dump(void)
-{
-	/* With 1 what kernel.core_pattern names is not started either; it may be above the hard limit. */
-	static const struct rlimit no_program = { 1, 1 }, no_file = { 0, 0 };
-
-	return raw(SYS_setrlimit, RLIMIT_CORE, (long)&no_program, 0) == 0 ||
-	       raw(SYS_setrlimit, RLIMIT_CORE, (long)&no_file, 0) == 0;
-}
-
-/* Or it would wait for the end of the dying one's time slice. */
-static void shorten_slice(void)
-{
-#if defined(SYS_sched_getattr) && defined(SYS_sched_setattr)
-	struct rfork_sched slice = { 0 };
-
-	if (raw(SYS_sched_getattr, 0, (long)&slice, sizeof slice) != 0)
-		return;
-	slice.runtime = RFORK_SHORT_SLICE_NS;
-	raw(SYS_sched_setattr, 0, (long)&slice, 0);
-#endif
-}
-
-static bool become_watcher(void)
-{
-	if (raw(SYS_sched_getscheduler, 0, 0, 0) != SCHED_OTHER || !cannot_dump())
-		return false;
-	shorten_slice();
-	return allow_futex();
-}
 
 static __attribute__((noreturn)) void leave(void)
 {
@@ -154,24 +86,8 @@ static __attribute__((noreturn)) void leave(void)
 		raw(SYS_exit, 0, 0, 0);
 }
 
-/* Until the word is gone. A wake-up may have been meant for a thread of the instance that sleeps on the same word. */
-static void watch(const volatile int *life, int control, const struct rfork_notice *notice)
-{
-	long woken;
-
-	do {
-		woken = raw(SYS_futex, (long)life, FUTEX_WAIT, *life);
-		if (woken == 0)
-			raw(SYS_futex, (long)life, FUTEX_WAKE, INT_MAX);
-		if (woken == 0 || woken == -EAGAIN)
-			raw(SYS_write, control, (long)notice, sizeof *notice);
-	} while (woken == 0 || woken == -EAGAIN || woken == -EINTR);
-}
-
 static __attribute__((noreturn, used)) void keep(const struct orders *orders)
 {
-	struct rfork_notice ending = { .type = RFORK_NOTICE_ENDING };
-	const volatile int *life = orders->life;	/* *orders is gone with the byte to `ready` */
 	int pipe[2];
 	char byte = 0;
 
@@ -179,21 +95,13 @@ static __attribute__((noreturn, used)) void keep(const struct orders *orders)
 	raw(SYS_prctl, PR_SET_NAME, (long)"rfork-memory", 0);
 	/* By itself: the one whose memory it keeps may be killed now, and the monitor would never know. */
 	raw(SYS_write, orders->control, (long)&orders->notice, sizeof orders->notice);
-	raw(SYS_dup2, orders->ready, 0, 0);	/* in this order: it may be 1 */
-	if (raw(SYS_dup2, orders->control, 1, 0) != 1)
-		life = NULL;
-	close_from(life ? 2 : 1);
+	raw(SYS_dup2, orders->ready, 0, 0);
+	close_from(1);
 	if (raw(SYS_getppid, 0, 0, 0) != orders->monitor || raw(SYS_pipe, (long)pipe, 0, 0) != 0)
 		leave();
-	if (life && !become_watcher()) {
-		raw(SYS_close, 1, 0, 0);
-		life = NULL;
-	}
-	if (!life && raw(SYS_prctl, PR_SET_SECCOMP, SECCOMP_STRICT, 0) != 0)
+	if (raw(SYS_prctl, PR_SET_SECCOMP, SECCOMP_STRICT, 0) != 0)
 		leave();
 	raw(SYS_write, 0, (long)&byte, 1);
-	if (life)
-		watch(life, 1, &ending);
 	for (;;)
 		raw(SYS_read, pipe[0], (long)&byte, 1);
 }
@@ -257,11 +165,11 @@ static void start(struct orders *orders)
 }
 
 /* A child of the monitor, as the caller is. */
-void rfork_keeper_start(const struct rfork_self *self, pid_t monitor, bool early)
+void rfork_keeper_start(const struct rfork_self *self, pid_t monitor)
 {
 	int saved = errno;
 	struct orders orders = {
-		.monitor = monitor, .control = self->control, .life = early ? rfork_thread_life() : NULL,
+		.monitor = monitor, .control = self->control,
 		.notice = { .type = RFORK_NOTICE_KEEPER, .pid = self->pid },
 	};
 
@@ -271,11 +179,10 @@ void rfork_keeper_start(const struct rfork_self *self, pid_t monitor, bool early
 
 #else
 
-void rfork_keeper_start(const struct rfork_self *self, pid_t monitor, bool early)
+void rfork_keeper_start(const struct rfork_self *self, pid_t monitor)
 {
 	(void)self;
 	(void)monitor;
-	(void)early;
 }
 
 #endif

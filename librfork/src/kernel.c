@@ -30,7 +30,7 @@ pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd)
 {
 	__s32 descriptor = -1;
 	struct rfork_args args = {
-		.flags = options->flags & ~(uint64_t)RFORK_EARLY,
+		.flags = options->flags,
 		.rfd = rfd ? (uintptr_t)&descriptor : 0,
 		.exit_signal = options->exit_signal < 0 ? 0 : (uint32_t)options->exit_signal,
 		.restart_status = options->restart_status,

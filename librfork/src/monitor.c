@@ -67,8 +67,6 @@ static bool reap(struct rfork_monitor *m, bool was_spare)
 			return rfork_monitor_ended(m, status);
 		} else if (pid == m->image.pid) {
 			rfork_image_drop(m, true);
-		} else if (pid == m->ending) {
-			m->ending = 0;
 		} else {
 			rfork_spare_reaped(m, pid);
 		}
@@ -162,33 +160,12 @@ static void watch(struct rfork_monitor *m)
 			if (owner_gone(m))
 				rfork_monitor_abandon(m);
 		}
-		if (m->notice_waits && rfork_early_end(m))
-			return;
 		if (m->notice_waits)
 			rfork_monitor_notices(m);
 		if (m->owner_waits)
 			rfork_monitor_commands(m);
 		if (rfork_spare_settle(m) == 1)
 			return;
-		rfork_queue_flush(m);
-	}
-}
-
-/* The instance whose end was told early may take its time; the owner is heard meanwhile. */
-void rfork_monitor_outlast(struct rfork_monitor *m)
-{
-	while (m->ending) {
-		uint64_t set;
-
-		m->settle_at = 0;	/* there is no next instance to be made */
-		sleep_until_something(m);
-		take_signals(m, &set);
-		reap(m, false);
-		if (owner_gone(m))
-			rfork_monitor_abandon(m);
-		if (m->notice_waits)
-			rfork_monitor_notices(m);
-		rfork_monitor_commands(m);
 		rfork_queue_flush(m);
 	}
 }
@@ -240,12 +217,11 @@ static int set_up(struct rfork_monitor *m, const struct rfork_start *start)
 	m->pid = getpid();
 	m->owner = start->owner;
 	getresuid(&m->user, &effective, &m->saved_user);
-	m->owner_socket = m->control = m->signals = m->image.socket = m->spare.go = m->spare.stat = m->stat = -1;
+	m->owner_socket = m->control = m->signals = m->image.socket = m->spare.go = -1;
 	m->self.restart_status = m->options.restart_status;
 	rfork_bucket_init(&m->bucket, m->options.burst, m->options.window_ms);
 	if (!(m->options.flags & RFORK_OUTLIVE))
 		prctl(PR_SET_PDEATHSIG, SIGIO);
-	rfork_early_prepare(m);
 	return rfork_self_prepare() < 0 ? -ENOMEM : open_control(m);
 }
 

@@ -34,7 +34,6 @@ struct rfork_spare {		/* the next instance, waiting for its turn */
 	pid_t pid;		/* 0: none */
 	pid_t keeper;		/* 0: none, or not known yet */
 	int go;			/* a pipe to it; -1: none */
-	int stat;		/* its /proc/PID/stat; -1: not opened */
 	uint32_t flags;
 };
 
@@ -56,9 +55,6 @@ struct rfork_monitor {
 	struct rfork_self self;	/* the instance now; pid 0: none */
 	pid_t old_pid;		/* of the restart under way */
 	pid_t unreaped;		/* the same, where only its status has been asked for; 0: none */
-	pid_t ending;		/* an instance whose end was told early and is not over; 0: none */
-	int stat;		/* the instance's /proc/PID/stat; -1: not opened */
-	uint64_t slice;		/* an instance's, in nanoseconds, where the monitor's is shorter; 0: the usual one */
 	pid_t keeper;		/* of the instance's memory; 0: none, or not known yet */
 	pid_t late_keeper;	/* of the last instance's */
 	bool freeing;		/* and it has been killed */
@@ -72,7 +68,6 @@ struct rfork_monitor {
 void rfork_monitor_run(const struct rfork_start *start);
 void rfork_monitor_commands(struct rfork_monitor *m);
 void rfork_monitor_notices(struct rfork_monitor *m);
-void rfork_monitor_outlast(struct rfork_monitor *m);
 
 /* commands.c */
 bool rfork_monitor_command(struct rfork_monitor *m);
@@ -98,12 +93,6 @@ void rfork_spare_free_now(struct rfork_monitor *m);
 void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns);
 int rfork_spare_settle(struct rfork_monitor *m);
 int rfork_spare_timeout(const struct rfork_monitor *m);
-
-/* early.c */
-void rfork_early_prepare(struct rfork_monitor *m);
-void rfork_early_give_back(const struct rfork_monitor *m);
-void rfork_early_open(const struct rfork_monitor *m, int *stat, pid_t pid);
-bool rfork_early_end(struct rfork_monitor *m);
 
 /* image.c */
 void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder);

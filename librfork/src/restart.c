@@ -107,7 +107,6 @@ _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason
 	rfork_image_drop(m, false);
 	rfork_spare_drop(m);
 	rfork_spare_free_now(m);
-	rfork_monitor_outlast(m);
 	event = rfork_queue_add(m, RFORK_EV_END);
 	event->cause = cause;
 	event->status = status;

@@ -78,11 +78,6 @@ void rfork_spare_take(struct rfork_monitor *m)
 	m->self.start_ns = rfork_now();
 	m->keeper = m->spare.keeper;
 	m->spare.pid = m->spare.keeper = 0;
-	if (m->ending && m->ending == m->old_pid)
-		m->self.flags |= RFORK_EARLY;
-	rfork_wire_close(&m->stat);
-	m->stat = m->spare.stat;
-	m->spare.stat = -1;
 }
 
 /* And may run. */
@@ -104,7 +99,6 @@ void rfork_spare_drop(struct rfork_monitor *m)
 	pid_t pid = m->spare.pid, keeper = m->spare.keeper;
 
 	rfork_wire_close(&m->spare.go);
-	rfork_wire_close(&m->spare.stat);
 	m->spare.pid = m->spare.keeper = 0;
 	end(pid);
 	end(keeper);
@@ -133,16 +127,14 @@ void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose)
 {
 	bool has_other_work = keeper == m->self.pid || keeper == m->spare.pid || keeper == m->image.pid ||
 			      keeper == m->keeper || keeper == m->spare.keeper || keeper == m->late_keeper ||
-			      keeper == m->ending || keeper == m->unreaped;
+			      keeper == m->unreaped;
 
 	if (keeper <= 0 || has_other_work || waitpid(keeper, NULL, WNOHANG | __WALL) != 0)
 		return;		/* or dead, or none of ours */
 	if (whose && whose == m->spare.pid && !m->spare.keeper) {
 		m->spare.keeper = keeper;
-		rfork_early_open(m, &m->spare.stat, whose);
 	} else if (whose && whose == m->self.pid && !m->keeper) {
 		m->keeper = keeper;
-		rfork_early_open(m, &m->stat, whose);
 	} else {
 		kill(keeper, SIGKILL);
 	}
@@ -181,14 +173,11 @@ static void leave(struct rfork_monitor *m)
 	rfork_wire_close(&m->signals);
 	rfork_wire_close(&m->image.socket);
 	rfork_wire_close(&m->spare.go);
-	rfork_wire_close(&m->spare.stat);
-	rfork_wire_close(&m->stat);
 }
 
 static void be_instance(struct rfork_monitor *m, int turn[2], uint32_t how)
 {
 	leave(m);
-	rfork_early_give_back(m);
 	close(turn[1]);
 	rfork_self_wait_turn(&m->self, m->pid, SIGKILL, turn[0], how);
 	rfork_signals_give_back();
@@ -206,8 +195,7 @@ static int open_pipe(int ends[2])
 /* 1: in it, once it is the instance; 0: in the monitor; -errno. */
 static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
 {
-	uint32_t early = m->options.flags & RFORK_EARLY ? RFORK_ORDER_EARLY : 0;
-	uint32_t how = ahead ? RFORK_ORDER_AHEAD | early : 0;
+	uint32_t how = ahead ? RFORK_ORDER_AHEAD : 0;
 	int turn[2];
 	pid_t pid = open_pipe(turn);
 

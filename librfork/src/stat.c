@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "internal.h"
 
-enum { FLAGS = 9, THREADS = 20, EXIT_CODE = 52 };	/* as proc(5) counts */
+enum { THREADS = 20 };	/* as proc(5) counts */
 
 /* False: it cannot be read. What a kernel does not tell stays 0. */
 bool rfork_stat_read(int fd, struct rfork_stat *stat)
@@ -21,12 +21,8 @@ bool rfork_stat_read(int fd, struct rfork_stat *stat)
 	field = strrchr(text, ')');	/* ends the name, which may have spaces in it */
 	for (int number = 3; field && (field = strchr(field, ' ')); number++) {
 		field++;
-		if (number == FLAGS)
-			stat->flags = strtoul(field, NULL, 10);
-		else if (number == THREADS)
+		if (number == THREADS)
 			stat->threads = strtol(field, NULL, 10);
-		else if (number == EXIT_CODE)
-			stat->exit_code = (int)strtol(field, NULL, 10);
 	}
 	return stat->threads > 0;
 }

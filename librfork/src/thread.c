@@ -73,21 +73,6 @@ void rfork_thread_restore(const struct rfork_thread *thread)
 		syscall(SYS_set_tid_address, thread->clear_tid);
 }
 
-/* In a child of rfork_raw_fork(): the word that the kernel clears, and wakes whoever sleeps on it, when the calling thread lets
- * go of a memory that others share. It is the C library's; where none was known to be restored, there is none, and it is ours. */
-const int *rfork_thread_life(void)
-{
-	static int own;
-	struct rfork_thread thread;
-
-	rfork_thread_save(&thread);
-	if (thread.clear_tid)
-		return thread.clear_tid;
-	own = 1;
-	syscall(SYS_set_tid_address, &own);
-	return &own;
-}
-
 /* fork(2) with these clone flags and exit signal, without the C library's handlers:
  * an image must not change by being started. */
 pid_t rfork_raw_fork(unsigned long flags)

@@ -29,7 +29,7 @@ void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_sign
 	rfork_self_arrange(self, monitor, death_signal);
 	rfork_self_set(self);
 	if (order & RFORK_ORDER_AHEAD) {
-		rfork_keeper_start(self, monitor, order & RFORK_ORDER_EARLY);
+		rfork_keeper_start(self, monitor);
 		rfork_now();		/* maps the vDSO's: fork(2) leaves that to the first use */
 	}
 	wait_for(from, &go);

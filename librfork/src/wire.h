@@ -29,18 +29,15 @@ struct rfork_reply {
 	struct rfork_info info;
 };
 
-enum { RFORK_NOTICE_CHECKPOINT = 1, RFORK_NOTICE_KEEPER = 2, RFORK_NOTICE_ENDING = 3 };
+enum { RFORK_NOTICE_CHECKPOINT = 1, RFORK_NOTICE_KEEPER = 2 };
 
 struct rfork_notice {		/* instance to monitor */
 	uint32_t type;
 	int32_t pid;		/* CHECKPOINT: the image's, with its socket and one for the reply; KEEPER: whose memory it
-				 * keeps, the sender being the keeper itself; ENDING: 0, perhaps the instance is ending */
+				 * keeps, the sender being the keeper itself */
 };
 
-enum {
-	RFORK_ORDER_AHEAD = 1,	/* it will wait for long */
-	RFORK_ORDER_EARLY = 2,	/* and its end is to be told early */
-};
+enum { RFORK_ORDER_AHEAD = 1 };	/* it will wait for long */
 
 struct rfork_order {		/* monitor to image, with a pipe: make an instance that waits; answered with its PID */
 	uint32_t how;		/* RFORK_ORDER_*; not 0 was AHEAD once */

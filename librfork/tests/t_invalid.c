@@ -18,6 +18,7 @@ int main(void)
 
 	errno = 12345;
 	refuse((struct rfork_options){ .flags = 16 });
+	refuse((struct rfork_options){ .flags = 1u << 31 });
 	refuse((struct rfork_options){ .flags = 1ull << 40 });
 	refuse((struct rfork_options){ .restart_status = 256 });
 	refuse((struct rfork_options){ .exit_signal = 65 });

@@ -22,6 +22,5 @@ refuse '65535' --ready port:70000 -- true
 refuse 'K=V' --env NOVALUE -- true
 refuse 'names no limit' --rlimit patience=3 -- true
 refuse 'NAME=N' --rlimit nofile=many -- true
-refuse 'nobody to begin early' --no-spare --early -- true
 refuse '/etc/passwd' --user no-such-user-here -- true
 rfork-run --help | grep -q -- --heartbeat-ms || fail "no help"

@@ -143,12 +143,6 @@ class _Checker:
         self.ready_file(path, values)
         if "ready_timeout_s" in table and values.get("ready") == "none":
             self.wrong((*path, "ready_timeout_s"), "has no effect", "a ready other than none, or no timeout")
-        if values.get("restart.early") is True:
-            early = (*path, "restart", "early")
-            if values.get("restart.backend") == "kernel":
-                self.wrong(early, "has no effect", "another restart.backend, or early = false")
-            if values.get("restart.spare") is False:
-                self.wrong(early, "has no effect", "spare = true, or early = false")
         if len(self.errors) == before:
             self.cold_limit((*path, "cold"), values)
             self.ladder_limit((*path, "ladder"), values)

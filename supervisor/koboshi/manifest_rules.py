@@ -310,7 +310,6 @@ RESTART = {
     "probation_s": (number(0), 1.0),
     "backend": (one_of(BACKENDS), "auto"),
     "spare": (boolean, True),
-    "early": (boolean, False),
 }
 COLD = {
     "attempts": (integer(0, 1000), 5),

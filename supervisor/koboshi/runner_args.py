@@ -66,7 +66,6 @@ def _restart(component: Component) -> list[str]:
         *("--window-ms", _ms(component, "restart.window_s")),
         *("--probation-ms", _ms(component, "restart.probation_s")),
         *([] if component.values["restart.spare"] is True else ["--no-spare"]),
-        *(["--early"] if component.values["restart.early"] is True else []),
     ]
 
 

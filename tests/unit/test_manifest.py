@@ -138,17 +138,11 @@ MISTAKES = {
         "component.a.restart.backend",
         "did you mean kernel?",
     ),
-    "an early restart by the kernel": (
-        A + '[component.a.restart]\nbackend = "kernel"\nearly = true',
-        6,
+    "a restart before closing": (
+        A + "restart.early = true",
+        4,
         "component.a.restart.early",
-        "no effect",
-    ),
-    "an early restart without a spare": (
-        A + "[component.a.restart]\nspare = false\nearly = true",
-        6,
-        "component.a.restart.early",
-        "no effect",
+        "is unknown",
     ),
     "a limit that never trips": (
         A + "cold.window_s = 15\nheartbeat_s = 3",

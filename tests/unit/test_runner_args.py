@@ -36,13 +36,10 @@ def test_nothing_is_taken_away_unasked() -> None:
     } & set(argv)
 
 
-@pytest.mark.parametrize(
-    ("text", "option"), [("restart.early = true\n", "--early"), ("restart.spare = false\n", "--no-spare")]
-)
-def test_what_is_off_unless_asked_for(text: str, option: str) -> None:
-    """An instance begins before the last one has closed its descriptors, or is not made ahead."""
-    assert option not in options("")
-    assert option in options(text)
+def test_no_spare_only_where_asked_for() -> None:
+    """The runner makes the next instance ahead unless the manifest says otherwise."""
+    assert "--no-spare" not in options("")
+    assert "--no-spare" in options("restart.spare = false\n")
 
 
 def test_grants() -> None:

@@ -179,7 +179,7 @@ def memory(request: Request) -> dict[str, Any]:
 
 
 def closing(request: Request) -> dict[str, Any]:
-    """Restarts of instances whose descriptors take long to close, as ever and early, beside the kernel's."""
+    """Restarts of instances whose descriptors take long to close, at user and at kernel level."""
     runs = [_closing_of(request, count) for count in DESCRIPTORS]
     rows = [row for done in runs for row in done.rows]
     print(_aligned(bench_report.closing_rows(rows)))
@@ -187,7 +187,7 @@ def closing(request: Request) -> dict[str, Any]:
 
 
 def _closing_of(request: Request, descriptors: int) -> Run:
-    command = ["latency", "--sizes", "1", "--loads", "paced", "--backends", "user,early,kernel"]
+    command = ["latency", "--sizes", "1", "--loads", "paced", "--backends", "user,kernel"]
     command += ["--count", str(request.count or 200), "--no-yardsticks", *request.more.split()]
     if descriptors:
         command += ["--descriptors", str(descriptors)]
