@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include "monitor.h"
 
+#define AT_ONCE 64		/* then the rest of the monitor's work has its turn */
+
 static int stop(struct rfork_monitor *m, const struct rfork_command *command)
 {
 	m->stopping = true;
@@ -15,6 +17,8 @@ static int stop(struct rfork_monitor *m, const struct rfork_command *command)
 
 static int kick(struct rfork_monitor *m, const struct rfork_command *command)
 {
+	if (command->cause != RFORK_CAUSE_OPERATOR && command->cause != RFORK_CAUSE_HEARTBEAT)
+		return -EINVAL;
 	if (!m->self.pid)
 		return 0;	/* a restart is under way as it is */
 	m->kick = command->cause;	/* after a stop it only names the end */
@@ -54,7 +58,7 @@ static int obey(struct rfork_monitor *m, const struct rfork_command *command, st
 }
 
 /* False: there is none now. */
-bool rfork_monitor_command(struct rfork_monitor *m)
+static bool obey_one(struct rfork_monitor *m)
 {
 	struct rfork_command command;
 	struct rfork_packet in = { .data = &command, .size = sizeof command };
@@ -75,7 +79,13 @@ bool rfork_monitor_command(struct rfork_monitor *m)
 		reply.error = -EPERM;
 	if (in.fd_count)
 		rfork_wire_send(in.fds[0], &out, MSG_DONTWAIT);
-	while (in.fd_count)
-		close(in.fds[--in.fd_count]);
+	rfork_wire_discard_all(&in);
 	return true;
+}
+
+void rfork_monitor_commands(struct rfork_monitor *m)
+{
+	m->owner_waits = false;
+	for (int i = 0; i < AT_ONCE && obey_one(m); i++)
+		;
 }

@@ -12,38 +12,17 @@
 #include <unistd.h>
 #include "monitor.h"
 
-void rfork_monitor_commands(struct rfork_monitor *m)
+/* Children that end or stop are looked at so many at a time: poll(2) reports again what is left. */
+#define CHILDREN_AT_ONCE 64
+#define NOTICES_PAUSE_MS 10
+
+/* After so many only the instance: other children that stop and go on without end must not hide its end. */
+static pid_t next_child(struct rfork_monitor *m, int done, int *status)
 {
-	m->owner_waits = false;
-	while (rfork_monitor_command(m))
-		;
-}
-
-/* A notice counts only if the instance itself, or a keeper, sent it: the kernel says who did. */
-static void heed(struct rfork_monitor *m, const struct rfork_notice *notice, struct rfork_packet *packet)
-{
-	bool current = packet->sender == m->self.pid && m->self.pid;
-
-	if (notice->type == RFORK_NOTICE_CHECKPOINT && current && packet->fd_count == 2) {
-		rfork_image_take(m, packet, notice->pid);
-		packet->fd_count = 0;
-	} else if (notice->type == RFORK_NOTICE_KEEPER) {
-		rfork_spare_keeper(m, packet->sender, notice->pid);
-	}
-	while (packet->fd_count)
-		close(packet->fds[--packet->fd_count]);
-}
-
-void rfork_monitor_notices(struct rfork_monitor *m)
-{
-	struct rfork_notice notice;
-	struct rfork_packet packet = { .data = &notice, .size = sizeof notice };
-	int rc;
-
-	m->notice_waits = false;
-	while ((rc = rfork_wire_receive(m->control, &packet, MSG_DONTWAIT)) == 1 || rc == -EPROTO)
-		if (rc == 1)
-			heed(m, &notice, &packet);
+	if (done < CHILDREN_AT_ONCE)
+		return waitpid(-1, status, WNOHANG | WUNTRACED | __WALL);
+	m->reap_more = true;
+	return done == CHILDREN_AT_ONCE && m->self.pid ? waitpid(m->self.pid, status, WNOHANG | __WALL) : 0;
 }
 
 /*
@@ -55,8 +34,8 @@ static bool reap(struct rfork_monitor *m, bool was_spare)
 	int status;
 	pid_t pid;
 
-	m->reap_later = false;
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | __WALL)) > 0) {
+	m->reap_later = m->reap_more = false;
+	for (int i = 0; (pid = next_child(m, i, &status)) > 0; i++) {
 		if (WIFSTOPPED(status)) {
 			if (pid == m->spare.pid)
 				rfork_spare_drop(m);
@@ -95,21 +74,29 @@ static void forward(struct rfork_monitor *m, uint64_t set)
 			rfork_monitor_signal(m, signal);
 }
 
+static int timeout(const struct rfork_monitor *m, bool paused)
+{
+	int ms = m->reap_more ? 0 : rfork_spare_timeout(m);
+
+	return paused && (ms < 0 || ms > NOTICES_PAUSE_MS) ? NOTICES_PAUSE_MS : ms;
+}
+
 /* True: a child may have ended. The signals come first in the list: what was sent before an end is seen with it. */
 static bool sleep_until_something(struct rfork_monitor *m)
 {
+	bool paused = rfork_notices_too_many(m);
 	struct pollfd waiting[4] = {
 		{ .fd = m->signals, .events = POLLIN },
 		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
-		{ .fd = m->control, .events = POLLIN },
+		{ .fd = paused ? -1 : m->control, .events = POLLIN },
 		{ .fd = m->spare.pid && !m->spare_gone ? m->spare.go : -1 },
 	};
 
-	poll(waiting, 4, rfork_spare_timeout(m));
+	poll(waiting, 4, timeout(m, paused));
 	m->owner_waits = waiting[1].revents;
-	m->notice_waits = waiting[2].revents;
+	m->notice_waits = paused || waiting[2].revents;
 	m->spare_gone |= waiting[3].revents != 0;
-	return waiting[0].revents || m->reap_later;
+	return waiting[0].revents || m->reap_later || m->reap_more;
 }
 
 /* As waitpid(2) has it. */
@@ -161,7 +148,7 @@ static void watch(struct rfork_monitor *m)
 				rfork_monitor_abandon(m);
 		}
 		if (m->notice_waits)
-			rfork_monitor_notices(m);
+			rfork_notices_heed(m);
 		if (m->owner_waits)
 			rfork_monitor_commands(m);
 		if (rfork_spare_settle(m) == 1)

@@ -48,6 +48,9 @@ struct rfork_monitor {
 	bool notice_waits;	/* there may be a notice */
 	bool spare_gone;	/* nobody reads what it is told */
 	bool reap_later;	/* there may be children that have ended */
+	bool reap_more;		/* so many have ended or stopped that some have not been looked at */
+	unsigned int notices;	/* that came since this time: more than a program needs are left for later */
+	uint64_t notices_since;
 	struct rfork_queue queue;
 	struct rfork_image image;
 	struct rfork_spare spare;
@@ -66,11 +69,14 @@ struct rfork_monitor {
 
 /* monitor.c */
 void rfork_monitor_run(const struct rfork_start *start);
-void rfork_monitor_commands(struct rfork_monitor *m);
-void rfork_monitor_notices(struct rfork_monitor *m);
 
 /* commands.c */
-bool rfork_monitor_command(struct rfork_monitor *m);
+void rfork_monitor_commands(struct rfork_monitor *m);
+
+/* notices.c */
+void rfork_notices_heed(struct rfork_monitor *m);
+void rfork_notices_heed_last(struct rfork_monitor *m);
+bool rfork_notices_too_many(const struct rfork_monitor *m);
 
 /* restart.c */
 int rfork_monitor_spawn(struct rfork_monitor *m);
@@ -93,6 +99,11 @@ void rfork_spare_free_now(struct rfork_monitor *m);
 void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns);
 int rfork_spare_settle(struct rfork_monitor *m);
 int rfork_spare_timeout(const struct rfork_monitor *m);
+
+/* children.c */
+int rfork_child_check(const struct rfork_monitor *m, pid_t pid);
+void rfork_child_reap(pid_t pid);
+void rfork_child_end(pid_t pid);
 
 /* image.c */
 void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder);

@@ -123,11 +123,7 @@ _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason
 _Noreturn void rfork_monitor_abandon(struct rfork_monitor *m)
 {
 	rfork_wire_close(&m->owner_socket);
-	if (m->self.pid) {
-		kill(m->self.pid, SIGKILL);
-		while (waitpid(m->self.pid, NULL, __WALL) < 0 && errno == EINTR)
-			;
-	}
+	rfork_child_end(m->self.pid);
 	rfork_image_drop(m, false);
 	rfork_spare_drop(m);
 	_exit(0);
@@ -163,7 +159,7 @@ bool rfork_monitor_ended(struct rfork_monitor *m, int status)
 	/* What it said, and what the owner wanted, before it ended. Its PID may be
 	 * another's by now. */
 	if (m->notice_waits)
-		rfork_monitor_notices(m);
+		rfork_notices_heed_last(m);
 	m->old_pid = m->self.pid;
 	m->self.pid = 0;
 	rfork_spare_instance_ended(m);

@@ -18,20 +18,6 @@
 #define FIRST_PAUSE_NS (100 * RFORK_NSEC_PER_MSEC)
 #define LAST_PAUSE_NS (5000 * RFORK_NSEC_PER_MSEC)
 
-static void reap(pid_t pid)
-{
-	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-		;
-}
-
-static void end(pid_t pid)
-{
-	if (pid > 0) {
-		kill(pid, SIGKILL);
-		reap(pid);
-	}
-}
-
 /* 0: as soon as the new instance has begun. */
 void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns)
 {
@@ -100,8 +86,8 @@ void rfork_spare_drop(struct rfork_monitor *m)
 
 	rfork_wire_close(&m->spare.go);
 	m->spare.pid = m->spare.keeper = 0;
-	end(pid);
-	end(keeper);
+	rfork_child_end(pid);
+	rfork_child_end(keeper);
 }
 
 /* A child that is neither the instance nor the image. */
@@ -125,12 +111,8 @@ void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid)
 /* A keeper says whose memory it keeps: the spare's, which may be the instance by now. */
 void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose)
 {
-	bool has_other_work = keeper == m->self.pid || keeper == m->spare.pid || keeper == m->image.pid ||
-			      keeper == m->keeper || keeper == m->spare.keeper || keeper == m->late_keeper ||
-			      keeper == m->unreaped;
-
-	if (keeper <= 0 || has_other_work || waitpid(keeper, NULL, WNOHANG | __WALL) != 0)
-		return;		/* or dead, or none of ours */
+	if (rfork_child_check(m, keeper) < 0)
+		return;
 	if (whose && whose == m->spare.pid && !m->spare.keeper) {
 		m->spare.keeper = keeper;
 	} else if (whose && whose == m->self.pid && !m->keeper) {
@@ -153,7 +135,7 @@ void rfork_spare_free_now(struct rfork_monitor *m)
 {
 	free_late(m);
 	if (m->late_keeper)
-		reap(m->late_keeper);
+		rfork_child_reap(m->late_keeper);
 	m->late_keeper = 0;
 	m->freeing = false;
 }
@@ -183,12 +165,14 @@ static void be_instance(struct rfork_monitor *m, int turn[2], uint32_t how)
 	rfork_signals_give_back();
 }
 
+/* Our end never blocks: who reads could fill it. */
 static int open_pipe(int ends[2])
 {
 	if (pipe(ends) < 0)
 		return -errno;
 	for (int i = 0; i < 2; i++)
 		fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+	fcntl(ends[1], F_SETFL, O_NONBLOCK);
 	return 0;
 }
 

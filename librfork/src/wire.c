@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include "wire.h"
 
 #define HIGH_FD 200
+#define MOST_FDS 255		/* in one message: SCM_MAX_FD, or more than it */
 
 int rfork_wire_pair(int type, int pair[2])
 {
@@ -39,6 +41,35 @@ void rfork_wire_close(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
+}
+
+/* Closes a descriptor that another process has sent. The sender may have closed its own, and the last close(2) of a
+ * connection waits as long as SO_LINGER says. */
+void rfork_wire_discard(int fd)
+{
+	static const struct linger none = { 0, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+	close(fd);
+}
+
+void rfork_wire_discard_all(struct rfork_packet *packet)
+{
+	while (packet->fd_count)
+		rfork_wire_discard(packet->fds[--packet->fd_count]);
+}
+
+/* Whether it is an end of a Unix stream socket pair that this process has made: what we say there, no third process hears. */
+bool rfork_wire_is_pair(int fd, pid_t maker)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNSPEC };
+	struct ucred peer;
+	int type;
+	socklen_t name_size = sizeof name, peer_size = sizeof peer, type_size = sizeof type;
+
+	return getsockname(fd, (struct sockaddr *)&name, &name_size) == 0 && name.sun_family == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) == 0 && type == SOCK_STREAM &&
+	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0 && peer.pid == maker;
 }
 
 int rfork_wire_send(int socket, const struct rfork_packet *packet, int flags)
@@ -80,7 +111,7 @@ static void take_fds(struct rfork_packet *packet, struct cmsghdr *header)
 
 		memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
 		if (packet->fd_count == RFORK_WIRE_FDS) {
-			close(fd);
+			rfork_wire_discard(fd);
 			continue;
 		}
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -98,11 +129,12 @@ static void take_sender(struct rfork_packet *packet, struct cmsghdr *header)
 }
 
 /* 1: a whole message of packet->size bytes; 0: end of file; -EPROTO: another size,
- * its descriptors closed. */
+ * its descriptors closed. There is room for all descriptors that a message can have: the kernel would close the others, and
+ * could wait for that. */
 int rfork_wire_receive(int socket, struct rfork_packet *packet, int flags)
 {
 	union {
-		char bytes[CMSG_SPACE(RFORK_WIRE_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+		char bytes[CMSG_SPACE(MOST_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
 		struct cmsghdr align;
 	} control;
 	struct iovec part = { packet->data, packet->size };
@@ -126,10 +158,8 @@ int rfork_wire_receive(int socket, struct rfork_packet *packet, int flags)
 		else if (header->cmsg_type == SCM_CREDENTIALS)
 			take_sender(packet, header);
 	}
-	if (got && (size_t)got != packet->size) {
-		while (packet->fd_count)
-			close(packet->fds[--packet->fd_count]);
-		return -EPROTO;
-	}
-	return got > 0;
+	if ((size_t)got == packet->size)
+		return 1;
+	rfork_wire_discard_all(packet);
+	return got ? -EPROTO : 0;
 }

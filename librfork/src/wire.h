@@ -61,6 +61,9 @@ struct rfork_packet {
 int rfork_wire_pair(int type, int pair[2]);
 int rfork_wire_raise(int fd);
 void rfork_wire_close(int *fd);
+void rfork_wire_discard(int fd);
+void rfork_wire_discard_all(struct rfork_packet *packet);
+bool rfork_wire_is_pair(int fd, pid_t maker);
 int rfork_wire_send(int socket, const struct rfork_packet *packet, int flags);
 int rfork_wire_receive(int socket, struct rfork_packet *packet, int flags);
 

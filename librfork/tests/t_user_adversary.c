@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An instance with a user of its own is an adversary: it says anything on the socket to the monitor, which is root's. The
+ * monitor signals only its own children, and always goes on working.
+ */
+#include "system.h"
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include "../src/wire.h"
+
+#define SIBLING_FLAGS (CLONE_PARENT | SIGCHLD)
+#define LINGER_S 1000
+#define FLOODERS 8
+#define MOST_FDS 253
+
+static struct common {
+	_Atomic int done;	/* the instance has done what it wanted to */
+	_Atomic int errors[8];	/* what it was answered */
+	pid_t victim, monitor;
+	_Atomic int go;
+} *common;
+
+static int isolated;		/* in a PID namespace of our own: PID -1 means nobody else */
+
+static int control_socket(void)
+{
+	const char *known = getenv("RFORK_USER");
+	unsigned int pid, control;
+
+	CHECK(known && sscanf(known, "%x,%x,", &pid, &control) == 2);
+	return (int)control;
+}
+
+/* A child of the monitor that does nothing. */
+static pid_t sibling(void)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, SIBLING_FLAGS, NULL, NULL, NULL, NULL);
+
+	CHECK(pid >= 0);
+	while (pid == 0)
+		pause();
+	return pid;
+}
+
+static int send_notice(struct rfork_notice notice, const int *fds, int count)
+{
+	struct rfork_packet out = { .data = &notice, .size = sizeof notice, .fd_count = count };
+
+	for (int i = 0; i < count; i++)
+		out.fds[i] = fds[i];
+	return rfork_wire_send(control_socket(), &out, 0);
+}
+
+/* Says that this is the holder of a checkpoint. The holder's end of its socket is in *order. */
+static int claim(pid_t holder, int *order)
+{
+	int orders[2], replies[2];
+	int32_t error;
+	struct rfork_packet in = { .data = &error, .size = sizeof error };
+
+	EQUAL(rfork_wire_pair(SOCK_STREAM, orders), 0);
+	EQUAL(rfork_wire_pair(SOCK_STREAM, replies), 0);
+	EQUAL(send_notice((struct rfork_notice){ RFORK_NOTICE_CHECKPOINT, holder }, (int[]){ orders[0], replies[1] }, 2), 0);
+	close(orders[0]);
+	close(replies[1]);
+	EQUAL(rfork_wire_receive(replies[0], &in, 0), 1);
+	close(replies[0]);
+	if (order)
+		*order = orders[1];
+	return error;
+}
+
+static _Noreturn void wait_for_the_end(void)
+{
+	common->done = 1;
+	for (;;)
+		pause();
+}
+
+/* Takes the monitor's order, and answers with a process that is not the monitor's. */
+static void answer_with(pid_t pid)
+{
+	struct rfork_order order;
+	struct rfork_packet in = { .data = &order, .size = sizeof order };
+	struct rfork_packet out = { .data = &pid, .size = sizeof pid };
+	int from;
+
+	EQUAL(claim(sibling(), &from), 0);
+	EQUAL(rfork_wire_receive(from, &in, 0), 1);
+	EQUAL(rfork_wire_send(from, &out, 0), 0);
+	EQUAL(claim(sibling(), NULL), 0);	/* the monitor drops what it had */
+}
+
+static void answers_with_others(void)
+{
+	answer_with(common->victim);
+	answer_with(getppid());
+	answer_with(getpid());
+	if (isolated)
+		answer_with(-1);
+	wait_for_the_end();
+}
+
+static void claims_others(void)
+{
+	const pid_t numbers[] = { common->victim, getppid(), getpid(), 0, isolated ? -1 : 0 };
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+		common->errors[i] = claim(numbers[i], NULL);
+	EQUAL(claim(sibling(), NULL), 0);
+	wait_for_the_end();
+}
+
+/* A connection whose last close(2) waits, and that nobody reads. */
+static int lingering(void)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct linger linger = { 1, LINGER_S };
+	socklen_t size = sizeof here;
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+	static char bytes[65536];
+
+	CHECK(bind(listener, (struct sockaddr *)&here, sizeof here) == 0 && listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&here, &size) == 0);
+	CHECK(connect(fd, (struct sockaddr *)&here, size) == 0);
+	while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+		;
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
+	return fd;
+}
+
+/* So many descriptors, the last of which it closes itself. */
+static void send_many(int count, int last)
+{
+	union {
+		char bytes[CMSG_SPACE(MOST_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} control = { .bytes = { 0 } };
+	struct rfork_notice notice = { .type = 77 };
+	struct iovec part = { &notice, sizeof notice };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control.bytes, .msg_controllen = CMSG_SPACE((size_t)count * sizeof(int)),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN((size_t)count * sizeof(int));
+	for (int i = 0; i < count; i++)
+		memcpy(CMSG_DATA(header) + (size_t)i * sizeof(int), i == count - 1 ? &last : &(int){ 1 }, sizeof(int));
+	CHECK(syscall(SYS_sendmsg, control_socket(), &message, 0) == sizeof notice);	/* musl has less room */
+	close(last);
+}
+
+static void sends_nonsense(void)
+{
+	char bytes[4096] = { 1 };
+	int control = control_socket(), one = STDERR_FILENO;
+
+	for (unsigned int type = 0; type < 6; type++) {
+		CHECK(send_notice((struct rfork_notice){ type, getpid() }, &one, 1) == 0);
+		CHECK(send_notice((struct rfork_notice){ type, -1 }, NULL, 0) == 0);
+	}
+	for (size_t size = 0; size <= 12; size++)
+		CHECK(send(control, bytes, size, 0) == (ssize_t)size);
+	CHECK(send(control, bytes, sizeof bytes, 0) == sizeof bytes);
+	CHECK(send_notice((struct rfork_notice){ RFORK_NOTICE_CHECKPOINT, sibling() }, (int[]){ one, one }, 2) == 0);
+	send_many(1, lingering());
+	send_many(MOST_FDS, lingering());
+	wait_for_the_end();
+}
+
+static void floods(void)
+{
+	struct rfork_notice notice = { .type = RFORK_NOTICE_KEEPER, .pid = 1 };
+
+	for (int i = 0; i < FLOODERS; i++)
+		if (fork() == 0)
+			for (;;)
+				send_notice(notice, NULL, 0);
+	wait_for_the_end();
+}
+
+/* The tracer never waits for what it traces, so wait(2) of the monitor tells nothing of its end. */
+static void traces_its_holder(void)
+{
+	pid_t holder = sibling();
+
+	if (fork() == 0) {
+		CHECK(ptrace(PTRACE_ATTACH, holder, NULL, NULL) == 0);
+		common->go = 1;
+		for (;;)
+			pause();
+	}
+	EVENTUALLY(common->go);
+	EQUAL(claim(holder, NULL), 0);
+	EQUAL(claim(sibling(), NULL), 0);
+	wait_for_the_end();
+}
+
+static int open_in(pid_t pid)
+{
+	char path[32];
+	DIR *folder;
+	int count = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", pid);
+	folder = opendir(path);
+	CHECK(folder);
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void answers_with_descriptors(void)
+{
+	int fds[2] = { 1, 2 };
+
+	for (int i = 0; i < 20; i++) {
+		struct rfork_order order;
+		pid_t pid = sibling();
+		struct rfork_packet in = { .data = &order, .size = sizeof order };
+		struct rfork_packet out = { .data = &pid, .size = sizeof pid, .fds = { fds[0], fds[1] }, .fd_count = 2 };
+		int from;
+
+		EQUAL(claim(sibling(), &from), 0);
+		EQUAL(rfork_wire_receive(from, &in, 0), 1);
+		close(in.fds[0]);
+		EQUAL(rfork_wire_send(from, &out, 0), 0);
+		close(from);
+	}
+	EQUAL(claim(sibling(), NULL), 0);
+	wait_for_the_end();
+}
+
+/* A monitor as root, its instance as another user. */
+static int create(void (*attack)(void))
+{
+	struct rfork_options options = { .backend = RFORK_BACKEND_USER, .flags = RFORK_ON_STATUS };
+	pid_t pid;
+	int rfd;
+
+	memset(common->errors, 0, sizeof common->errors);
+	common->done = common->go = 0;
+	pid = fork();
+	CHECK(pid >= 0);
+	while (pid == 0)
+		pause();
+	common->victim = pid;
+	pid = rfork_create(&options, &rfd);
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		if (rfork_generation())
+			wait_for_the_end();
+		become_user(own_user());
+		CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);	/* as after execve(2) */
+		attack();
+	}
+	common->monitor = pid;
+	return rfd;
+}
+
+/* The instance is the first one still, the monitor answers and obeys, and the victim is alive. */
+static void finish(int rfd)
+{
+	struct rfork_event event;
+	struct rfork_info info;
+	int status;
+
+	EQUAL(rfork_query(rfd, &info), 0);
+	EQUAL(info.generation, 0);
+	CHECK(info.pid > 0);
+	EQUAL(waitpid(common->victim, &status, WNOHANG), 0);
+	EQUAL(rfork_stop(rfd, SIGKILL), 0);
+	do
+		EQUAL(rfork_next_event(rfd, &event), 1);
+	while (event.type != RFORK_EV_END);
+	EQUAL(event.reason, RFORK_END_STOP);
+	close(rfd);
+	EQUAL(waitpid(common->victim, &status, WNOHANG), 0);
+	CHECK(kill(common->victim, SIGKILL) == 0);
+	EQUAL(waitpid(common->victim, &status, 0), common->victim);
+}
+
+static void survive(void (*attack)(void))
+{
+	int rfd = create(attack);
+
+	EVENTUALLY(common->done);
+	finish(rfd);
+}
+
+static void refuse_claims(void)
+{
+	int rfd = create(claims_others);
+
+	EVENTUALLY(common->done);
+	for (int i = 0; i < 5; i++)
+		EQUAL(common->errors[i], -ECHILD);
+	finish(rfd);
+}
+
+static void keep_nothing(void (*attack)(void))
+{
+	int rfd = create(attack);
+	struct rfork_info info;
+
+	EVENTUALLY(common->done);
+	EQUAL(rfork_query(rfd, &info), 0);	/* what was sent before is heard before, but for a part */
+	EVENTUALLY(open_in(common->monitor) < 24);
+	finish(rfd);
+}
+
+static void attacks(void)
+{
+	refuse_claims();
+	survive(answers_with_others);
+	survive(sends_nonsense);
+	survive(floods);
+	survive(traces_its_holder);
+}
+
+static int in_namespace(void *unused)
+{
+	(void)unused;
+	isolated = 1;
+	attacks();
+	_exit(0);
+}
+
+int main(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	int status;
+	pid_t pid;
+
+	if (rfork_backend() == RFORK_BACKEND_KERNEL)
+		SKIP("it has no monitor");
+	need_root("an instance of another user");
+	common = shared(sizeof *common);
+	keep_nothing(answers_with_descriptors);
+	pid = clone(in_namespace, stack + sizeof stack, CLONE_NEWPID | SIGCHLD, NULL);
+	if (pid < 0) {			/* Linux before 2.6.24 */
+		attacks();
+		return 0;
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
