@@ -113,9 +113,11 @@ int64_t rfork_user_checkpoint(void)
 		return rc;
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &point.mask);
+	rfork_self_hide();	/* before: at no time can another process change the holder */
 	holder = rfork_raw_fork(CLONE_PARENT | SIGCHLD);
 	if (holder == 0)
 		return hold(&point);
+	rfork_self_show();
 	rc = holder < 0 ? holder : hand_over(&point.channels, holder);
 	close_pair(point.channels.order);
 	close_pair(point.channels.reply);

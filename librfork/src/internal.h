@@ -69,6 +69,8 @@ void rfork_self_arrange(struct rfork_self *self, pid_t monitor, int death_signal
 void rfork_keeper_start(const struct rfork_self *self, pid_t monitor);
 
 /* waiting.c */
+void rfork_self_hide(void);
+void rfork_self_show(void);
 void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, uint32_t order);
 
 /* checkpoint.c */

@@ -209,6 +209,7 @@ static int set_up(struct rfork_monitor *m, const struct rfork_start *start)
 	rfork_bucket_init(&m->bucket, m->options.burst, m->options.window_ms);
 	if (!(m->options.flags & RFORK_OUTLIVE))
 		prctl(PR_SET_PDEATHSIG, SIGIO);
+	rfork_self_hide();
 	return rfork_self_prepare() < 0 ? -ENOMEM : open_control(m);
 }
 
