@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define EMPTY_MS 2000
@@ -129,11 +130,25 @@ void run_cgroup_enter(const struct run_config *config, bool first)
 		run_fail("cgroup.procs", config->cgroup);
 }
 
+/* With the component's rights: it chose the number, and its group may be gone and the number another's. */
+static void kill_process_group(const struct runner *r)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (!r->config->user || (setgid(r->config->gid) == 0 && setuid(r->config->uid) == 0))
+			kill(-r->process_group, SIGKILL);
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 /* The component has ended, and with it all that it has started. Whoever named the group may remove it. */
 void run_cgroup_close(struct runner *r)
 {
 	if (r->process_group > 1 && r->process_group != getpgrp())
-		kill(-r->process_group, SIGKILL);
+		kill_process_group(r);
 	if (r->config->cgroup_made)
 		kill_all(r->config->cgroup);
 }

@@ -53,7 +53,7 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		{ .fd = r->notify, .events = POLLIN },
 		{ .fd = r->probe, .events = POLLOUT },
 		{ .fd = r->config->output_pipe[0], .events = POLLIN },
-		{ .fd = r->config->ready_pipe[0], .events = POLLIN },
+		{ .fd = r->ready_said ? -1 : r->config->ready_pipe[0], .events = POLLIN },
 	};
 	struct timespec left = { 0 };
 	uint64_t deadline = earliest(r), now = rfork_now();

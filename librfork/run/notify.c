@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define MAX_DEPTH 8
+#define MOST_FDS 255	/* in one message: SCM_MAX_FD, or more than it */
 
 #define EXTEND_MOST_US (86400ull * 1000000)
 
@@ -48,20 +49,19 @@ static void read_text(char *text, struct run_note *note)
 		take_line(line, note);
 }
 
-/* False: there is none now. Descriptors sent along are taken only with --store: else there is no room for them
- * in the control buffer, so that the kernel drops them. */
+/* False: there is none now. Descriptors sent along are all taken, and closed without --store: the kernel would close what it has no
+ * room for, and could wait for that as long as the sender likes (SO_LINGER). */
 bool run_notify_receive(const struct run_config *config, int socket, struct run_note *note)
 {
 	char text[4096];
 	union {
-		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * RUN_MAX_LISTEN)];
+		char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * MOST_FDS)];
 		struct cmsghdr align;
 	} control;
 	struct iovec part = { text, sizeof text - 1 };
 	struct msghdr message = {
 		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = config->store_max ? sizeof control.bytes : CMSG_SPACE(sizeof(struct ucred)),
+		.msg_control = control.bytes, .msg_controllen = sizeof control.bytes,
 	};
 	struct cmsghdr *header;
 	struct ucred sender = { 0 };
@@ -74,6 +74,8 @@ bool run_notify_receive(const struct run_config *config, int socket, struct run_
 		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS)
 			memcpy(&sender, CMSG_DATA(header), sizeof sender);
 	note->fd_count = run_store_take(&message, note->fds);
+	if (!config->store_max)
+		run_store_drop(note);
 	note->sender = sender.pid;
 	note->user = sender.uid;
 	note->session = sender.pid > 0 ? getsid(sender.pid) : -1;

@@ -9,6 +9,7 @@
 
 #define MARK_BEGIN '\1'
 #define MARK_END '\2'
+#define AT_ONCE 4096
 
 /* Out of the way of the numbers that an instance gives its descriptors. */
 int run_high_fd(int fd)
@@ -64,21 +65,34 @@ static void take(struct runner *r, char c)
 	}
 }
 
+/* The component itself can write a mark into the pipe: one of an instance that has not begun is worth nothing. */
+static bool is_forged(const struct runner *r, uint64_t mark)
+{
+	struct rfork_info info;
+
+	return r->rfd < 0 || rfork_query(r->rfd, &info) < 0 || mark > r->origin.generation + info.generation;
+}
+
 /* Whether the instance that runs now has said it; an earlier one's word is dropped. With a later one's nothing more is read
- * until that one's restart has been: there may be several in the pipe. */
+ * until that one's restart has been: there may be several in the pipe. So many bytes at a time: the component may fill the
+ * pipe without end. */
 bool run_ready_fd_said(struct runner *r)
 {
 	char c;
 
 	if (r->config->ready != READY_FD)
 		return false;
-	for (;;) {
-		while (!r->ready_said && read(r->config->ready_pipe[0], &c, 1) == 1)
+	for (int i = 0; r->ready_said || (i < AT_ONCE && read(r->config->ready_pipe[0], &c, 1) == 1); i++) {
+		if (!r->ready_said)
 			take(r, c);
-		if (!r->ready_said || r->ready_mark > r->cold_generation)
+		if (!r->ready_said)
+			continue;
+		if (r->ready_mark > r->cold_generation && !is_forged(r, r->ready_mark))
 			return false;
 		r->ready_said = false;
 		if (r->ready_mark == r->cold_generation)
 			return true;
+		r->mark = 0;	/* asked about once */
 	}
+	return false;
 }

@@ -5,6 +5,7 @@
  * socket is as open as in a process.
  */
 #include "run.h"
+#include "../src/wire.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,17 +42,28 @@ void run_store_open(struct run_config *config)
 		config->store[i] = run_high_fd(config->store[i]);
 }
 
-/* The message's descriptors; the caller's to close. */
+static unsigned int take_some(const struct cmsghdr *header, int *fds, unsigned int count)
+{
+	for (size_t i = 0; i < (header->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+		if (count < RUN_MAX_LISTEN)
+			fds[count++] = fd;
+		else
+			rfork_wire_discard(fd);
+	}
+	return count;
+}
+
+/* The message's descriptors, up to RUN_MAX_LISTEN; the caller's to close. */
 unsigned int run_store_take(struct msghdr *message, int *fds)
 {
 	unsigned int count = 0;
 
-	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (unsigned int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(fds, CMSG_DATA(header), count * sizeof(int));
-	}
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header))
+		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+			count = take_some(header, fds, count);
 	return count;
 }
 
@@ -69,7 +81,7 @@ static bool same(int a, int b)
 
 static void forget(struct stored *stored, unsigned int place)
 {
-	close(stored->fds[place]);
+	rfork_wire_discard(stored->fds[place]);
 	stored->count--;
 	memmove(stored->fds + place, stored->fds + place + 1, (stored->count - place) * sizeof *stored->fds);
 	memmove(stored->names + place, stored->names + place + 1, (stored->count - place) * sizeof *stored->names);
@@ -179,7 +191,7 @@ void run_store_drop(struct run_note *note)
 {
 	for (unsigned int i = 0; i < note->fd_count; i++)
 		if (note->fds[i] >= 0)
-			close(note->fds[i]);
+			rfork_wire_discard(note->fds[i]);
 	note->fd_count = 0;
 }
 

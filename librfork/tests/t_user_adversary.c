@@ -4,15 +4,14 @@
  * monitor signals only its own children, and always goes on working.
  */
 #include "system.h"
-#include <netinet/in.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include "../src/wire.h"
+#include "linger.h"
 
 #define SIBLING_FLAGS (CLONE_PARENT | SIGCHLD)
-#define LINGER_S 1000
 #define FLOODERS 8
 #define MOST_FDS 253
 
@@ -112,24 +111,6 @@ static void claims_others(void)
 		common->errors[i] = claim(numbers[i], NULL);
 	EQUAL(claim(sibling(), NULL), 0);
 	wait_for_the_end();
-}
-
-/* A connection whose last close(2) waits, and that nobody reads. */
-static int lingering(void)
-{
-	struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	struct linger linger = { 1, LINGER_S };
-	socklen_t size = sizeof here;
-	int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
-	static char bytes[65536];
-
-	CHECK(bind(listener, (struct sockaddr *)&here, sizeof here) == 0 && listen(listener, 1) == 0);
-	CHECK(getsockname(listener, (struct sockaddr *)&here, &size) == 0);
-	CHECK(connect(fd, (struct sockaddr *)&here, size) == 0);
-	while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
-		;
-	CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
-	return fd;
 }
 
 /* So many descriptors, the last of which it closes itself. */

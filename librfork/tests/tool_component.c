@@ -4,14 +4,15 @@
  *
  *   notify:TEXT checkpoint crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
  *   beat:MS (for ever) below:N (skip the next unless the generation is below N) listen:PORT
- *   sleep:MS wait-file:PATH hold:N (so many pairs of sockets)
+ *   sleep:MS wait-file:PATH
  *   ready-fd:N (a newline on it, and close it) serve (on descriptor 3: the generation to whoever connects, for ever)
  *   connect:PORT (print what is read) open-read:PATH open-write:PATH (print how it went) may:CAPABILITY (whether it has it)
  *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
  *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
+ *   linger (sends a descriptor that takes long to close) group:N (join that process group; 0: one of its own)
  *   store:NAME (a file without a name in which that stands) unstore:NAME store-again:NAME (descriptor 4) stored:N (print what stands in descriptor N)
  */
-#include "testing.h"
+#include "linger.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -48,17 +49,17 @@ static void notify_with(const char *text, int fd)
 	close(socket_fd);
 }
 
+static void linger(void)
+{
+	int fd = lingering();
+
+	notify_with("X=1", fd);
+	close(fd);
+}
+
 static void notify(const char *text)
 {
 	notify_with(text, -1);
-}
-
-static void hold(int pairs)
-{
-	int ends[2];
-
-	while (pairs--)
-		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
 }
 
 static void store(const char *name)
@@ -241,6 +242,8 @@ static int act(const char *action)
 
 	if (is(action, "notify")) notify(value);
 	else if (is(action, "store")) store(value);
+	else if (is(action, "linger")) linger();
+	else if (is(action, "group")) CHECK(setpgid(0, atoi(value)) == 0);
 	else if (is(action, "store-again")) store_again(value);
 	else if (is(action, "unstore")) unstore(value);
 	else if (is(action, "stored")) stored(atoi(value));
@@ -255,7 +258,6 @@ static int act(const char *action)
 	else if (is(action, "fill")) fill(atoi(value));
 	else if (is(action, "touch")) touch(value);
 	else if (is(action, "ready-fd")) ready_fd(atoi(value));
-	else if (is(action, "hold")) hold(atoi(value));
 	else if (is(action, "sleep")) pause_ms(atoi(value));
 	else if (is(action, "wait-file")) while (access(value, F_OK) < 0) pause_ms(20);
 	else if (is(action, "serve")) serve();
