@@ -82,3 +82,9 @@ void rfork_child_end(pid_t pid)
 		rfork_child_reap(pid);
 	}
 }
+
+/* To the instance, if there is one. */
+int rfork_child_signal(struct rfork_monitor *m, int signal)
+{
+	return m->self.pid && kill(m->self.pid, signal) < 0 ? -errno : 0;
+}

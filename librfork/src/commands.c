@@ -12,7 +12,7 @@
 static int stop(struct rfork_monitor *m, const struct rfork_command *command)
 {
 	m->stopping = true;
-	return command->signal ? rfork_monitor_signal(m, (int)command->signal) : 0;
+	return command->signal ? rfork_child_signal(m, (int)command->signal) : 0;
 }
 
 static int kick(struct rfork_monitor *m, const struct rfork_command *command)
@@ -22,7 +22,7 @@ static int kick(struct rfork_monitor *m, const struct rfork_command *command)
 	if (!m->self.pid)
 		return 0;	/* a restart is under way as it is */
 	m->kick = command->cause;	/* after a stop it only names the end */
-	return rfork_monitor_signal(m, command->signal ? (int)command->signal : SIGKILL);
+	return rfork_child_signal(m, command->signal ? (int)command->signal : SIGKILL);
 }
 
 static void describe(const struct rfork_monitor *m, struct rfork_info *info)

@@ -71,7 +71,7 @@ static void forward(struct rfork_monitor *m, uint64_t set)
 {
 	for (int signal = 1; set >> signal; signal++)
 		if (set >> signal & 1)
-			rfork_monitor_signal(m, signal);
+			rfork_child_signal(m, signal);
 }
 
 static int timeout(const struct rfork_monitor *m, bool paused)
@@ -151,7 +151,7 @@ static void watch(struct rfork_monitor *m)
 			rfork_notices_heed(m);
 		if (m->owner_waits)
 			rfork_monitor_commands(m);
-		if (rfork_spare_settle(m) == 1)
+		if (rfork_make_settle(m) == 1)
 			return;
 		rfork_queue_flush(m);
 	}

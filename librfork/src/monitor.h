@@ -11,6 +11,7 @@
 #include "wire.h"
 
 #define RFORK_QUEUE 256	/* as many as the kernel keeps */
+#define RFORK_FIRST_PAUSE_NS (100 * RFORK_NSEC_PER_MSEC)	/* after a spare was lost or could not be made */
 
 struct rfork_start {
 	const struct rfork_options *options;
@@ -81,29 +82,32 @@ bool rfork_notices_too_many(const struct rfork_monitor *m);
 /* restart.c */
 int rfork_monitor_spawn(struct rfork_monitor *m);
 void rfork_monitor_reap(struct rfork_monitor *m);
-int rfork_monitor_signal(struct rfork_monitor *m, int signal);
 bool rfork_monitor_ended(struct rfork_monitor *m, int status);
 _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason, unsigned int cause, int status);
 _Noreturn void rfork_monitor_abandon(struct rfork_monitor *m);
 
 /* spare.c */
 bool rfork_spare_is_ready(struct rfork_monitor *m);
-int rfork_spare_make(struct rfork_monitor *m, bool ahead);
 void rfork_spare_take(struct rfork_monitor *m);
 void rfork_spare_go(struct rfork_monitor *m);
 void rfork_spare_drop(struct rfork_monitor *m);
 void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid);
 void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose);
 void rfork_spare_instance_ended(struct rfork_monitor *m);
+void rfork_spare_free_late(struct rfork_monitor *m);
 void rfork_spare_free_now(struct rfork_monitor *m);
 void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns);
-int rfork_spare_settle(struct rfork_monitor *m);
 int rfork_spare_timeout(const struct rfork_monitor *m);
+
+/* make.c */
+int rfork_make_waiting(struct rfork_monitor *m, bool ahead);
+int rfork_make_settle(struct rfork_monitor *m);
 
 /* children.c */
 int rfork_child_check(const struct rfork_monitor *m, pid_t pid);
 void rfork_child_reap(pid_t pid);
 void rfork_child_end(pid_t pid);
+int rfork_child_signal(struct rfork_monitor *m, int signal);
 
 /* image.c */
 void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder);

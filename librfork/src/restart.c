@@ -18,15 +18,10 @@ void rfork_monitor_reap(struct rfork_monitor *m)
 	m->unreaped = 0;
 }
 
-int rfork_monitor_signal(struct rfork_monitor *m, int signal)
-{
-	return m->self.pid && kill(m->self.pid, signal) < 0 ? -errno : 0;
-}
-
 /* No process to be had may pass; an operator's stop is heard meanwhile. Of the first instance the caller is told at once. */
 static int make_patiently(struct rfork_monitor *m)
 {
-	int rc = rfork_spare_make(m, !m->self.generation);
+	int rc = rfork_make_waiting(m, !m->self.generation);
 
 	for (long ms = FIRST_RETRY_MS; rc < 0 && m->self.generation && ms <= LAST_RETRY_MS; ms *= 2) {
 		struct timespec pause = { .tv_nsec = ms * 1000000 };
@@ -35,7 +30,7 @@ static int make_patiently(struct rfork_monitor *m)
 		rfork_monitor_commands(m);
 		if (m->stopping)
 			return rc;
-		rc = rfork_spare_make(m, false);
+		rc = rfork_make_waiting(m, false);
 	}
 	return rc;
 }

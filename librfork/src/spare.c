@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What takes a restart's work off its path: the next instance is made ahead (the spare), and the dead one's memory is
- * freed afterwards (by ending its keeper). Both are done when the new instance has begun, in this order, so that
- * there are never more than two dead instances' memories.
+ * The next instance while it waits (the spare), and the memory of the last one, which a task of its own keeps (its keeper): what
+ * becomes of both. make.c makes the spare.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -15,8 +12,6 @@
 
 #define SETTLE_NS RFORK_NSEC_PER_MSEC	/* the new instance has the CPU for so long */
 #define FREEING_NICE 5		/* less than the new instance, but a restart may come to wait for it */
-#define FIRST_PAUSE_NS (100 * RFORK_NSEC_PER_MSEC)
-#define LAST_PAUSE_NS (5000 * RFORK_NSEC_PER_MSEC)
 
 /* 0: as soon as the new instance has begun. */
 void rfork_spare_settle_after(struct rfork_monitor *m, uint64_t ns)
@@ -104,7 +99,7 @@ void rfork_spare_reaped(struct rfork_monitor *m, pid_t pid)
 	} else if (pid == m->spare.pid) {
 		m->spare.pid = 0;
 		rfork_spare_drop(m);
-		rfork_spare_settle_after(m, FIRST_PAUSE_NS);
+		rfork_spare_settle_after(m, RFORK_FIRST_PAUSE_NS);
 	}
 }
 
@@ -122,7 +117,8 @@ void rfork_spare_keeper(struct rfork_monitor *m, pid_t keeper, pid_t whose)
 	}
 }
 
-static void free_late(struct rfork_monitor *m)
+/* It is gone when rfork_spare_reaped() has seen it. */
+void rfork_spare_free_late(struct rfork_monitor *m)
 {
 	if (m->late_keeper && !m->freeing) {
 		setpriority(PRIO_PROCESS, (id_t)m->late_keeper, FREEING_NICE);
@@ -133,7 +129,7 @@ static void free_late(struct rfork_monitor *m)
 
 void rfork_spare_free_now(struct rfork_monitor *m)
 {
-	free_late(m);
+	rfork_spare_free_late(m);
 	if (m->late_keeper)
 		rfork_child_reap(m->late_keeper);
 	m->late_keeper = 0;
@@ -145,120 +141,4 @@ void rfork_spare_instance_ended(struct rfork_monitor *m)
 	rfork_spare_free_now(m);
 	m->late_keeper = m->keeper;
 	m->keeper = 0;
-}
-
-/* What is the monitor's goes. */
-static void leave(struct rfork_monitor *m)
-{
-	rfork_wire_close(&m->owner_socket);
-	rfork_wire_close(&m->control);
-	rfork_wire_close(&m->signals);
-	rfork_wire_close(&m->image.socket);
-	rfork_wire_close(&m->spare.go);
-}
-
-static void be_instance(struct rfork_monitor *m, int turn[2], uint32_t how)
-{
-	leave(m);
-	close(turn[1]);
-	rfork_self_wait_turn(&m->self, m->pid, SIGKILL, turn[0], how);
-	rfork_signals_give_back();
-}
-
-/* Our end never blocks: who reads could fill it. */
-static int open_pipe(int ends[2])
-{
-	if (pipe(ends) < 0)
-		return -errno;
-	for (int i = 0; i < 2; i++)
-		fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-	fcntl(ends[1], F_SETFL, O_NONBLOCK);
-	return 0;
-}
-
-/* 1: in it, once it is the instance; 0: in the monitor; -errno. */
-static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
-{
-	uint32_t how = ahead ? RFORK_ORDER_AHEAD : 0;
-	int turn[2];
-	pid_t pid = open_pipe(turn);
-
-	if (pid < 0)
-		return pid;
-	pid = warm ? rfork_image_start(m, turn[0], how) : rfork_raw_fork(SIGCHLD);
-	if (pid == 0) {
-		be_instance(m, turn, how);
-		return 1;
-	}
-	close(turn[0]);
-	if (pid < 0) {
-		close(turn[1]);
-		return pid;
-	}
-	rfork_wire_close(&m->spare.go);
-	m->spare.pid = pid;
-	m->spare.go = turn[1];
-	m->spare_gone = false;
-	m->spare.flags = warm ? RFORK_WARM : 0;
-	return 0;
-}
-
-/* The next instance, of the image if there is one; without delay a cold one is better than none. */
-int rfork_spare_make(struct rfork_monitor *m, bool ahead)
-{
-	int rc = m->image.pid ? clone_waiting(m, true, ahead) : -ENOENT;
-
-	if (rc < 0 && (!ahead || !m->image.pid))
-		rc = clone_waiting(m, false, ahead);
-	return rc;
-}
-
-static void rewrite(void *at)
-{
-	volatile char *byte = at;
-
-	*byte = *byte;
-}
-
-/* What the next restart writes: a page that is shared with the spare would be copied then. */
-static void write_pages(struct rfork_monitor *m)
-{
-	rewrite(m);
-	rewrite(&m->queue.events[0]);
-	rewrite(&m->queue.events[1]);
-	rewrite(&m->queue.seq);
-	rewrite(&m->kick);
-}
-
-/* Where no process is to be had, there may be one later. */
-static int make_or_pause(struct rfork_monitor *m)
-{
-	int rc = rfork_spare_make(m, true);
-
-	if (rc == 0) {
-		write_pages(m);
-		m->spare.flags |= RFORK_SPARE;
-		m->pause_ns = 0;
-	} else if (rc < 0) {
-		m->pause_ns = m->pause_ns ? 2 * m->pause_ns : FIRST_PAUSE_NS;
-		if (m->pause_ns > LAST_PAUSE_NS)
-			m->pause_ns = LAST_PAUSE_NS;
-		rfork_spare_settle_after(m, m->pause_ns);
-	}
-	return rc;
-}
-
-/* What a restart has put off, once the instance has begun. 1: in a spare that has become the instance. */
-int rfork_spare_settle(struct rfork_monitor *m)
-{
-	if (!m->settle_at || rfork_now() < m->settle_at)
-		return 0;
-	m->settle_at = 0;
-	if (m->late_keeper) {
-		free_late(m);	/* and on when it is gone */
-		return 0;
-	}
-	if (m->spare.pid || m->stopping || m->options.flags & RFORK_NO_SPARE)
-		return 0;
-	return make_or_pause(m);
 }
