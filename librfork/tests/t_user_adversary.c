@@ -155,6 +155,54 @@ static void sends_nonsense(void)
 	wait_for_the_end();
 }
 
+static int any_of(const int *values, int count)
+{
+	return values[rand() % count];
+}
+
+/* Answers what the monitor may have ordered, with any number and perhaps a descriptor. */
+static void answer_at_random(int from, const int *numbers, int count)
+{
+	char bytes[sizeof(struct rfork_order)];
+	pid_t pid = any_of(numbers, count);
+	struct rfork_packet in = { .data = bytes, .size = sizeof bytes };
+	struct rfork_packet out = {
+		.data = &pid, .size = rand() % 4 ? sizeof pid : 1, .fds = { STDERR_FILENO }, .fd_count = rand() % 2,
+	};
+
+	if (rfork_wire_receive(from, &in, MSG_DONTWAIT) == 1)
+		rfork_wire_discard_all(&in);
+	rfork_wire_send(from, &out, MSG_DONTWAIT);
+}
+
+/* Anything that has the form of a notice, and answers to what follows from it. */
+static void says_anything(void)
+{
+	int numbers[] = { 0, common->victim, getppid(), getpid(), sibling(), sibling(), isolated ? -1 : 0 };
+	const int count = sizeof numbers / sizeof *numbers;
+	int orders[2] = { -1, -1 }, replies[2], held = -1;
+
+	srand((unsigned int)now_ms());
+	for (int i = few_or_all(300, 3000); i; i--) {
+		int type = rand() % 4;
+
+		if (rand() % 8 == 0) {
+			kill(numbers[4], SIGKILL);
+			numbers[4] = sibling();
+		}
+		rfork_wire_close(&held);
+		held = orders[1];	/* so that some holders have one that is open, and does not answer */
+		EQUAL(rfork_wire_pair(rand() % 8 ? SOCK_STREAM : SOCK_DGRAM, orders), 0);
+		EQUAL(rfork_wire_pair(SOCK_STREAM, replies), 0);
+		send_notice((struct rfork_notice){ (uint32_t)type, any_of(numbers, count) }, (int[]){ orders[0], replies[1] }, rand() % 3);
+		answer_at_random(orders[1], numbers, count);
+		rfork_wire_close(&orders[0]);
+		rfork_wire_close(&replies[0]);
+		rfork_wire_close(&replies[1]);
+	}
+	wait_for_the_end();
+}
+
 static void floods(void)
 {
 	struct rfork_notice notice = { .type = RFORK_NOTICE_KEEPER, .pid = 1 };
@@ -302,6 +350,7 @@ static void attacks(void)
 	refuse_claims();
 	survive(answers_with_others);
 	survive(sends_nonsense);
+	survive(says_anything);
 	survive(floods);
 	survive(traces_its_holder);
 }
