@@ -16,15 +16,33 @@
 static void leave(struct rfork_monitor *m)
 {
 	rfork_wire_close(&m->owner_socket);
-	rfork_wire_close(&m->control);
+	rfork_wire_close(&m->control.ours);
+	rfork_wire_close(&m->spare.control.ours);
+	rfork_control_close(&m->stale);
 	rfork_wire_close(&m->signals);
 	rfork_wire_close(&m->image.socket);
 	rfork_wire_close(&m->spare.go);
 }
 
+/* In an instance: its end of the socket, under the same number in all instances. */
+static void keep_control(struct rfork_monitor *m)
+{
+	struct rfork_control *kept = m->spare.control.theirs >= 0 ? &m->spare.control : &m->control;
+
+	if (kept == &m->spare.control)
+		rfork_wire_close(&m->control.theirs);
+	if (kept->theirs != m->number) {
+		dup2(kept->theirs, m->number);
+		close(kept->theirs);
+	}
+	m->self.control = m->number;
+	m->self.control_inode = kept->inode;
+}
+
 static void be_instance(struct rfork_monitor *m, int turn[2], uint32_t how)
 {
 	leave(m);
+	keep_control(m);
 	close(turn[1]);
 	rfork_self_wait_turn(&m->self, m->pid, SIGKILL, turn[0], how);
 	rfork_signals_give_back();
@@ -50,6 +68,9 @@ static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
 
 	if (pid < 0)
 		return pid;
+	/* One that is not ahead is in a hurry, and what is cloned of an image has the image's. */
+	if (!warm && ahead && m->self.pid && rfork_control_open(&m->spare.control) < 0)
+		rfork_control_close(&m->spare.control);
 	pid = warm ? rfork_image_start(m, turn[0], how) : rfork_raw_fork(SIGCHLD);
 	if (pid == 0) {
 		be_instance(m, turn, how);
@@ -58,6 +79,7 @@ static int clone_waiting(struct rfork_monitor *m, bool warm, bool ahead)
 	close(turn[0]);
 	if (pid < 0) {
 		close(turn[1]);
+		rfork_control_close(&m->spare.control);
 		return pid;
 	}
 	rfork_wire_close(&m->spare.go);
@@ -113,12 +135,25 @@ static int make_or_pause(struct rfork_monitor *m)
 	return rc;
 }
 
+/* Its number stays taken: in the next instance nothing else may have it. */
+static void drop_stale_control(struct rfork_monitor *m)
+{
+	if (m->stale.ours < 0)
+		return;
+	dup2(m->control.theirs, m->number);
+	close(m->control.theirs);
+	m->control.theirs = m->number;
+	m->stale.theirs = -1;
+	rfork_control_close(&m->stale);
+}
+
 /* What a restart has put off, once the instance has begun. 1: in a spare that has become the instance. */
 int rfork_make_settle(struct rfork_monitor *m)
 {
 	if (!m->settle_at || rfork_now() < m->settle_at)
 		return 0;
 	m->settle_at = 0;
+	drop_stale_control(m);
 	if (m->late_keeper) {
 		rfork_spare_free_late(m);	/* and on when it is gone */
 		return 0;

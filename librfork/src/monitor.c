@@ -85,16 +85,17 @@ static int timeout(const struct rfork_monitor *m, bool paused)
 static bool sleep_until_something(struct rfork_monitor *m)
 {
 	bool paused = rfork_notices_too_many(m);
-	struct pollfd waiting[4] = {
+	struct pollfd waiting[5] = {
 		{ .fd = m->signals, .events = POLLIN },
 		{ .fd = m->owner_socket, .events = (short)(POLLIN | (m->queue.count ? POLLOUT : 0)) },
-		{ .fd = paused ? -1 : m->control, .events = POLLIN },
+		{ .fd = paused ? -1 : m->control.ours, .events = POLLIN },
 		{ .fd = m->spare.pid && !m->spare_gone ? m->spare.go : -1 },
+		{ .fd = paused || m->spare.keeper ? -1 : m->spare.control.ours, .events = POLLIN },	/* says only that */
 	};
 
-	poll(waiting, 4, timeout(m, paused));
+	poll(waiting, 5, timeout(m, paused));
 	m->owner_waits = waiting[1].revents;
-	m->notice_waits = paused || waiting[2].revents;
+	m->notice_waits = paused || waiting[2].revents || waiting[4].revents;
 	m->spare_gone |= waiting[3].revents != 0;
 	return waiting[0].revents || m->reap_later || m->reap_more;
 }
@@ -157,26 +158,6 @@ static void watch(struct rfork_monitor *m)
 	}
 }
 
-/* The control socket: our end tells who sends, the instances' end survives an exec. */
-static int open_control(struct rfork_monitor *m)
-{
-	struct stat st;
-	int pair[2], on = 1;
-	int rc = rfork_wire_pair(SOCK_DGRAM, pair);
-
-	if (rc < 0)
-		return rc;
-	m->control = rfork_wire_raise(pair[0]);
-	m->self.control = rfork_wire_raise(pair[1]);
-	if (m->control < 0 || m->self.control < 0)
-		return -EMFILE;
-	if (setsockopt(m->control, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 || fstat(m->self.control, &st) < 0)
-		return -errno;
-	m->self.control_inode = st.st_ino;
-	fcntl(m->self.control, F_SETFD, 0);
-	return 0;
-}
-
 /* The owner's end, to be sent to it, or -errno. Made here and not by the owner, so that
  * SO_PEERCRED tells the owner whom it talks to. */
 static int open_owner_socket(struct rfork_monitor *m)
@@ -198,19 +179,28 @@ static int open_owner_socket(struct rfork_monitor *m)
 static int set_up(struct rfork_monitor *m, const struct rfork_start *start)
 {
 	uid_t effective;
+	int rc;
 
 	memset(m, 0, sizeof *m);
 	m->options = *start->options;
 	m->pid = getpid();
 	m->owner = start->owner;
 	getresuid(&m->user, &effective, &m->saved_user);
-	m->owner_socket = m->control = m->signals = m->image.socket = m->spare.go = -1;
+	m->owner_socket = m->signals = m->image.socket = m->spare.go = -1;
+	m->control = m->spare.control = m->stale = (struct rfork_control){ .ours = -1, .theirs = -1 };
 	m->self.restart_status = m->options.restart_status;
 	rfork_bucket_init(&m->bucket, m->options.burst, m->options.window_ms);
 	if (!(m->options.flags & RFORK_OUTLIVE))
 		prctl(PR_SET_PDEATHSIG, SIGIO);
 	rfork_self_hide();
-	return rfork_self_prepare() < 0 ? -ENOMEM : open_control(m);
+	if (rfork_self_prepare() < 0)
+		return -ENOMEM;
+	rc = rfork_control_open(&m->control);
+	if (rc == 0) {
+		m->self.control = m->number = m->control.theirs;
+		m->self.control_inode = m->control.inode;
+	}
+	return rc;
 }
 
 static int say_hello(int socket, int error, int owner_end)

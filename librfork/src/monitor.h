@@ -31,10 +31,16 @@ struct rfork_image {		/* the holder of a checkpoint's image */
 	int socket;
 };
 
+struct rfork_control {		/* a socket pair for the notices of an instance */
+	int ours, theirs;	/* -1: none */
+	uint64_t inode;		/* of theirs */
+};
+
 struct rfork_spare {		/* the next instance, waiting for its turn */
 	pid_t pid;		/* 0: none */
 	pid_t keeper;		/* 0: none, or not known yet */
 	int go;			/* a pipe to it; -1: none */
+	struct rfork_control control; /* none: it has the instance's */
 	uint32_t flags;
 };
 
@@ -43,7 +49,9 @@ struct rfork_monitor {
 	pid_t pid, owner;
 	uid_t user, saved_user;
 	int owner_socket;	/* -1: the owner has closed the group's descriptor */
-	int control;		/* where notices of instances come in */
+	struct rfork_control control; /* the instance's */
+	struct rfork_control stale; /* the last instance's, to be closed after the restart */
+	int number;		/* of their end in instances */
 	int signals;		/* a signalfd */
 	bool owner_waits;	/* there may be a command */
 	bool notice_waits;	/* there may be a notice */
@@ -75,6 +83,7 @@ void rfork_monitor_run(const struct rfork_start *start);
 void rfork_monitor_commands(struct rfork_monitor *m);
 
 /* notices.c */
+int rfork_control_open(struct rfork_control *control);
 void rfork_notices_heed(struct rfork_monitor *m);
 void rfork_notices_heed_last(struct rfork_monitor *m);
 bool rfork_notices_too_many(const struct rfork_monitor *m);
@@ -87,6 +96,7 @@ _Noreturn void rfork_monitor_finish(struct rfork_monitor *m, unsigned int reason
 _Noreturn void rfork_monitor_abandon(struct rfork_monitor *m);
 
 /* spare.c */
+void rfork_control_close(struct rfork_control *control);
 bool rfork_spare_is_ready(struct rfork_monitor *m);
 void rfork_spare_take(struct rfork_monitor *m);
 void rfork_spare_go(struct rfork_monitor *m);

@@ -5,13 +5,43 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "monitor.h"
 
 #define AT_ONCE 16
 #define LAST 64			/* from an instance that has ended */
 #define MOST 512		/* in one span; whoever sends more waits for the next */
 #define SPAN_NS (100 * RFORK_NSEC_PER_MSEC)
+
+/*
+ * Our end tells who sends, the instances' end survives an exec. An instance can make its end useless, by shutdown(2) or by
+ * connect(2) to another address: so the next one that begins at the program's start has a socket of its own.
+ */
+int rfork_control_open(struct rfork_control *control)
+{
+	struct stat st;
+	int pair[2], on = 1;
+	int rc = rfork_wire_pair(SOCK_DGRAM, pair);
+
+	if (rc < 0)
+		return rc;
+	control->ours = rfork_wire_raise(pair[0]);
+	control->theirs = rfork_wire_raise(pair[1]);
+	if (control->ours < 0)
+		close(pair[0]);
+	if (control->theirs < 0)
+		close(pair[1]);
+	if (control->ours < 0 || control->theirs < 0)
+		return -EMFILE;
+	if (setsockopt(control->ours, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0 || fstat(control->theirs, &st) < 0)
+		return -errno;
+	control->inode = st.st_ino;
+	fcntl(control->theirs, F_SETFD, 0);
+	return 0;
+}
 
 /* A notice counts only if the instance itself, or a keeper, sent it: the kernel says who did. */
 static void heed(struct rfork_monitor *m, const struct rfork_notice *notice, struct rfork_packet *packet)
@@ -28,14 +58,21 @@ static void heed(struct rfork_monitor *m, const struct rfork_notice *notice, str
 }
 
 /* An empty message counts as malformed: on a datagram socket it does not mean the end of the file. */
-static bool receive(struct rfork_monitor *m, struct rfork_notice *notice)
+static bool receive_from(struct rfork_monitor *m, int socket, struct rfork_notice *notice)
 {
 	struct rfork_packet packet = { .data = notice, .size = sizeof *notice };
-	int rc = rfork_wire_receive(m->control, &packet, MSG_DONTWAIT);
+	int rc = rfork_wire_receive(socket, &packet, MSG_DONTWAIT);
 
 	if (rc == 1)
 		heed(m, notice, &packet);
 	return rc >= 0 || rc == -EPROTO;
+}
+
+/* First from the socket that the instance does not have. */
+static bool receive(struct rfork_monitor *m, struct rfork_notice *notice)
+{
+	return (m->spare.control.ours >= 0 && receive_from(m, m->spare.control.ours, notice)) ||
+	       receive_from(m, m->control.ours, notice);
 }
 
 static void count_notice(struct rfork_monitor *m)

@@ -51,6 +51,23 @@ bool rfork_spare_is_ready(struct rfork_monitor *m)
 	return false;
 }
 
+void rfork_control_close(struct rfork_control *control)
+{
+	rfork_wire_close(&control->ours);
+	rfork_wire_close(&control->theirs);
+}
+
+/* Closed later: that takes its time, and this is on the way of a restart. */
+static void take_control(struct rfork_monitor *m)
+{
+	if (m->spare.control.ours < 0)
+		return;
+	m->stale = m->control;
+	m->control = m->spare.control;
+	m->self.control_inode = m->control.inode;
+	m->spare.control.ours = m->spare.control.theirs = -1;
+}
+
 /* It is the instance now; if it has died this very moment, then that is the instance's end. */
 void rfork_spare_take(struct rfork_monitor *m)
 {
@@ -59,6 +76,7 @@ void rfork_spare_take(struct rfork_monitor *m)
 	m->self.start_ns = rfork_now();
 	m->keeper = m->spare.keeper;
 	m->spare.pid = m->spare.keeper = 0;
+	take_control(m);
 }
 
 /* And may run. */
@@ -80,6 +98,7 @@ void rfork_spare_drop(struct rfork_monitor *m)
 	pid_t pid = m->spare.pid, keeper = m->spare.keeper;
 
 	rfork_wire_close(&m->spare.go);
+	rfork_control_close(&m->spare.control);
 	m->spare.pid = m->spare.keeper = 0;
 	rfork_child_end(pid);
 	rfork_child_end(keeper);

@@ -284,8 +284,10 @@ static int create(void (*attack)(void))
 	pid = rfork_create(&options, &rfd);
 	CHECK(pid >= 0);
 	if (pid == 0) {
-		if (rfork_generation())
+		if (rfork_generation()) {
+			CHECK(rfork_checkpoint() >= 0);
 			wait_for_the_end();
+		}
 		become_user(own_user());
 		CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);	/* as after execve(2) */
 		attack();
@@ -345,6 +347,49 @@ static void keep_nothing(void (*attack)(void))
 	finish(rfd);
 }
 
+/* Its end of the socket of no use to anybody, if the next instance had the same. */
+static void spoils_its_socket(void)
+{
+	CHECK(shutdown(control_socket(), SHUT_RDWR) == 0);
+	wait_for_the_end();
+}
+
+/* How many children it has that do more than keep memory. */
+static int count_children(pid_t parent)
+{
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	int count = 0;
+
+	CHECK(proc);
+	while ((entry = readdir(proc))) {
+		pid_t pid = atoi(entry->d_name);
+		char path[64];
+
+		snprintf(path, sizeof path, "/proc/%d/comm", pid);
+		count += pid > 0 && status_number(pid, "PPid") == parent && strcmp(read_text(path), "rfork-memory\n");
+	}
+	closedir(proc);
+	return count;
+}
+
+/* The next instance, which was waiting by then, can move its restart point as the first one could. */
+static void next_can_checkpoint(void)
+{
+	int rfd = create(spoils_its_socket);
+	struct rfork_info info;
+
+	EVENTUALLY(common->done);
+	EVENTUALLY(count_children(common->monitor) == 2);
+	CHECK(rfork_query(rfd, &info) == 0 && kill(info.pid, SIGSEGV) == 0);
+	next_event(rfd, RFORK_EV_RESTART);
+	next_event(rfd, RFORK_EV_CHECKPOINT);
+	stop_group(rfd);
+	close(rfd);
+	CHECK(kill(common->victim, SIGKILL) == 0);
+	EQUAL(waitpid(common->victim, NULL, 0), common->victim);
+}
+
 static void attacks(void)
 {
 	refuse_claims();
@@ -374,6 +419,7 @@ int main(void)
 	need_root("an instance of another user");
 	common = shared(sizeof *common);
 	keep_nothing(answers_with_descriptors);
+	next_can_checkpoint();
 	pid = clone(in_namespace, stack + sizeof stack, CLONE_NEWPID | SIGCHLD, NULL);
 	if (pid < 0) {			/* Linux before 2.6.24 */
 		attacks();
