@@ -154,7 +154,7 @@ int64_t rfork_checkpoint(void)
 		return rc;
 	if (!rfork_single_threaded())
 		return -EBUSY;
-	return rfork_self() ? rfork_user_checkpoint() : rfork_kernel_checkpoint();
+	return rfork_self() ? rfork_user_checkpoint(false) : rfork_kernel_checkpoint(false);
 }
 
 int64_t rfork_generation(void)

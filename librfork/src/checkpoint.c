@@ -3,7 +3,8 @@
  * A restart point that moves, at the user level. The instance clones a holder of its
  * image, as a sibling (CLONE_PARENT), so that the holder and what it forks later are
  * the monitor's children as the instance itself is. The holder sleeps in recvmsg(2) with
- * every signal blocked; each new instance is a clone of it, made the same way.
+ * every signal blocked; each new instance is a clone of it, made the same way. All of this
+ * happens inside fork(3), which then runs the handlers that each of them is due (atfork.c).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +25,7 @@ struct restart_point {
 	struct channels channels;
 	pid_t monitor;
 	int death_signal;
-	sigset_t mask;
+	int64_t generation;	/* of the instance that began here; in the caller 0 */
 };
 
 static void close_pair(int pair[2])
@@ -46,18 +47,18 @@ static int open_channels(struct channels *channels)
 }
 
 /* In a new instance. */
-static int64_t begin(struct restart_point *point, int turn, uint32_t order)
+static long begin(struct restart_point *point, int turn, uint32_t order)
 {
 	struct rfork_self now = *rfork_self_inherited();
 
 	rfork_wire_close(&point->channels.order[1]);
 	rfork_self_wait_turn(&now, point->monitor, point->death_signal, turn, order);
-	sigprocmask(SIG_SETMASK, &point->mask, NULL);
-	return (int64_t)now.generation;
+	point->generation = (int64_t)now.generation;
+	return 0;
 }
 
 /* The holder's life. Returns in the instances that it makes. */
-static int64_t hold(struct restart_point *point)
+static long hold(struct restart_point *point)
 {
 	struct rfork_order order;
 	struct rfork_packet in = { .data = &order, .size = sizeof order };
@@ -96,12 +97,26 @@ static int hand_over(struct channels *channels, pid_t holder)
 	return rc == 1 ? error : rc < 0 ? rc : -ESRCH;
 }
 
-int64_t rfork_user_checkpoint(void)
+/* In the place of the call with which fork(3) makes a process, and with its result. */
+static long make_holder(void *pointer)
+{
+	struct restart_point *point = pointer;
+	pid_t holder;
+	int rc;
+
+	rfork_self_hide();	/* before: at no time can another process change the holder */
+	holder = rfork_raw_fork(CLONE_PARENT | SIGCHLD);
+	if (holder == 0)
+		return hold(point);
+	rfork_self_show();
+	rc = holder < 0 ? holder : hand_over(&point->channels, holder);
+	return rc < 0 ? rc : holder;
+}
+
+int64_t rfork_user_checkpoint(bool without_handlers)
 {
 	struct restart_point point = { .monitor = getppid() };
-	sigset_t all;
-	int64_t rc;
-	pid_t holder;
+	long rc;
 
 	if (rfork_self_control() < 0 || prctl(PR_GET_PDEATHSIG, &point.death_signal) < 0)
 		return -ESRCH;
@@ -111,16 +126,10 @@ int64_t rfork_user_checkpoint(void)
 	rc = open_channels(&point.channels);
 	if (rc < 0)
 		return rc;
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &point.mask);
-	rfork_self_hide();	/* before: at no time can another process change the holder */
-	holder = rfork_raw_fork(CLONE_PARENT | SIGCHLD);
-	if (holder == 0)
-		return hold(&point);
-	rfork_self_show();
-	rc = holder < 0 ? holder : hand_over(&point.channels, holder);
+	rc = rfork_in_fork(make_holder, &point, without_handlers);
+	if (rc == 0)
+		return point.generation;
 	close_pair(point.channels.order);
 	close_pair(point.channels.reply);
-	sigprocmask(SIG_SETMASK, &point.mask, NULL);
-	return rc;
+	return rc < 0 ? rc : 0;
 }

@@ -17,6 +17,7 @@ uint64_t rfork_now(void);
 /* stat.c */
 struct rfork_stat {
 	long threads;
+	unsigned long long start;	/* clock ticks since the boot */
 };
 bool rfork_stat_read(int fd, struct rfork_stat *stat);
 
@@ -32,12 +33,15 @@ void rfork_thread_restore(const struct rfork_thread *thread);
 pid_t rfork_raw_fork(unsigned long flags);
 bool rfork_single_threaded(void);
 
+/* atfork.c */
+long rfork_in_fork(long (*body)(void *), void *argument, bool without_handlers);
+
 /* kernel.c */
 pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd);
 int rfork_kernel_next_event(int rfd, struct rfork_event *event);
 int rfork_kernel_ctl(int rfd, unsigned int cmd, int signal, unsigned int cause);
 int rfork_kernel_query(int rfd, struct rfork_info *info);
-int64_t rfork_kernel_checkpoint(void);
+int64_t rfork_kernel_checkpoint(bool without_handlers);
 bool rfork_kernel_present(void);
 
 /* owner.c: the user level as the group's parent sees it */
@@ -74,7 +78,7 @@ void rfork_self_show(void);
 void rfork_self_wait_turn(struct rfork_self *self, pid_t monitor, int death_signal, int from, uint32_t order);
 
 /* checkpoint.c */
-int64_t rfork_user_checkpoint(void);
+int64_t rfork_user_checkpoint(bool without_handlers);
 
 /* policy.c: the restart decision */
 struct rfork_bucket {

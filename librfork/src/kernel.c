@@ -91,20 +91,32 @@ int rfork_kernel_query(int rfd, struct rfork_info *info)
 	return rc < 0 ? (int)rc : 0;
 }
 
-int64_t rfork_kernel_checkpoint(void)
+/* In the place of the call with which fork(3) makes a process. The kernel's word tells an instance from the caller: a PID may
+ * be used again. */
+static long move_restart_point(void *unused)
 {
 	struct rfork_thread thread;
-	struct rfork_info info;
-	pid_t before = getpid();
 	long rc;
 
+	(void)unused;
 	rfork_thread_save(&thread);
 	rc = call(RFORK_CHECKPOINT, NULL, 0);
-	if (rc < 0)
-		return rc == -ENOSYS ? -ESRCH : rc;
-	if (getpid() == before)
+	if (rc == 0)
+		return getpid();
+	if (rc > 0) {
+		rfork_thread_restore(&thread);
 		return 0;
-	rfork_thread_restore(&thread);
-	rc = rfork_kernel_query(-1, &info);
-	return rc < 0 ? rc : (int64_t)info.generation;
+	}
+	return rc == -ENOSYS ? -ESRCH : rc;
+}
+
+int64_t rfork_kernel_checkpoint(bool without_handlers)
+{
+	struct rfork_info info;
+	long rc = rfork_in_fork(move_restart_point, NULL, without_handlers);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	/* Whoever can tell no generation is an instance all the same. */
+	return rfork_kernel_query(-1, &info) < 0 || !info.generation ? 1 : (int64_t)info.generation;
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "internal.h"
 
-enum { THREADS = 20 };	/* as proc(5) counts */
+enum { THREADS = 20, START = 22 };	/* as proc(5) counts */
 
 /* False: it cannot be read. What a kernel does not tell stays 0. */
 bool rfork_stat_read(int fd, struct rfork_stat *stat)
@@ -23,6 +23,8 @@ bool rfork_stat_read(int fd, struct rfork_stat *stat)
 		field++;
 		if (number == THREADS)
 			stat->threads = strtol(field, NULL, 10);
+		else if (number == START)
+			stat->start = strtoull(field, NULL, 10);
 	}
 	return stat->threads > 0;
 }

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A checkpoint runs the fork handlers of the program and its libraries, those of pthread_atfork(3) and the C library's own.
+ * No public call runs them, and their list is private. So the checkpoint calls fork(3) and steps through it, instruction by
+ * instruction, by the CPU's trap flag, to the system call that would make the process. The checkpoint takes the place of that
+ * call. fork(3) then goes on in the caller as in a parent, and in each instance that begins there as in a child.
+ * Only the checkpoint steps; a restart begins behind the call.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include "internal.h"
+
+/* The body with every signal blocked, and no handlers. */
+static long run_alone(long (*body)(void *), void *argument)
+{
+	sigset_t all, mask;
+	long result;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &mask);
+	result = body(argument);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return result;
+}
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+#define TRAP_FLAG 0x100
+#define TRAP_BIT (1ull << (SIGTRAP - 1))
+
+static struct passage {
+	long (*body)(void *);
+	void *argument;
+	long result;
+	bool taken;
+	uint64_t trap_was_blocked;	/* TRAP_BIT or 0 */
+	struct sigaction action;	/* the program's */
+} passage;
+
+/* A debugger takes SIGTRAP for its own: it would stop at each instruction. */
+static bool is_traced(void)
+{
+	static const char field[] = "\nTracerPid:";
+	char text[1024], *found;
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	found = strstr(text, field);
+	return found && strtol(found + sizeof field - 1, NULL, 10) != 0;
+}
+
+/* A trap while SIGTRAP is blocked would kill the process, and C libraries block all signals around the call. */
+static void change_mask(ucontext_t *context)
+{
+	const greg_t *reg = context->uc_mcontext.gregs;
+	const uint64_t *set = (const uint64_t *)reg[REG_RSI];
+	uint64_t *old = (uint64_t *)reg[REG_RDX];
+	uint64_t mask, wanted = set ? *set : 0;
+
+	memcpy(&mask, &context->uc_sigmask, sizeof mask);
+	mask |= passage.trap_was_blocked;
+	if (old)
+		*old = mask;
+	if (set && reg[REG_RDI] == SIG_BLOCK)
+		mask |= wanted;
+	else if (set && reg[REG_RDI] == SIG_UNBLOCK)
+		mask &= ~wanted;
+	else if (set)
+		mask = wanted;
+	passage.trap_was_blocked = mask & TRAP_BIT;
+	mask &= ~TRAP_BIT;
+	memcpy(&context->uc_sigmask, &mask, sizeof mask);
+}
+
+/* What the kernel does for a C library that asks for it with the call. */
+static void tell_thread_id(const greg_t *reg)
+{
+	int *word = (int *)reg[REG_R10];
+
+	if (reg[REG_RAX] != SYS_clone)
+		return;
+	if (reg[REG_RDI] & CLONE_CHILD_SETTID)
+		*word = (int)syscall(SYS_gettid);
+	if (reg[REG_RDI] & CLONE_CHILD_CLEARTID)
+		syscall(SYS_set_tid_address, word);
+}
+
+/* All signals are blocked here, also in an instance that begins here. */
+static void take_place(ucontext_t *context)
+{
+	greg_t *reg = context->uc_mcontext.gregs;
+	uint64_t mask;
+
+	passage.taken = true;
+	passage.result = passage.body(passage.argument);
+	if (passage.result == 0)
+		tell_thread_id(reg);
+	reg[REG_EFL] &= ~TRAP_FLAG;
+	sigaction(SIGTRAP, &passage.action, NULL);
+	memcpy(&mask, &context->uc_sigmask, sizeof mask);
+	mask |= passage.trap_was_blocked;
+	memcpy(&context->uc_sigmask, &mask, sizeof mask);
+}
+
+static bool makes_a_process(const greg_t *reg)
+{
+	return reg[REG_RAX] == SYS_fork || (reg[REG_RAX] == SYS_clone && !(reg[REG_RDI] & CLONE_VM));
+}
+
+static void step(int signal, siginfo_t *info, void *pointer)
+{
+	static const unsigned char system_call[] = { 0x0f, 0x05 };
+	ucontext_t *context = pointer;
+	greg_t *reg = context->uc_mcontext.gregs;
+
+	(void)signal;
+	(void)info;
+	if (passage.taken || memcmp((const void *)reg[REG_RIP], system_call, sizeof system_call))
+		return;
+	if (reg[REG_RAX] == SYS_rt_sigprocmask) {
+		change_mask(context);
+		reg[REG_RAX] = 0;
+	} else if (makes_a_process(reg)) {
+		take_place(context);
+		reg[REG_RAX] = passage.result;
+	} else {
+		return;
+	}
+	reg[REG_RIP] += (greg_t)sizeof system_call;
+}
+
+/* Not over the 128 bytes below the stack pointer: the compiler may keep something there. */
+static inline __attribute__((always_inline)) void set_trap_flag(void)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; orq %0, (%%rsp); popfq; lea 128(%%rsp), %%rsp"
+			 : : "i"(TRAP_FLAG) : "memory", "cc");
+}
+
+static inline __attribute__((always_inline)) void clear_trap_flag(void)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp; pushfq; andq %0, (%%rsp); popfq; lea 128(%%rsp), %%rsp"
+			 : : "i"(~TRAP_FLAG) : "memory", "cc");
+}
+
+static void unblock_trap(void)
+{
+	sigset_t trap, before;
+
+	sigemptyset(&trap);
+	sigaddset(&trap, SIGTRAP);
+	sigprocmask(SIG_UNBLOCK, &trap, &before);
+	passage.trap_was_blocked = sigismember(&before, SIGTRAP) ? TRAP_BIT : 0;
+}
+
+static void block_trap_again(void)
+{
+	sigset_t trap;
+
+	sigemptyset(&trap);
+	sigaddset(&trap, SIGTRAP);
+	if (passage.trap_was_blocked)
+		sigprocmask(SIG_BLOCK, &trap, NULL);
+}
+
+/* An emulated CPU may know no trap flag: then this was an ordinary fork. */
+static long undo(pid_t pid)
+{
+	int error = errno;
+
+	if (pid == 0)
+		_exit(0);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	sigaction(SIGTRAP, &passage.action, NULL);
+	block_trap_again();
+	return pid < 0 ? -error : -EOPNOTSUPP;
+}
+
+static long step_through_fork(long (*body)(void *), void *argument)
+{
+	struct sigaction action = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
+	pid_t pid;
+
+	sigfillset(&action.sa_mask);
+	passage = (struct passage){ .body = body, .argument = argument };
+	if (sigaction(SIGTRAP, &action, &passage.action) < 0)
+		return -errno;
+	unblock_trap();
+	set_trap_flag();
+	pid = fork();
+	clear_trap_flag();
+	return passage.taken ? passage.result : undo(pid);
+}
+#else
+static bool is_traced(void)
+{
+	return false;
+}
+
+static long step_through_fork(long (*body)(void *), void *argument)
+{
+	(void)body;
+	(void)argument;
+	return -EOPNOTSUPP;
+}
+#endif
+
+/*
+ * Call body, which returns as fork(2) does, with every signal blocked and between the handlers. It must not use what fork(3) has
+ * locked: the allocator and streams. -EOPNOTSUPP: the handlers cannot be reached, and without_handlers forbids to go on.
+ */
+long rfork_in_fork(long (*body)(void *), void *argument, bool without_handlers)
+{
+	int saved = errno;
+	long result = is_traced() ? -EOPNOTSUPP : step_through_fork(body, argument);
+
+	if (result == -EOPNOTSUPP && without_handlers)
+		result = run_alone(body, argument);
+	errno = saved;
+	return result;
+}
