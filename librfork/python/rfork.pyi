@@ -5,12 +5,15 @@ from typing import Literal, NoReturn
 
 _Cause = Literal["request", "error", "signal", "status", "operator", "heartbeat", "exit"]
 
-def checkpoint() -> int:
+def checkpoint(*, keep_locks: bool = False, reseed: bool = False) -> int:
     """From here on, a restart comes back here.
 
     Returns 0 now, and the generation (1, 2, ...) each time the process comes back. Standard output and
-    error are flushed first; hooks of os.register_at_fork() run as around os.fork(). Raises OSError: ESRCH
-    outside a rebootable process, EBUSY with more than one thread.
+    error are flushed first; hooks of os.register_at_fork() and of C libraries run as around os.fork().
+    Raises OSError: ESRCH outside a rebootable process, EBUSY with more than one thread, ENOLCK with record
+    locks (unless keep_locks), EOPNOTSUPP where the hooks of C libraries cannot be reached (unless reseed:
+    the program then reseeds them itself). Raises RuntimeError inside a running asyncio event loop. Warns
+    of epoll sets, timerfds and signalfds, which all instances share.
     """
 
 def restart() -> NoReturn:

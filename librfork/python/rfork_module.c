@@ -31,11 +31,12 @@ static const char *explain(int error)
 	}
 }
 
-static PyObject *fail(const char *call, int error)
+static PyObject *fail(const char *call, int error, const char *text)
 {
-	const char *text = explain(error);
 	PyObject *message, *arguments;
 
+	if (!text || !*text)
+		text = explain(error);
 	message = PyUnicode_FromFormat("rfork.%s: %s", call, text ? text : strerror(error));
 	if (!message)
 		return NULL;
@@ -82,31 +83,68 @@ static int flush_all(void)
 	return flush_stream("stdout") || flush_stream("stderr") ? -1 : 0;
 }
 
+/*
+ * asyncio keeps the running loop and its epoll set for the process that started them. In an instance the loop would not be
+ * the running one, or would serve the set of the instance before. -1: an exception is set.
+ */
+static int refuse_in_event_loop(void)
+{
+	PyObject *events = PyDict_GetItemString(PyImport_GetModuleDict(), "asyncio.events"); /* borrowed */
+	PyObject *loop = events ? PyObject_CallMethod(events, "_get_running_loop", NULL) : NULL;
+	int running = loop && loop != Py_None;
+
+	if (events && !loop)
+		PyErr_Clear();
+	Py_XDECREF(loop);
+	if (!running)
+		return 0;
+	PyErr_SetString(PyExc_RuntimeError, "rfork.checkpoint: called inside a running asyncio event loop, which the next "
+			"instance cannot continue: call it before asyncio.run()");
+	return -1;
+}
+
+/* Tell of what is shared. -1: an exception is set, the warning made one by a filter. */
+static int warn_of_shared(void)
+{
+	const char *shared = rfork_shared();
+
+	if (!*shared)
+		return 0;
+	return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "rfork.checkpoint: each instance shares with the one before it: "
+				"descriptors of %s; open them after the checkpoint", shared);
+}
+
 PyDoc_STRVAR(checkpoint_doc,
-"checkpoint() -> int\n\n"
+"checkpoint(*, keep_locks=False, reseed=False) -> int\n\n"
 "From here on, a restart comes back here. Returns 0 now, and the generation\n"
 "(1, 2, ...) each time the process comes back. Hooks of os.register_at_fork()\n"
-"run as around os.fork(). Raises OSError: ESRCH outside a rebootable process,\n"
-"EBUSY with more than one thread.");
+"and of C libraries run as around os.fork(). Raises OSError: ESRCH outside a\n"
+"rebootable process, EBUSY with more than one thread, ENOLCK with record locks\n"
+"(unless keep_locks), EOPNOTSUPP where C libraries' hooks cannot be reached\n"
+"(unless reseed: the program then reseeds them itself). Raises RuntimeError\n"
+"inside a running asyncio event loop. Warns of epoll sets, timerfds and\n"
+"signalfds, which all instances share.");
 
-static PyObject *checkpoint(PyObject *self, PyObject *unused)
+static PyObject *checkpoint(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
-	pid_t before = getpid();
+	static char *names[] = { "keep_locks", "reseed", NULL };
+	int keep_locks = 0, reseed = 0;
 	int64_t result;
 
 	(void)self;
-	(void)unused;
-	if (flush_all())
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$pp:checkpoint", names, &keep_locks, &reseed) ||
+	    refuse_in_event_loop() || flush_all())
 		return NULL;
 	PyOS_BeforeFork();
-	result = rfork_checkpoint();
-	/* At user level the process that goes on may itself be a copy: the PID tells. */
-	if (result > 0 || getpid() != before)
+	result = rfork_checkpoint_with((keep_locks ? RFORK_KEEP_LOCKS : 0) | (reseed ? RFORK_RESEED : 0));
+	if (result > 0)
 		PyOS_AfterFork_Child();
 	else
 		PyOS_AfterFork_Parent();
 	if (result < 0)
-		return fail("checkpoint", (int)-result);
+		return fail("checkpoint", (int)-result, rfork_problem());
+	if (result == 0 && warn_of_shared())
+		return NULL;
 	return PyLong_FromLongLong(result);
 }
 
@@ -122,7 +160,7 @@ static PyObject *restart(PyObject *self, PyObject *unused)
 
 	(void)unused;
 	if (generation < 0)
-		return fail("restart", (int)-generation);
+		return fail("restart", (int)-generation, NULL);
 	/* A reader that has gone away is no reason to stay. */
 	if (flush_all())
 		PyErr_WriteUnraisable(self);
@@ -142,7 +180,7 @@ static PyObject *generation(PyObject *self, PyObject *unused)
 	if (result == -ESRCH)
 		Py_RETURN_NONE;
 	if (result < 0)
-		return fail("generation", (int)-result);
+		return fail("generation", (int)-result, NULL);
 	return PyLong_FromLongLong(result);
 }
 
@@ -160,7 +198,7 @@ static PyObject *cause(PyObject *self, PyObject *unused)
 	if (result == -ESRCH || result == RFORK_CAUSE_NONE)
 		Py_RETURN_NONE;
 	if (result < 0)
-		return fail("cause", -result);
+		return fail("cause", -result, NULL);
 	return PyUnicode_FromString(rfork_cause_name((unsigned int)result));
 }
 
@@ -176,7 +214,7 @@ static PyObject *backend(PyObject *self, PyObject *unused)
 }
 
 static PyMethodDef methods[] = {
-	{ "checkpoint", checkpoint, METH_NOARGS, checkpoint_doc },
+	{ "checkpoint", (PyCFunction)(void (*)(void))checkpoint, METH_VARARGS | METH_KEYWORDS, checkpoint_doc },
 	{ "restart", restart, METH_NOARGS, restart_doc },
 	{ "generation", generation, METH_NOARGS, generation_doc },
 	{ "cause", cause, METH_NOARGS, cause_doc },

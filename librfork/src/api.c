@@ -145,18 +145,6 @@ _Noreturn void rfork_restart(void)
 	_exit((int)(self ? self->restart_status : rfork_own_restart_status));
 }
 
-int64_t rfork_checkpoint(void)
-{
-	struct rfork_info info;
-	int rc = rfork_query(-1, &info);
-
-	if (rc < 0)
-		return rc;
-	if (!rfork_single_threaded())
-		return -EBUSY;
-	return rfork_self() ? rfork_user_checkpoint(false) : rfork_kernel_checkpoint(false);
-}
-
 int64_t rfork_generation(void)
 {
 	struct rfork_info info;

@@ -20,6 +20,7 @@ struct rfork_stat {
 	unsigned long long start;	/* clock ticks since the boot */
 };
 bool rfork_stat_read(int fd, struct rfork_stat *stat);
+bool rfork_proc_is_ours(void);
 
 /* thread.c: what a libc remembers about the calling thread and a raw clone makes stale */
 struct rfork_thread {
@@ -35,6 +36,13 @@ bool rfork_single_threaded(void);
 
 /* atfork.c */
 long rfork_in_fork(long (*body)(void *), void *argument, bool without_handlers);
+
+/* held.c */
+struct rfork_held {
+	char lock[320];		/* a file in which the process has a record lock, or "" */
+	char shared[160];	/* "epoll 4, timerfd 5", or "" */
+};
+void rfork_held_find(struct rfork_held *held);
 
 /* kernel.c */
 pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd);

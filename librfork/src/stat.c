@@ -28,3 +28,15 @@ bool rfork_stat_read(int fd, struct rfork_stat *stat)
 	}
 	return stat->threads > 0;
 }
+
+/* Not where /proc is another PID namespace's. */
+bool rfork_proc_is_ours(void)
+{
+	char text[16];
+	ssize_t got = readlink("/proc/self", text, sizeof text - 1);
+
+	if (got < 0)
+		return false;
+	text[got] = '\0';
+	return strtol(text, NULL, 10) == getpid();
+}

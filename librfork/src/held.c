@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a process holds at a checkpoint that memory alone does not bring back. A record lock belongs to the process that took
+ * it: the next instance would believe in a lock that it does not have. Epoll sets, timerfds and signalfds stay the objects
+ * of the instance that made them, and all later ones share them.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "internal.h"
+
+#define PATH_SIZE 256
+
+/* 1: the file has such a line; 0: it has not; -1: it cannot be read. */
+static int any_line(const char *path, bool (*fits)(const char *line, void *with), void *with)
+{
+	char line[512];
+	FILE *file = fopen(path, "re");
+	int found = file ? 0 : -1;
+
+	while (file && !found && fgets(line, sizeof line, file))
+		found = fits(line, with);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* In fdinfo the kernel lists the locks that were taken through this descriptor by this process, and no others. */
+static bool is_own_lock(const char *line, void *unused)
+{
+	(void)unused;
+	return !strncmp(line, "lock:", 5) && strstr(line, ": POSIX");
+}
+
+struct lock {
+	pid_t pid;
+	unsigned int major, minor;
+	unsigned long long inode;
+};
+
+/* A line of /proc/locks. Where somebody waits for a lock there is "->" before the kind. */
+static bool is_lock_of(const char *line, void *with)
+{
+	struct lock *lock = with, found;
+
+	if (sscanf(line, "%*d: POSIX %*s %*s %d %x:%x:%llu", &found.pid, &found.major, &found.minor, &found.inode) != 4 ||
+	    found.pid != lock->pid)
+		return false;
+	*lock = found;
+	return true;
+}
+
+static void name_of(int fd, char *name)
+{
+	char path[32];
+	ssize_t got;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	got = readlink(path, name, PATH_SIZE - 1);
+	name[got > 0 ? got : 0] = '\0';
+}
+
+static bool is_file(int fd, const struct lock *lock)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && major(st.st_dev) == lock->major && minor(st.st_dev) == lock->minor &&
+	       st.st_ino == lock->inode;
+}
+
+static void add_name(struct rfork_held *held, int fd, const char *name)
+{
+	if (*name)
+		snprintf(held->lock, sizeof held->lock, "%s (descriptor %d)", name, fd);
+	else
+		snprintf(held->lock, sizeof held->lock, "descriptor %d", fd);
+}
+
+/* By PID, where fdinfo does not tell: before Linux 4.1, and in a process that may not look at itself. */
+static void find_in_locks(struct rfork_held *held)
+{
+	struct lock lock = { .pid = getpid() };
+	char name[PATH_SIZE];
+
+	if (!rfork_proc_is_ours() || any_line("/proc/locks", is_lock_of, &lock) != 1)
+		return;
+	snprintf(held->lock, sizeof held->lock, "inode %llu of device %x:%x", lock.inode, lock.major, lock.minor);
+	for (int fd = 0; fd < 4096; fd++) {
+		if (!is_file(fd, &lock))
+			continue;
+		name_of(fd, name);
+		add_name(held, fd, name);
+		return;
+	}
+}
+
+static void add_shared(struct rfork_held *held, int fd, const char *name)
+{
+	static const char *const kinds[][2] = {
+		{ "anon_inode:[eventpoll]", "epoll" }, { "anon_inode:[timerfd]", "timerfd" },
+		{ "anon_inode:[signalfd]", "signalfd" },
+	};
+	size_t length = strlen(held->shared);
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (!strcmp(name, kinds[i][0]))
+			snprintf(held->shared + length, sizeof held->shared - length, "%s%s %d", length ? ", " : "",
+				 kinds[i][1], fd);
+}
+
+/* False: what locks it has cannot be told here. */
+static bool look_at(struct rfork_held *held, int fd)
+{
+	char name[PATH_SIZE], path[40];
+	int locked;
+
+	name_of(fd, name);
+	add_shared(held, fd, name);
+	if (*name != '/' || *held->lock)
+		return *name;
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+	locked = any_line(path, is_own_lock, NULL);
+	if (locked == 1)
+		add_name(held, fd, name);
+	return locked >= 0;
+}
+
+static bool look_at_all(struct rfork_held *held)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+	bool told = folder;
+
+	while (folder && (entry = readdir(folder)))
+		if (*entry->d_name != '.' && atoi(entry->d_name) != dirfd(folder))
+			told &= look_at(held, atoi(entry->d_name));
+	if (folder)
+		closedir(folder);
+	return told;
+}
+
+static bool fdinfo_has_locks(void)
+{
+	struct utsname system;
+	int major = 0, minor = 0;
+
+	return uname(&system) == 0 && sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 4 || (major == 4 && minor >= 1));
+}
+
+/* Without /proc it finds nothing. */
+void rfork_held_find(struct rfork_held *held)
+{
+	int saved = errno;
+	bool told;
+
+	*held->lock = *held->shared = '\0';
+	told = look_at_all(held);
+	if (!*held->lock && (!told || !fdinfo_has_locks()))
+		find_in_locks(held);
+	errno = saved;
+}
