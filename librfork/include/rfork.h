@@ -66,7 +66,7 @@ _Noreturn void rfork_restart(void);
  * pthread_atfork(3) run as for fork(2): prepare and parent here, child in every instance that begins here.
  * -ESRCH outside a rebootable process, -EBUSY in one with more than one thread, -ENOLCK in one with fcntl(2) record locks,
  * -EOPNOTSUPP where the handlers cannot be reached. The last two are also written to standard error, and so is a list of
- * epoll sets, timerfds and signalfds, which all instances share. */
+ * what all instances share. */
 int64_t rfork_checkpoint(void);
 
 /* The same with flags, and silently. */
@@ -77,14 +77,16 @@ int64_t rfork_checkpoint_with(uint64_t flags);
 
 /* A checkpoint without handlers is good enough if there is no other. In each instance the program then reseeds what
  * follows, before it draws a key, nonce or ID:
- *   by their handlers only (run by every checkpoint that does not need this flag): GnuTLS, NSS before 3.x's own check,
- *   Python's `random` (the module rfork runs its hooks in any case);
+ *   by their handlers only (run by every checkpoint that does not need this flag): GnuTLS, Python's `random` (the module
+ *   rfork runs Python's hooks in any case);
  *   by themselves, since they compare PIDs or ask the kernel: OpenSSL, libgcrypt, getrandom(2), arc4random(3);
- *   by nobody, with or without handlers: random(3), rand(3), drand48(3), NumPy, the program's own generators. */
+ *   by nobody, with or without handlers: NSS (call SECMOD_RestartModules(PR_TRUE)), random(3), rand(3), drand48(3), NumPy,
+ *   the program's own generators. */
 #define RFORK_RESEED 0x2
 
-/* Of the last checkpoint: why it was refused, in words ("" if its error number says it all); and the epoll sets, timerfds
- * and signalfds that instances share, "epoll 4, timerfd 5" ("" if there are none). */
+/* Of the last checkpoint: why it was refused, in words ("" if its error number says it all); and the descriptors of epoll sets,
+ * timerfds, signalfds and files with a flock(2) or OFD lock, which instances share, as "epoll 4, flock 5" ("" if none). What
+ * such a file had at the checkpoint may be in memory: a database that writes it again loses what was stored since. */
 const char *rfork_problem(void);
 const char *rfork_shared(void);
 

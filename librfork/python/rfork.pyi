@@ -13,7 +13,7 @@ def checkpoint(*, keep_locks: bool = False, reseed: bool = False) -> int:
     Raises OSError: ESRCH outside a rebootable process, EBUSY with more than one thread, ENOLCK with record
     locks (unless keep_locks), EOPNOTSUPP where the hooks of C libraries cannot be reached (unless reseed:
     the program then reseeds them itself). Raises RuntimeError inside a running asyncio event loop. Warns
-    of epoll sets, timerfds and signalfds, which all instances share.
+    of epoll sets, timerfds, signalfds and locks of flock(2), which all instances share.
     """
 
 def restart() -> NoReturn:

@@ -122,8 +122,8 @@ PyDoc_STRVAR(checkpoint_doc,
 "rebootable process, EBUSY with more than one thread, ENOLCK with record locks\n"
 "(unless keep_locks), EOPNOTSUPP where C libraries' hooks cannot be reached\n"
 "(unless reseed: the program then reseeds them itself). Raises RuntimeError\n"
-"inside a running asyncio event loop. Warns of epoll sets, timerfds and\n"
-"signalfds, which all instances share.");
+"inside a running asyncio event loop. Warns of epoll sets, timerfds, signalfds\n"
+"and locks of flock(2), which all instances share.");
 
 static PyObject *checkpoint(PyObject *self, PyObject *arguments, PyObject *keywords)
 {

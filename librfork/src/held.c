@@ -2,7 +2,8 @@
 /*
  * What a process holds at a checkpoint that memory alone does not bring back. A record lock belongs to the process that took
  * it: the next instance would believe in a lock that it does not have. Epoll sets, timerfds and signalfds stay the objects
- * of the instance that made them, and all later ones share them.
+ * of the instance that made them, and all later ones share them. A lock of the open file, flock(2), stays too; but who has
+ * one may keep in memory what the file has had at the checkpoint.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -33,11 +34,20 @@ static int any_line(const char *path, bool (*fits)(const char *line, void *with)
 	return found;
 }
 
+struct kinds {
+	bool record, open_file;
+};
+
 /* In fdinfo the kernel lists the locks that were taken through this descriptor by this process, and no others. */
-static bool is_own_lock(const char *line, void *unused)
+static bool note_kind(const char *line, void *with)
 {
-	(void)unused;
-	return !strncmp(line, "lock:", 5) && strstr(line, ": POSIX");
+	struct kinds *kinds = with;
+
+	if (!strncmp(line, "lock:", 5)) {
+		kinds->record |= strstr(line, ": POSIX") != NULL;
+		kinds->open_file |= strstr(line, ": FLOCK") || strstr(line, ": OFDLCK");
+	}
+	return false;
 }
 
 struct lock {
@@ -102,35 +112,50 @@ static void find_in_locks(struct rfork_held *held)
 	}
 }
 
-static void add_shared(struct rfork_held *held, int fd, const char *name)
+static void add_shared(struct rfork_held *held, const char *kind, int fd)
+{
+	size_t length = strlen(held->shared);
+
+	snprintf(held->shared + length, sizeof held->shared - length, "%s%s %d", length ? ", " : "", kind, fd);
+}
+
+static void look_at_object(struct rfork_held *held, int fd, const char *name)
 {
 	static const char *const kinds[][2] = {
 		{ "anon_inode:[eventpoll]", "epoll" }, { "anon_inode:[timerfd]", "timerfd" },
 		{ "anon_inode:[signalfd]", "signalfd" },
 	};
-	size_t length = strlen(held->shared);
 
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (!strcmp(name, kinds[i][0]))
-			snprintf(held->shared + length, sizeof held->shared - length, "%s%s %d", length ? ", " : "",
-				 kinds[i][1], fd);
+			add_shared(held, kinds[i][1], fd);
 }
 
 /* False: what locks it has cannot be told here. */
+static bool look_at_file(struct rfork_held *held, int fd, const char *name)
+{
+	struct kinds kinds = { false, false };
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+	if (any_line(path, note_kind, &kinds) < 0)
+		return false;
+	if (kinds.record)
+		add_name(held, fd, name);
+	if (kinds.open_file)
+		add_shared(held, "flock", fd);
+	return true;
+}
+
 static bool look_at(struct rfork_held *held, int fd)
 {
-	char name[PATH_SIZE], path[40];
-	int locked;
+	char name[PATH_SIZE];
 
 	name_of(fd, name);
-	add_shared(held, fd, name);
-	if (*name != '/' || *held->lock)
-		return *name;
-	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-	locked = any_line(path, is_own_lock, NULL);
-	if (locked == 1)
-		add_name(held, fd, name);
-	return locked >= 0;
+	if (*name == '/')
+		return look_at_file(held, fd, name);
+	look_at_object(held, fd, name);
+	return *name;
 }
 
 static bool look_at_all(struct rfork_held *held)

@@ -40,7 +40,7 @@ long rfork_in_fork(long (*body)(void *), void *argument, bool without_handlers);
 /* held.c */
 struct rfork_held {
 	char lock[320];		/* a file in which the process has a record lock, or "" */
-	char shared[160];	/* "epoll 4, timerfd 5", or "" */
+	char shared[160];	/* "epoll 4, flock 5", or "" */
 };
 void rfork_held_find(struct rfork_held *held);
 

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* A checkpoint is refused with ENOLCK while the process has an fcntl(2) record lock: the next instance would not have it. The
- * file is named, by rfork_problem() and on standard error. Locks of the open file, flock(2) and OFD, are no hindrance. */
+ * file is named, by rfork_problem() and on standard error. Locks of the open file, flock(2) and OFD, are no hindrance; rfork_shared() lists them. */
 #include "testing.h"
 #include <sys/file.h>
+#include <sys/utsname.h>
 
 static int set_lock(int fd, int command, short type)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = 10, .l_len = 5 };
 
 	return fcntl(fd, command, &lock);
+}
+
+static int is_before(int major, int minor)
+{
+	struct utsname system;
+	int first = 0, second = 0;
+
+	CHECK(uname(&system) == 0 && sscanf(system.release, "%d.%d", &first, &second) == 2);
+	return first < major || (first == major && second < minor);
 }
 
 /* By somebody else's eyes. */
@@ -63,6 +73,7 @@ static _Noreturn void instance(void)
 {
 	int file = open("locked", O_RDWR | O_CREAT, 0600), other = open("other", O_RDWR | O_CREAT, 0600);
 	int64_t generation;
+	char shared[32];
 
 	CHECK(file >= 0 && other >= 0);
 	CHECK(flock(other, LOCK_EX) == 0);
@@ -80,6 +91,8 @@ static _Noreturn void instance(void)
 	EQUAL(generation, 1);
 	EQUAL(rfork_checkpoint(), 0);
 	CHECK(!*rfork_problem());
+	snprintf(shared, sizeof shared, "flock %d", other);
+	CHECK(is_before(4, 1) || !strcmp(rfork_shared(), shared));
 	_exit(0);
 }
 

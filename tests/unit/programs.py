@@ -53,3 +53,10 @@ def components() -> Path:
     """koboshi-gps and koboshi-fault."""
     library = librfork() / "librfork-static.a"
     return once("components", lambda to: make("components", f"BUILD={to}", f"LIBRFORK={library}"))
+
+
+def compile_shared(source: Path, to: Path) -> None:
+    """A shared library of one C file."""
+    command = ["cc", "-shared", "-fPIC", "-o", str(to), str(source), "-pthread"]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert result.returncode == 0, result.stdout
