@@ -19,19 +19,6 @@
 #include <unistd.h>
 #include "internal.h"
 
-/* The body with every signal blocked, and no handlers. */
-static long run_alone(long (*body)(void *), void *argument)
-{
-	sigset_t all, mask;
-	long result;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &mask);
-	result = body(argument);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	return result;
-}
-
 #if defined(__x86_64__) && !defined(__ILP32__)
 #define TRAP_FLAG 0x100
 #define TRAP_BIT (1ull << (SIGTRAP - 1))
@@ -42,6 +29,9 @@ static struct passage {
 	long result;
 	bool taken;
 	uint64_t trap_was_blocked;	/* TRAP_BIT or 0 */
+	unsigned long flags;		/* of the call whose place is taken */
+	int *thread_id;
+	char *stack;			/* of what called fork(3) */
 	struct sigaction action;	/* the program's */
 } passage;
 
@@ -83,34 +73,27 @@ static void change_mask(ucontext_t *context)
 	memcpy(&context->uc_sigmask, &mask, sizeof mask);
 }
 
-/* What the kernel does for a C library that asks for it with the call. */
-static void tell_thread_id(const greg_t *reg)
+/* The call with which a C library makes a process. */
+static void read_call(const greg_t *reg)
 {
-	int *word = (int *)reg[REG_R10];
-
-	if (reg[REG_RAX] != SYS_clone)
-		return;
-	if (reg[REG_RDI] & CLONE_CHILD_SETTID)
-		*word = (int)syscall(SYS_gettid);
-	if (reg[REG_RDI] & CLONE_CHILD_CLEARTID)
-		syscall(SYS_set_tid_address, word);
+	passage.flags = reg[REG_RAX] == SYS_clone ? (unsigned long)reg[REG_RDI] : 0;
+	passage.thread_id = (int *)reg[REG_R10];
 }
 
-/* All signals are blocked here, also in an instance that begins here. */
+/* What can be done before a restart is not done on its way: this is the restart point, but for the result. */
 static void take_place(ucontext_t *context)
 {
 	greg_t *reg = context->uc_mcontext.gregs;
 	uint64_t mask;
 
 	passage.taken = true;
-	passage.result = passage.body(passage.argument);
-	if (passage.result == 0)
-		tell_thread_id(reg);
-	reg[REG_EFL] &= ~TRAP_FLAG;
+	read_call(reg);
 	sigaction(SIGTRAP, &passage.action, NULL);
+	reg[REG_EFL] &= ~TRAP_FLAG;
 	memcpy(&mask, &context->uc_sigmask, sizeof mask);
 	mask |= passage.trap_was_blocked;
 	memcpy(&context->uc_sigmask, &mask, sizeof mask);
+	passage.result = passage.body(passage.argument);
 }
 
 static bool makes_a_process(const greg_t *reg)
@@ -187,13 +170,19 @@ static long undo(pid_t pid)
 	return pid < 0 ? -error : -EOPNOTSUPP;
 }
 
+/* Of an earlier checkpoint. */
+static void forget_passage(void)
+{
+	passage.taken = false;
+}
+
 static long step_through_fork(long (*body)(void *), void *argument)
 {
 	struct sigaction action = { .sa_sigaction = step, .sa_flags = SA_SIGINFO };
 	pid_t pid;
 
 	sigfillset(&action.sa_mask);
-	passage = (struct passage){ .body = body, .argument = argument };
+	passage = (struct passage){ .body = body, .argument = argument, .stack = __builtin_frame_address(0) };
 	if (sigaction(SIGTRAP, &action, &passage.action) < 0)
 		return -errno;
 	unblock_trap();
@@ -202,7 +191,32 @@ static long step_through_fork(long (*body)(void *), void *argument)
 	clear_trap_flag();
 	return passage.taken ? passage.result : undo(pid);
 }
+/* In a new process that goes on from the body as the child does: what the kernel does for a C library that asks for it with
+ * the call; and the pages of the stack that it will write next are copied, which a restart need not wait for. */
+void rfork_in_fork_child(void)
+{
+	volatile char *here = (volatile char *)__builtin_frame_address(0);
+
+	if (!passage.taken)
+		return;
+	if (passage.flags & CLONE_CHILD_SETTID)
+		*passage.thread_id = (int)syscall(SYS_gettid);
+	if (passage.flags & CLONE_CHILD_CLEARTID)
+		syscall(SYS_set_tid_address, passage.thread_id);
+	passage.result = 0;
+	for (; here < passage.stack; here += 4096)
+		*here = *here;
+	*passage.stack = *(volatile char *)passage.stack;
+}
 #else
+void rfork_in_fork_child(void)
+{
+}
+
+static void forget_passage(void)
+{
+}
+
 static bool is_traced(void)
 {
 	return false;
@@ -215,6 +229,20 @@ static long step_through_fork(long (*body)(void *), void *argument)
 	return -EOPNOTSUPP;
 }
 #endif
+
+/* The body with every signal blocked, and no handlers. */
+static long run_alone(long (*body)(void *), void *argument)
+{
+	sigset_t all, mask;
+	long result;
+
+	forget_passage();
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &mask);
+	result = body(argument);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return result;
+}
 
 /*
  * Call body, which returns as fork(2) does, with every signal blocked and between the handlers. It must not use what fork(3) has

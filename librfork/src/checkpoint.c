@@ -52,6 +52,7 @@ static long begin(struct restart_point *point, int turn, uint32_t order)
 	struct rfork_self now = *rfork_self_inherited();
 
 	rfork_wire_close(&point->channels.order[1]);
+	rfork_in_fork_child();
 	rfork_self_wait_turn(&now, point->monitor, point->death_signal, turn, order);
 	point->generation = (int64_t)now.generation;
 	return 0;

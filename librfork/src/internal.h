@@ -36,6 +36,7 @@ bool rfork_single_threaded(void);
 
 /* atfork.c */
 long rfork_in_fork(long (*body)(void *), void *argument, bool without_handlers);
+void rfork_in_fork_child(void);
 
 /* held.c */
 struct rfork_held {

@@ -105,6 +105,7 @@ static long move_restart_point(void *unused)
 		return getpid();
 	if (rc > 0) {
 		rfork_thread_restore(&thread);
+		rfork_in_fork_child();
 		return 0;
 	}
 	return rc == -ENOSYS ? -ESRCH : rc;
