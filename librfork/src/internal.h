@@ -21,6 +21,7 @@ struct rfork_stat {
 };
 bool rfork_stat_read(int fd, struct rfork_stat *stat);
 bool rfork_proc_is_ours(void);
+bool rfork_is_younger(pid_t pid, uint64_t ns);
 
 /* thread.c: what a libc remembers about the calling thread and a raw clone makes stale */
 struct rfork_thread {
@@ -48,6 +49,7 @@ void rfork_held_find(struct rfork_held *held);
 /* kernel.c */
 pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd);
 int rfork_kernel_next_event(int rfd, struct rfork_event *event);
+int rfork_reap_ended(pid_t pid, uint64_t ended_ns);
 int rfork_kernel_ctl(int rfd, unsigned int cmd, int signal, unsigned int cause);
 int rfork_kernel_query(int rfd, struct rfork_info *info);
 int64_t rfork_kernel_checkpoint(bool without_handlers);

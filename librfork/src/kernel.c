@@ -54,17 +54,27 @@ pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd)
 	return (pid_t)pid;
 }
 
+/* Wait for a child whose end has been told. If the program was faster, or SIGCHLD is ignored, the PID may be another
+ * child's by now, which runs for long. */
+int rfork_reap_ended(pid_t pid, uint64_t ended_ns)
+{
+	pid_t got = waitpid(pid, NULL, __WALL | WNOHANG);
+
+	if (got == 0 && rfork_is_younger(pid, ended_ns))
+		return -ECHILD;
+	while (got == 0 || (got < 0 && errno == EINTR))
+		got = waitpid(pid, NULL, __WALL);
+	return got < 0 ? -errno : 0;
+}
+
 int rfork_kernel_next_event(int rfd, struct rfork_event *event)
 {
 	int saved = errno;
 	ssize_t got = read(rfd, event, sizeof *event);
 	int rc = got < 0 ? -errno : got > 0;
 
-	if (rc == 1 && (event->type == RFORK_EV_RESTART || event->type == RFORK_EV_END)) {
-		/* ECHILD: the program, or SIGCHLD being ignored, was faster. */
-		while (waitpid(event->old_pid, NULL, __WALL) < 0 && errno == EINTR)
-			;
-	}
+	if (rc == 1 && (event->type == RFORK_EV_RESTART || event->type == RFORK_EV_END))
+		rfork_reap_ended(event->old_pid, event->fail_ns);
 	errno = saved;
 	return rc;
 }

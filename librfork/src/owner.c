@@ -158,7 +158,7 @@ int rfork_user_next_event(int rfd, struct rfork_event *event)
 		rc = 1;
 		if (event->type == RFORK_EV_END) {
 			note_end_read(rfd);
-			reap(monitor_of(rfd), NULL);
+			rfork_reap_ended(monitor_of(rfd), event->fail_ns);
 		}
 	}
 	errno = saved;

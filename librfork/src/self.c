@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 #include "internal.h"
 #include "wire.h"
@@ -112,35 +111,11 @@ static bool read_variable(struct rfork_self *found)
 	return value[end] == '\0';
 }
 
-/* How far the clock of /proc is ahead of rfork_now(): it also counts the time that the machine was suspended. */
-static int64_t suspended_ns(void)
-{
-#ifdef CLOCK_BOOTTIME
-	struct timespec boot;
-
-	if (clock_gettime(CLOCK_BOOTTIME, &boot) == 0)
-		return (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec - (int64_t)rfork_now();
-#endif
-	return 0;
-}
-
 /* The kernel may give a PID again, also to a descendant of the instance that had it, which then has the instance's memory or
- * environment. Such a process is younger than the instance's turn. If /proc cannot tell, the PID decides. */
+ * environment. Such a process is younger than the instance's turn. */
 static bool is_instance(const struct rfork_self *candidate)
 {
-	struct rfork_stat stat;
-	int64_t begun;
-	int fd;
-
-	if (candidate->pid != own_pid())
-		return false;
-	fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return true;
-	rfork_stat_read(fd, &stat);
-	close(fd);
-	begun = (int64_t)stat.start * (1000000000 / sysconf(_SC_CLK_TCK));
-	return begun - suspended_ns() <= (int64_t)candidate->start_ns;
+	return candidate->pid == own_pid() && !rfork_is_younger(candidate->pid, candidate->start_ns);
 }
 
 /* NULL: the caller is no instance (but perhaps a child of one, with its environment). */

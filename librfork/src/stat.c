@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What /proc/PID/stat tells, of the process whose file is open. */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include "internal.h"
 
@@ -39,4 +42,35 @@ bool rfork_proc_is_ours(void)
 		return false;
 	text[got] = '\0';
 	return strtol(text, NULL, 10) == getpid();
+}
+
+/* How far the clock of /proc is ahead of rfork_now(): it also counts the time that the machine was suspended. */
+static int64_t suspended_ns(void)
+{
+#ifdef CLOCK_BOOTTIME
+	struct timespec boot;
+
+	if (clock_gettime(CLOCK_BOOTTIME, &boot) == 0)
+		return (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec - (int64_t)rfork_now();
+#endif
+	return 0;
+}
+
+/* Whether the process that has this PID began after that time, to a tick of the kernel's clock. False if /proc cannot tell. */
+bool rfork_is_younger(pid_t pid, uint64_t ns)
+{
+	struct rfork_stat stat;
+	char path[32] = "/proc/self/stat";
+	int fd;
+
+	if (pid != getpid() && !rfork_proc_is_ours())
+		return false;
+	if (pid != getpid())
+		snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	rfork_stat_read(fd, &stat);
+	close(fd);
+	return (int64_t)stat.start * (1000000000 / sysconf(_SC_CLK_TCK)) - suspended_ns() > (int64_t)ns;
 }

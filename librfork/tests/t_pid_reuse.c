@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Instances that get a PID that was in use before: a checkpoint returns 0 once, whatever the PIDs are, and restores what the C
- * library knows of the thread; a descendant that has the PID of a dead instance is no instance. */
+ * library knows of the thread; a descendant that has the PID of a dead instance is no instance; a child that has the PID
+ * of what a group has ended is not waited for. */
 #include "system.h"
 
 #define MOST 400
@@ -115,6 +116,46 @@ static _Noreturn void parent_of_orphan(void)
 	rfork_restart();
 }
 
+/* It sleeps. 0: the PID is not free. */
+static pid_t child_with(pid_t wanted)
+{
+	for (int i = 0; i < 200; i++) {
+		pid_t pid;
+
+		aim_at(wanted);
+		pid = fork();
+		CHECK(pid >= 0);
+		while (pid == 0)
+			pause();
+		if (pid == wanted)
+			return pid;
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	return 0;
+}
+
+static void other_children(void)
+{
+	int rfd;
+	pid_t pid = rfork_create(NULL, &rfd), child;
+	long ended;
+
+	CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(0);
+	EQUAL(waitpid(pid, NULL, __WALL), pid);
+	ended = now_ms();
+	EVENTUALLY(now_ms() > ended + 50);
+	child = child_with(pid);
+	if (!child)
+		SKIP("the PID was not free again");
+	expect_end(rfd, RFORK_END_EXIT);
+	EQUAL(waitpid(child, NULL, WNOHANG), 0);
+	kill(child, SIGKILL);
+	EQUAL(waitpid(child, NULL, 0), child);
+}
+
 /* Without a way to choose the next PID there must be few of them. */
 static void with_few_pids(void)
 {
@@ -138,5 +179,6 @@ int main(void)
 	checkpoints();
 	run_to_exit(parent_of_orphan, 1);
 	EQUAL(board->orphan_generation, -ESRCH);
+	other_children();
 	return 0;
 }
