@@ -32,6 +32,7 @@ static struct passage {
 	unsigned long flags;		/* of the call whose place is taken */
 	int *thread_id;
 	char *stack;			/* of what called fork(3) */
+	const char *code[2];		/* where it goes on: the end of the handler, fork(3) */
 	struct sigaction action;	/* the program's */
 } passage;
 
@@ -78,6 +79,7 @@ static void read_call(const greg_t *reg)
 {
 	passage.flags = reg[REG_RAX] == SYS_clone ? (unsigned long)reg[REG_RDI] : 0;
 	passage.thread_id = (int *)reg[REG_R10];
+	passage.code[1] = (const char *)reg[REG_RIP];
 }
 
 /* What can be done before a restart is not done on its way: this is the restart point, but for the result. */
@@ -88,6 +90,7 @@ static void take_place(ucontext_t *context)
 
 	passage.taken = true;
 	read_call(reg);
+	passage.code[0] = ((const char **)context)[-1];
 	sigaction(SIGTRAP, &passage.action, NULL);
 	reg[REG_EFL] &= ~TRAP_FLAG;
 	memcpy(&mask, &context->uc_sigmask, sizeof mask);
@@ -207,6 +210,8 @@ void rfork_in_fork_child(void)
 	for (; here < passage.stack; here += 4096)
 		*here = *here;
 	*passage.stack = *(volatile char *)passage.stack;
+	for (int i = 0; i < 2; i++)
+		(void)*(const volatile char *)passage.code[i];	/* fork(2) leaves code to the first use */
 }
 #else
 void rfork_in_fork_child(void)

@@ -103,6 +103,7 @@ int main(void)
 
 	if (access("/proc/self/fd", F_OK) < 0)
 		SKIP("no /proc here");
+	close_inherited();
 	pid = rfork_create(NULL, &rfd);
 	CHECK(pid >= 0);
 	if (pid == 0)
