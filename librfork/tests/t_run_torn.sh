@@ -36,7 +36,7 @@ again "after zeros"
 
 rm -rf s
 mkdir s
-mount -t tmpfs -o size=64k tmpfs s 2>/dev/null || { echo "no file system in memory can be mounted"; exit 77; }
+mount -t tmpfs -o size=64k,mode=755 tmpfs s 2>/dev/null || { echo "no file system in memory can be mounted"; exit 77; }
 trap 'for pid in $runner_pid; do kill -9 $pid; done; umount -l s' EXIT
 
 # fill ROOM: nothing can be written but so many bytes at the end of the log
