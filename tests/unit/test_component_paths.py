@@ -185,8 +185,8 @@ def readable(pattern: str) -> Iterator[Path]:
 
 
 SAYS_IT_LATER = """
-import os, socket, time
-while not os.path.exists("GO"): time.sleep(0.02)
+import os, socket, sys, time
+sys.stdin.readline()
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.connect("\\0" + os.environ["NOTIFY_SOCKET"][1:])
 s.send(b"STATUS=of its own")
@@ -210,25 +210,25 @@ def say_as(user: int, name: str, text: bytes) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_stranger_does_not_speak_for_a_component(tmp_path: Path) -> None:
+def test_a_stranger_does_not_speak_for_a_component() -> None:
     """Not when it is gone before it is looked for, either: its user is not the component's."""
     rfork_run = programs.librfork() / "rfork-run"
-    program = SAYS_IT_LATER.replace("GO", str(tmp_path / "go"))
     options = [
         *("--name", "t", "--user", "daemon", "--backend", "user"),
         *("--ready", "notify", "--on", "none"),
     ]
     with subprocess.Popen(
-        [rfork_run, *options, "--", os.path.realpath(sys.executable), "-S", "-c", program],
+        [rfork_run, *options, "--", os.path.realpath(sys.executable), "-S", "-c", SAYS_IT_LATER],
+        stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as runner:
+        assert runner.stdin is not None
         assert runner.stderr is not None
         assert " started " in runner.stderr.readline()
         say_as(STRANGER, f"\0rfork-run/t/{runner.pid}", b"READY=1\nSTATUS=of a stranger")
-        for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-            folder.chmod(0o755)
-        (tmp_path / "go").touch()
+        runner.stdin.write("\n")
+        runner.stdin.flush()
         said = ""
         while "of%20its%20own" not in said:
             said += (line := runner.stderr.readline())
