@@ -11,7 +11,7 @@ old=$(sed -n 's/grandchild //p' out)
 kill "$runner_pid"
 finish 0
 gone "$old"
-[ ! -d "$group" ] || fail "the group is still there"
+[ -z "$(cat "$group/cgroup.procs")" ] || fail "somebody is still in the group"
 rm -rf s
 start --cgroup "$group" -- grandchild wait >out
 wait_for grandchild out

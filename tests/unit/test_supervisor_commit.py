@@ -147,8 +147,8 @@ def test_a_status_file_that_was_not_taken(world: World, monkeypatch: pytest.Monk
     supervisor = boot(world, ONE)
     replace = supervisor.system.replace
 
-    def short(path: str, data: bytes, durable: bool = True) -> bool:
-        return not path.endswith("status.json") and replace(path, data, durable)
+    def short(path: str, data: bytes, durable: bool = True, private: bool = True) -> bool:
+        return not path.endswith("status.json") and replace(path, data, durable, private)
 
     monkeypatch.setattr(supervisor.system, "replace", short)
     answer(supervisor, "stop", "a")
