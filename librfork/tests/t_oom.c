@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Out of memory, the instance is chosen and restarted, although its template looks the better victim; that one is never taken
- * before it. In a memory cgroup, or where there is none with all memory of a small machine. */
+ * before it. The same if the cgroup asks for all of its processes to be killed (memory.oom.group). In a memory cgroup, or where there is none with all memory of a small machine. */
 #include "cgroup.h"
 #include <sys/sysinfo.h>
 
@@ -81,6 +81,11 @@ int main(void)
 		need_small_machine();
 	}
 	apart(run);
+	if (contained && is_kernel_level()) {
+		cgroup_write("memory.oom.group", "1");
+		*runs = 0;
+		apart(run);
+	}
 	if (contained)
 		cgroup_remove();
 	return 0;
