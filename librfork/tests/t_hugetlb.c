@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Huge pages: a shared segment goes on through restarts; a private mapping comes back as it was, for which each instance that
- * writes to it takes a page of the pool and gives it back when it ends. */
+ * writes to it takes a page of the pool and gives it back when it ends. None is taken for an instance before it writes. */
 #include "system.h"
 #include <sys/mount.h>
 #include <sys/shm.h>
@@ -60,6 +60,24 @@ static _Noreturn void instance(void)
 	_exit(0);
 }
 
+/* Has an ordinary page where the next instance has a huge one. */
+static _Noreturn void other_instance(void)
+{
+	char *here = private_page + SIZE - 4096;
+	long left = free_pages();
+
+	if (rfork_generation() == 0)
+		segment[1] = (char)left;
+	EQUAL(left, segment[1]);
+	CHECK(munmap(private_page, SIZE) == 0);
+	CHECK(mmap(here, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == here);
+	here[0] = 1;
+	pause_ms(50);	/* for the next one to be prepared */
+	if (rfork_generation() < RESTARTS)
+		rfork_restart();
+	_exit(0);
+}
+
 int main(void)
 {
 	long left;
@@ -70,6 +88,7 @@ int main(void)
 	run_to_exit(instance, RESTARTS);
 	EQUAL(private_page[SIZE - 1], 7);
 	EVENTUALLY(free_pages() >= left);
+	run_to_exit(other_instance, RESTARTS);
 	CHECK(write_text(POOL, "0") == 0);
 	return 0;
 }
