@@ -19,6 +19,9 @@ extern "C" {
 #endif
 
 /* Where rfork_abi.h does not have them yet. */
+#ifndef RFORK_NO_CHECKPOINT
+#define RFORK_NO_CHECKPOINT 0x10 /* rfork_options.flags: rfork_checkpoint() fails with -EPERM */
+#endif
 #ifndef RFORK_SPARE
 #define RFORK_NO_SPARE 0x8	/* rfork_options.flags: slower, for a task and its memory less */
 #define RFORK_SPARE 0x4		/* rfork_event.flags: it began at once, a copy had been kept ahead */
@@ -27,7 +30,7 @@ extern "C" {
 enum rfork_backend { RFORK_BACKEND_AUTO = 0, RFORK_BACKEND_USER = 1, RFORK_BACKEND_KERNEL = 2 };
 
 struct rfork_options {
-	uint64_t flags;		/* RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE */
+	uint64_t flags;		/* RFORK_ON_SIGNAL | ... | RFORK_NO_CHECKPOINT */
 	uint32_t restart_status; /* 0: RFORK_RESTART_STATUS */
 	uint32_t burst, window_ms, probation_ms; /* as in struct rfork_args */
 	int exit_signal;	/* 0: SIGCHLD; -1: none */

@@ -31,6 +31,7 @@
 #define RFORK_ON_STATUS		0x2	/* on any other non-zero status too */
 #define RFORK_OUTLIVE		0x4	/* the group outlives its parent */
 #define RFORK_NO_SPARE		0x8	/* slower, for a task and its memory less */
+#define RFORK_NO_CHECKPOINT	0x10	/* RFORK_CHECKPOINT fails with EPERM */
 
 /* The exit status that asks for a restart: ERESTART's number. */
 #define RFORK_RESTART_STATUS	85

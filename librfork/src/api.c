@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "internal.h"
 
-#define KNOWN_FLAGS (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE)
+#define KNOWN_FLAGS (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE | RFORK_NO_CHECKPOINT)
 #define LAST_SIGNAL 64
 
 uint32_t rfork_own_restart_status = RFORK_RESTART_STATUS;

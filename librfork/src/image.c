@@ -43,7 +43,8 @@ static int accept_holder(const struct rfork_monitor *m, const struct rfork_packe
  * the reply, so that nothing that the instance does next can overtake it. */
 void rfork_image_take(struct rfork_monitor *m, struct rfork_packet *packet, pid_t holder)
 {
-	int raised = accept_holder(m, packet, holder);
+	bool forbidden = m->options.flags & RFORK_NO_CHECKPOINT;
+	int raised = forbidden ? -EPERM : accept_holder(m, packet, holder);
 	int32_t error = raised < 0 ? raised : 0;
 
 	if (error) {

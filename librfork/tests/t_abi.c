@@ -37,7 +37,7 @@ static void create(void)
 	struct rfork_args args = { .exit_signal = SIGCHLD };
 
 	for (int bit = 0; bit < 64; bit++)
-		if (!(1ull << bit & (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | NO_SPARE)))
+		if (!(1ull << bit & (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | NO_SPARE | RFORK_NO_CHECKPOINT)))
 			refused((struct rfork_args){ .flags = 1ull << bit });
 	refused((struct rfork_args){ .exit_signal = 65 });
 	refused((struct rfork_args){ .exit_signal = 1u << 31 });
