@@ -17,7 +17,7 @@ int main(void)
 	struct rfork_event event;
 
 	errno = 12345;
-	refuse((struct rfork_options){ .flags = 16 });
+	refuse((struct rfork_options){ .flags = 32 });
 	refuse((struct rfork_options){ .flags = 1u << 31 });
 	refuse((struct rfork_options){ .flags = 1ull << 40 });
 	refuse((struct rfork_options){ .restart_status = 256 });
