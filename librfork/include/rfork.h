@@ -68,8 +68,8 @@ _Noreturn void rfork_restart(void);
 /* From here on, a restart comes back here. Returns 0 now, and the generation (> 0) each time it comes back. Handlers of
  * pthread_atfork(3) run as for fork(2): prepare and parent here, child in every instance that begins here.
  * -ESRCH outside a rebootable process, -EBUSY in one with more than one thread, -ENOLCK in one with fcntl(2) record locks,
- * -EOPNOTSUPP where the handlers cannot be reached. The last two are also written to standard error, and so is a list of
- * what all instances share. */
+ * -EOPNOTSUPP where the handlers cannot be reached, -EDEADLK in a handler that a checkpoint runs. The last three are also
+ * written to standard error, and so is a list of what all instances share. */
 int64_t rfork_checkpoint(void);
 
 /* The same with flags, and silently. */

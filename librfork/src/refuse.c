@@ -61,6 +61,10 @@ int64_t rfork_checkpoint_with(uint64_t flags)
 	if (rc == -EOPNOTSUPP)
 		snprintf(problem, sizeof problem, "the handlers of pthread_atfork(3) cannot be reached (under a debugger, or on "
 			 "this CPU), and instances would draw the same random numbers: see RFORK_RESEED in rfork(3)");
+	else if (rc == -EDEADLK)
+		snprintf(problem, sizeof problem, "called by a fork handler, which another checkpoint runs");
+	else if (rc >= 0)
+		*problem = '\0';	/* of a handler's own try */
 	return rc;
 }
 
