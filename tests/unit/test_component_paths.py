@@ -70,6 +70,32 @@ def put_hard_link(own: Path, secret: Path) -> None:
     os.link(secret, own / "log")
 
 
+LEASE = """\
+import fcntl, os, signal, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+signal.pause()
+"""
+
+
+def test_a_lease_holds_nobody_up(own: Path) -> None:
+    """Whoever has one on the file does not give it back: there are no last words then."""
+    log = own / "log"
+    log.write_bytes(b"last words")
+    os.chown(log, USER, USER)
+    command = [sys.executable, "-c", LEASE, str(log)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"leased\n"
+            assert opening.tail(str(log), 512, USER) == b""
+        finally:
+            holder.kill()
+    assert opening.tail(str(log), 512, USER) == b"last words"
+
+
 @pytest.mark.parametrize("put", [put_link, put_older_link, put_hard_link])
 def test_last_words_are_not_read_from_a_file_of_roots(
     put: Callable[[Path, Path], None], own: Path, secret: Path
