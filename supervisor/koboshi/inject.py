@@ -23,14 +23,6 @@ class CannotError(Exception):
     """There is no way to do it, with this kernel or this component."""
 
 
-def send(pid: int, fault: str) -> None:
-    """The signal that stands for the fault; nobody there is no error: it is gone already."""
-    try:
-        os.kill(pid, SIGNALS[fault])
-    except ProcessLookupError:
-        pass
-
-
 class Exhausted:
     """A limit that is lowered to what there is; `close` puts it back, if the process is still there."""
 

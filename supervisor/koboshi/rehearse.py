@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 from koboshi import inject, rehearsal
 from koboshi.ctl import FailedError, ask
@@ -29,6 +29,7 @@ _SUCCESSOR_S = 60.0
 # A component that would have to wait longer for its next restart is left out.
 _PATIENCE_S = 60.0
 Result = dict[str, object]
+Process = tuple[int, int]
 
 
 class Rehearsal:
@@ -43,12 +44,17 @@ class Rehearsal:
         self.restarts: dict[str, list[float]] = {}
         self.manifest = self._manifest()
 
-    def _manifest(self) -> Manifest:
-        """The one in force."""
+    def _state(self) -> dict[str, Any]:
+        """What the supervisor has committed."""
         got = self.system.read(self.run + "/state.json", 0)
         if got is None:
             raise FailedError(f"{self.run}/state.json: there is no supervisor")
-        state = json.loads(got[1])
+        found: dict[str, Any] = json.loads(got[1])
+        return found
+
+    def _manifest(self) -> Manifest:
+        """The one in force."""
+        state = self._state()
         more = tuple((str(file), str(text)) for file, text in state["components_d"])
         return parse(str(state["manifest"]), "koboshi.toml", more)
 
@@ -109,17 +115,16 @@ class Rehearsal:
     def hit(self, spec: Component, claim: Claim) -> tuple[str, str]:
         """The fault, and the verdict on what followed."""
         follower = self.follow(spec.name)
-        known = self.status(spec.name)
-        pid, runner = _int(known.get("pid")), _int(known.get("runner"))
+        target = self.process(spec.name, "runner" if claim.fault == "runner" else "pid")
         if claim.fault == "burst":
-            events = self.crash_again(spec, follower, pid)
+            events = self.crash_again(spec, follower, target)
         elif claim.fault in ("leak", "descriptors"):
-            events = self.exhaust(spec, claim, follower, pid)
+            events = self.exhaust(spec, claim, follower, target)
         else:
-            self.strike(claim, pid, runner)
+            self.strike(claim.fault, target)
             events = self.events(follower, rehearsal.limit_s(spec), rehearsal.notice_s(spec, claim))
         if claim.fault == "hang" and not events:
-            os.kill(pid, signal.SIGCONT)
+            self.system.kill(*target, signal.SIGCONT)
         self.note_restarts(spec.name, events)
         result, saw = rehearsal.judge(claim, events)
         if result == "passed":
@@ -128,15 +133,20 @@ class Rehearsal:
             return "failed", "no restart, and not in service"
         return result, saw
 
-    def strike(self, claim: Claim, pid: int, runner: int) -> None:
-        """At the instance, or at its runner."""
-        if claim.fault == "runner":
-            os.kill(runner, signal.SIGKILL)
-        else:
-            inject.send(pid, claim.fault)
+    def process(self, name: str, which: str) -> Process:
+        """PID and start time of an instance ("pid") or "runner": the number alone may be another's by now."""
+        kept = self._state()["components"].get(name, {})
+        return _int(kept.get(which)), _int(kept.get(which + "_start"))
 
-    def exhaust(self, spec: Component, claim: Claim, follower: Follower, pid: int) -> list[Event]:
+    def strike(self, fault: str, target: Process) -> None:
+        """The signal that stands for the fault; nobody there is no error: it is gone already."""
+        self.system.kill(*target, inject.SIGNALS.get(fault, signal.SIGKILL))
+
+    def exhaust(self, spec: Component, claim: Claim, follower: Follower, target: Process) -> list[Event]:
         """Take it away, look for a while, give it back."""
+        pid, start = target
+        if not start or self.system.start_time(pid) != start:
+            raise inject.CannotError("its process is gone")
         if claim.fault == "leak":
             taken = inject.exhaust_memory(pid, spec.values["limits.memory_mb"] is not None)
         else:
@@ -148,15 +158,16 @@ class Rehearsal:
         # It may have fallen at the last moment.
         return events + (self.events(follower, rehearsal.limit_s(spec)) if _begun(events) else [])
 
-    def crash_again(self, spec: Component, follower: Follower, pid: int) -> list[Event]:
+    def crash_again(self, spec: Component, follower: Follower, target: Process) -> list[Event]:
         """The same crash, until it is started cold; only what follows the last one."""
         begin = time.monotonic()
         for _ in range(rehearsal.crashes(spec)):
-            inject.send(pid, "burst")
+            self.strike("burst", target)
             events = self.events(follower, rehearsal.limit_s(spec), rehearsal.WITHSTAND_S)
             if not rehearsal.back(events) or any(event.name == "started" for event in events):
                 return [event for event in events if event.name != "restart"]
             pid = events[-1].integer("pid")
+            target = pid, self.system.start_before(pid, events[-1].time)
         if time.monotonic() - begin > spec.number("restart.window_s"):
             raise inject.CannotError("it is not ready again often enough in restart.window_s")
         # The last one has made the ladder take over: the stop comes first.
@@ -174,7 +185,7 @@ class Rehearsal:
                 raise inject.CannotError(f"{need} is not ready")
             time.sleep(self._pause(self.manifest.components[need]))
             mine, its = self.follow(spec.name), self.follow(need)
-            inject.send(_int(self.status(need).get("pid")), "needs")
+            self.strike("needs", self.process(need, "pid"))
             told = self.events(its, rehearsal.limit_s(self.manifest.components[need]))
             self.note_restarts(need, told)
             if not rehearsal.back(told):
@@ -196,7 +207,7 @@ class Rehearsal:
             self.result({**about, "result": "skipped", "why": why})
             return
         self.tell({**about, "result": "begun"})
-        os.kill(pid, signal.SIGKILL)
+        self.system.kill(pid, self.system.start_time(pid), signal.SIGKILL)
         deadline = time.monotonic() + _SUCCESSOR_S
         while True:
             after = self.ask({"cmd": "status"})

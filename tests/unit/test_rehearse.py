@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 
 import pytest
 from koboshi import line, manifest, rehearsal, rehearse
 from koboshi.events import Event
+from koboshi.system import System
 
 from tests.unit.test_supervisor_live import Device, device, rfork_run, until
 
@@ -152,6 +155,24 @@ def test_supervisor_may_learn_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rehearse.Rehearsal, "status", lambda self, name: next(answers))
     doing = object.__new__(rehearse.Rehearsal)
     assert doing.agreed(spec(""), [event("restart", pid="2"), READY], "a restart") == ("passed", "a restart")
+
+
+@pytest.mark.parametrize("stranger", [True, False])
+def test_only_the_component_is_hit(monkeypatch: pytest.MonkeyPatch, stranger: bool) -> None:
+    """A PID that has become another process's is not signalled, nor is 0, which means our own group."""
+    doing = object.__new__(rehearse.Rehearsal)
+    doing.system = System("/dev/null")
+    with subprocess.Popen(["/bin/sleep", "60"], start_new_session=True) as other:
+        start = doing.system.start_time(other.pid)
+        kept = {"pid": other.pid, "pid_start": start - stranger, "runner": 0, "runner_start": 0}
+        monkeypatch.setattr(doing, "_state", lambda: {"components": {"a": kept}})
+        doing.strike("runner", doing.process("a", "runner"))
+        doing.strike("kill", doing.process("a", "pid"))
+        doing.strike("kill", doing.process("gone", "pid"))
+        if stranger:
+            assert doing.system.start_time(other.pid) == start
+            other.kill()
+        assert other.wait() == -signal.SIGKILL
 
 
 def test_what_is_not_claimed() -> None:
