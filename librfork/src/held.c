@@ -15,10 +15,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "internal.h"
 
 #define PATH_SIZE 256
+#define MOST_FDS 4096		/* that are looked at without /proc/self/fd */
+#define MOST_LOCKS 1000		/* of one file */
 
 /* 1: the file has such a line; 0: it has not; -1: it cannot be read. */
 static int any_line(const char *path, bool (*fits)(const char *line, void *with), void *with)
@@ -94,22 +97,68 @@ static void add_name(struct rfork_held *held, int fd, const char *name)
 		snprintf(held->lock, sizeof held->lock, "descriptor %d", fd);
 }
 
-/* By PID, where fdinfo does not tell: before Linux 4.1, and in a process that may not look at itself. */
-static void find_in_locks(struct rfork_held *held)
+/* By PID, where fdinfo does not tell: before Linux 4.1, and in a process that may not look at itself. False: nor does this. */
+static bool find_in_locks(struct rfork_held *held)
 {
 	struct lock lock = { .pid = getpid() };
 	char name[PATH_SIZE];
+	int found = rfork_proc_is_ours() ? any_line("/proc/locks", is_lock_of, &lock) : -1;
 
-	if (!rfork_proc_is_ours() || any_line("/proc/locks", is_lock_of, &lock) != 1)
-		return;
+	if (found != 1)
+		return found == 0;
 	snprintf(held->lock, sizeof held->lock, "inode %llu of device %x:%x", lock.inode, lock.major, lock.minor);
-	for (int fd = 0; fd < 4096; fd++) {
+	for (int fd = 0; fd < MOST_FDS; fd++) {
 		if (!is_file(fd, &lock))
 			continue;
 		name_of(fd, name);
 		add_name(held, fd, name);
-		return;
+		break;
 	}
+	return true;
+}
+
+/* Whether this process has a record lock there, asked by another one. It is told one lock at a time. */
+static bool has_lock(int fd, pid_t owner)
+{
+	struct flock lock = { .l_len = 0 };
+
+	for (int i = 0; i < MOST_LOCKS; i++) {
+		lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = lock.l_start + lock.l_len };
+		if (fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+			return false;
+		if (lock.l_pid == owner)
+			return true;
+		if (!lock.l_len)
+			return false;
+	}
+	return false;
+}
+
+static _Noreturn void tell_locked(int to, pid_t owner)
+{
+	for (int fd = 0; fd < MOST_FDS; fd++)
+		if (has_lock(fd, owner) && write(to, &fd, sizeof fd) == sizeof fd)
+			break;
+	_exit(0);
+}
+
+/* Without /proc: a child has the descriptors and not the locks, so the kernel tells it of them. */
+static void ask_in_child(struct rfork_held *held)
+{
+	pid_t owner = getpid(), pid;
+	int ends[2], fd;
+
+	if (pipe(ends) < 0)
+		return;
+	pid = rfork_raw_fork(0);
+	if (pid == 0)
+		tell_locked(ends[1], owner);
+	close(ends[1]);
+	if (pid > 0 && read(ends[0], &fd, sizeof fd) == sizeof fd)
+		add_name(held, fd, "");
+	close(ends[0]);
+	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
 }
 
 static void add_shared(struct rfork_held *held, const char *kind, int fd)
@@ -181,7 +230,7 @@ static bool fdinfo_has_locks(void)
 	       (major > 4 || (major == 4 && minor >= 1));
 }
 
-/* Without /proc it finds nothing. */
+/* Without /proc it finds record locks only. */
 void rfork_held_find(struct rfork_held *held)
 {
 	int saved = errno;
@@ -189,7 +238,7 @@ void rfork_held_find(struct rfork_held *held)
 
 	*held->lock = *held->shared = '\0';
 	told = look_at_all(held);
-	if (!*held->lock && (!told || !fdinfo_has_locks()))
-		find_in_locks(held);
+	if (!*held->lock && (!told || !fdinfo_has_locks()) && !find_in_locks(held))
+		ask_in_child(held);
 	errno = saved;
 }
