@@ -11,7 +11,6 @@ import json
 import signal
 import time
 from collections.abc import Callable
-from typing import Any
 
 from koboshi import inject, rehearsal
 from koboshi.ctl import FailedError, ask
@@ -44,18 +43,20 @@ class Rehearsal:
         self.restarts: dict[str, list[float]] = {}
         self.manifest = self._manifest()
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> Result:
         """What the supervisor has committed."""
         got = self.system.read(self.run + "/state.json", 0)
         if got is None:
             raise FailedError(f"{self.run}/state.json: there is no supervisor")
-        found: dict[str, Any] = json.loads(got[1])
+        found: Result = json.loads(got[1])
         return found
 
     def _manifest(self) -> Manifest:
         """The one in force."""
         state = self._state()
-        more = tuple((str(file), str(text)) for file, text in state["components_d"])
+        files = state["components_d"]
+        assert isinstance(files, list)
+        more = tuple((str(file), str(text)) for file, text in files)
         return parse(str(state["manifest"]), "koboshi.toml", more)
 
     def all(self, names: list[str]) -> int:
@@ -135,7 +136,9 @@ class Rehearsal:
 
     def process(self, name: str, which: str) -> Process:
         """PID and start time of an instance ("pid") or "runner": the number alone may be another's by now."""
-        kept = self._state()["components"].get(name, {})
+        components = self._state()["components"]
+        assert isinstance(components, dict)
+        kept = components.get(name, {})
         return _int(kept.get(which)), _int(kept.get(which + "_start"))
 
     def strike(self, fault: str, target: Process) -> None:
