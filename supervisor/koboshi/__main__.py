@@ -19,12 +19,18 @@ _PREDECESSOR_S = 1.0
 _RETRY_S = 0.02
 
 
+def _holder(system: System, paths: Paths) -> int | None:
+    """As System.lock. If somebody has removed the file while its lock was held, there is still the socket."""
+    holder = system.lock(paths.lock)
+    return system.answering(paths.control) if holder == 0 else holder
+
+
 def only_one(system: System, paths: Paths) -> bool:
     """Whether this supervisor has the run folder for itself; says who else has it."""
     system.make_directory(paths.run)
     deadline = system.now() + _PREDECESSOR_S
     try:
-        while (holder := system.lock(paths.lock)) != 0:
+        while (holder := _holder(system, paths)) != 0:
             if system.now() > deadline:
                 system.complain(f"{paths.run}: in use by the supervisor with PID {holder or 'unknown'}")
                 return False

@@ -61,7 +61,8 @@ class Machine:
         """
         if path in self.locks:
             return 0
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # For root alone: whoever can read the file can take a lock that shuts out this one.
+        fd = opening.private(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

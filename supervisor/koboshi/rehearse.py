@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from koboshi import inject, rehearsal
+from koboshi import inject, opening, rehearsal
 from koboshi.ctl import FailedError, ask
 from koboshi.events import Event, Follower
 from koboshi.manifest import Component, Manifest, parse
@@ -333,7 +333,7 @@ class Rehearsal:
 
 def run(run_folder: str, names: list[str], show: Callable[[Result], None]) -> int:
     """For koboshictl; how many claims failed. FailedError if a rehearsal is under way."""
-    with open(run_folder + "/rehearsal.lock", "w", encoding="ascii") as lock:
+    with open(run_folder + "/rehearsal.lock", "wb", buffering=0, opener=opening.private) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 
 from koboshi import opening
@@ -345,6 +346,21 @@ class System(Machine):
         self.poke = _bound(socket.SOCK_DGRAM, poke)
         self.control = _bound(socket.SOCK_STREAM, control)
         self.control.listen(8)
+
+    def answering(self, control: str) -> int | None:
+        """The PID of the process that listens on this control socket: 0 for none, None: unknown."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.setblocking(False)
+            try:
+                client.connect(control)
+                holder = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            except BlockingIOError:
+                return None  # its queue is full
+            except OSError:
+                return 0
+        pid = int(struct.unpack("iII", holder)[0])
+        # A child of a killed supervisor has the socket for a moment longer.
+        return pid if self.start_time(pid) else 0
 
     def accept(self) -> int:
         """A new client; -1 if there is none."""

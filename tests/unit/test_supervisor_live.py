@@ -284,13 +284,16 @@ def test_components_inherit_nothing(device: Device) -> None:
     assert os.getsid(pid) != os.getsid(0)
 
 
-def test_a_second_supervisor(device: Device) -> None:
-    """It is refused, with the PID of the first, which it does not disturb."""
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_second_supervisor(device: Device, removed: bool) -> None:
+    """It is refused, with the PID of the first, which it does not disturb; also if the lock was removed."""
     device.manifest(MANIFEST)
     device.start()
     first = device.supervisor
     assert first is not None
     until(lambda: state(device, "steady") == "ready", "ready")
+    if removed:
+        (device.run / "supervisor.lock").unlink()
     command = [sys.executable, "-S", "-B", "-m", "koboshi"]
     second = subprocess.run(command, env=device.environment, capture_output=True, text=True, timeout=BOUND_S)
     assert second.returncode == 111

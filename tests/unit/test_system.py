@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -200,6 +201,39 @@ def test_a_lock(system: System, tmp_path: Path) -> None:
     finally:
         holder.stdout.close()
         os.kill(child, signal.SIGKILL)
+
+
+STRANGER = """
+import fcntl, os, sys
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+try:
+    fcntl.lockf(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_SH)
+except PermissionError:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_a_stranger_takes_no_lock(system: System) -> None:
+    """A component must not keep the next supervisor out, also where an earlier version has made the file."""
+    with tempfile.TemporaryDirectory(dir="/run") as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "lock"
+        path.touch(0o644)
+        assert system.lock(str(path)) == 0
+        assert subprocess.run([sys.executable, "-c", STRANGER, str(path)]).returncode == 7
+
+
+def test_who_listens(system: System, tmp_path: Path) -> None:
+    """A socket that nobody listens on any more is not a supervisor's."""
+    other, control = System("/dev/null"), str(tmp_path / "control")
+    assert system.answering(control) == 0
+    other.listen(str(tmp_path / "poke"), control)
+    assert system.answering(control) == os.getpid()
+    other.close_all()
+    assert system.answering(control) == 0
 
 
 def test_no_console(system: System) -> None:
