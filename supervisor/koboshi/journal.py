@@ -127,7 +127,8 @@ class Journal:
 
     def _tail(self, path: str) -> list[str]:
         got = self.system.read(path, max(0, self.system.size(path) - _TAIL))
-        lines = got[1].decode("ascii", "replace").splitlines() if got is not None else []
+        # A record without its newline is cut off by what is written next.
+        lines = got[1].decode("ascii", "replace").split("\n")[:-1] if got is not None else []
         return [line for line in lines if _seq(line)]
 
     def _append(self, lines: list[str]) -> None:

@@ -171,3 +171,13 @@ def test_half_a_record_in_the_log(world: World) -> None:
     assert len(lines) == len(world.records()) > count
     assert [find(line) for line in supervisor.journal.recent(len(lines) + 9)] == world.records()
     assert supervisor.journal.recent(2) == lines[-2:]
+
+
+def test_a_record_without_its_newline(world: World) -> None:
+    """A kill within the last byte loses no record: what the next write cuts off is written again."""
+    boot(world, ONE)
+    before = world.records()
+    inode, data = world.files[f"{RUN}/events"]
+    world.files[f"{RUN}/events"] = (inode, data[:-1])
+    boot(world)
+    assert world.records()[: len(before)] == before
