@@ -275,8 +275,13 @@ _NOT_WANTED: dict[str, Cell] = {
 }
 TABLE: dict[str, dict[str, Cell]] = {
     "waiting": {"go": _LAUNCH, "timer": _LAUNCH, "stop": _REST, "started": _STARTED},
-    # No SIGUSR1 here: the runner may not have a handler yet, and would die of it.
-    "starting": _RUNS,
+    # No SIGUSR1 here: the runner may not have a handler yet, and would die of it. That it has started may be lost
+    # with its log; what it tells next shows it too.
+    "starting": {
+        **_RUNS,
+        "ready": (Component.became_ready, ("ready",)),
+        "restart": (Component.became_running, ("running",)),
+    },
     "running": {
         **_SERVES,
         "ready": (Component.became_ready, ("ready",)),

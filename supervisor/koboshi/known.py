@@ -304,6 +304,10 @@ class Known:
         self.been_ready = self.served = True
         if self.generation:
             self.downtime_us = event.integer("downtime_us")
+        if event.integer("pid") != self.pid:
+            # The event that named this instance is lost.
+            self.generation = event.integer("gen")
+            self.note_pid(event)
 
     def note_restart(self, event: Event) -> None:
         """Restarted by the kernel or by the monitor."""

@@ -150,3 +150,23 @@ def test_half_a_line_that_was_ended(world: World, torn: str) -> None:
     assert states(supervisor) == {"a": "ready"}
     assert world.names("a").count("restart") == 1
     assert "end" not in world.names("a")
+
+
+@pytest.mark.parametrize("missing", ["started", "restart"])
+def test_a_lost_event_about_an_instance(world: World, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """An instance that is ready is known, though the event that named it is lost with the log."""
+    log = World.log
+
+    def lossy(self: World, name: str, event: str, keys: str) -> None:
+        if event == missing:
+            self.events.setdefault(name, []).append((event, "lost"))
+        else:
+            log(self, name, event, keys)
+
+    monkeypatch.setattr(World, "log", lossy)
+    supervisor = boot(world, ONE)
+    world.runner("a").crash()
+    pump(supervisor)
+    a = supervisor.components["a"]
+    assert (a.state, a.pid, a.generation) == ("ready", world.runner("a").instance, 1)
+    assert world.names("a").count("lost") == 1
