@@ -275,8 +275,8 @@ _NOT_WANTED: dict[str, Cell] = {
 }
 TABLE: dict[str, dict[str, Cell]] = {
     "waiting": {"go": _LAUNCH, "timer": _LAUNCH, "stop": _REST, "started": _STARTED},
-    # No SIGUSR1 here: the runner may not have a handler yet, and would die of it. That it has started may be lost
-    # with its log; what it tells next shows it too.
+    # No SIGUSR1 here: the runner may not have a handler yet, and would die of it. The news of its start
+    # may be lost with its log; what it tells next shows it too.
     "starting": {
         **_RUNS,
         "ready": (Component.became_ready, ("ready",)),
