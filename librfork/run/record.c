@@ -168,10 +168,24 @@ bool run_log_waits(const struct run_log *log)
 	return log->retry_at && (log->error == ENOSPC || log->error == EDQUOT);
 }
 
+/* The oldest of what is held goes: their numbers will be missing, and the reader counts them as lost. The newest tell
+ * how the component is, for a reader that would otherwise not learn it. */
+static void drop_oldest(struct run_log *log, size_t length)
+{
+	char *first = log->held, *rest, *end = log->held + log->held_length;
+
+	if (log->torn)	/* the rest of a line that the file has begun */
+		first = (char *)memchr(first, '\n', log->held_length) + 1;
+	for (rest = first; rest < end && (size_t)(rest - first) < length; )
+		rest = (char *)memchr(rest, '\n', (size_t)(end - rest)) + 1;
+	memmove(first, rest, (size_t)(end - rest));
+	log->held_length -= (size_t)(rest - first);
+}
+
 static void put(struct run_log *log, const char *line, size_t length)
 {
 	if (log->held_length + length > sizeof log->held)
-		return;	/* its number will be missing, and the reader counts it as lost */
+		drop_oldest(log, length);
 	memcpy(log->held + log->held_length, line, length);
 	log->held_length += length;
 	flush(log);
