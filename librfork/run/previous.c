@@ -79,6 +79,11 @@ void run_previous_wait(const struct run_config *config)
 		return;
 	path = run_state_path(config, "events");
 	pid = last_instance(path, &when);
+	if (!pid) {	/* it was killed right after a rotation, which a full disk makes longer */
+		free(path);
+		path = run_state_path(config, "events.1");
+		pid = last_instance(path, &when);
+	}
 	while (pid && still_runs(pid, when)) {
 		if (rfork_now() > deadline) {
 			fprintf(stderr, "rfork-run: %s: its last instance, %d, still runs\n", path, (int)pid);
