@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,9 @@
 
 #define FIRST_FD 3
 #define BACKLOG 128
+/* How long the processes of a runner that was killed may take to be gone. */
+#define IN_USE_NS (5000 * RFORK_NSEC_PER_MSEC)
+#define IN_USE_RETRY_MS 20
 
 static int unix_socket(int type, const char *path, struct sockaddr_un *address)
 {
@@ -46,6 +51,44 @@ static int inet_socket(int type, char *text, struct sockaddr_in *address)
 	return fd;
 }
 
+/* Who listens on a socket at this path: 0 for nobody. What has listened and is gone may have left it to its children,
+ * which nobody can ask to give it up. */
+static pid_t listener(const struct sockaddr_un *address)
+{
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof peer;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), rc;
+
+	if (fd < 0)
+		return 0;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	rc = connect(fd, (const struct sockaddr *)address, sizeof *address);
+	if (rc == 0)
+		rc = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	else if (errno == EAGAIN)
+		peer.pid = -1;	/* its queue is full: unknown */
+	close(fd);
+	return peer.pid > 0 && kill(peer.pid, 0) < 0 && errno == ESRCH ? 0 : peer.pid;
+}
+
+/* What an earlier runner has left goes; neither a file, nor what somebody listens on. */
+static bool make_room(const struct run_place *place, const struct sockaddr_un *address)
+{
+	uint64_t deadline = rfork_now() + IN_USE_NS;
+	struct stat st;
+
+	if (fstatat(place->folder, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return true;
+	if (!S_ISSOCK(st.st_mode) && !S_ISLNK(st.st_mode))
+		return run_path_refuse(address->sun_path, "is there, and is not a socket");
+	while (S_ISSOCK(st.st_mode) && listener(address)) {
+		if (rfork_now() > deadline)
+			return run_path_refuse(address->sun_path, "is in use: another process listens on it");
+		poll(NULL, 0, IN_USE_RETRY_MS);
+	}
+	return unlinkat(place->folder, place->name, 0) == 0 || errno == ENOENT || run_path_error(address->sun_path, errno);
+}
+
 /* Where somebody else could put a link in the socket's place, the component's user binds it: it is that user's from the start,
  * and nothing is done to it by name. */
 static bool bind_unix(const struct run_config *config, int fd, const struct sockaddr_un *address)
@@ -56,7 +99,10 @@ static bool bind_unix(const struct run_config *config, int fd, const struct sock
 
 	if (!run_path_find(config, -1, address->sun_path, false, &place))
 		return false;
-	unlinkat(place.folder, place.name, 0);
+	if (!make_room(&place, address)) {
+		run_path_leave(&place);
+		return false;
+	}
 	mask = umask(0117);
 	rc = bind(fd, (const struct sockaddr *)address, sizeof *address);
 	umask(mask);

@@ -20,3 +20,20 @@ rfork-run --name t --listen tcp:0 -- /bin/true 2>errors
 equal $? 100
 rfork-run --name t --listen tcp:127.0.0.1:$port --ready fd:3 -- /bin/true 2>errors
 equal $? 100
+
+# A socket that another one listens on is not taken away from it, nor is a file removed; what is left over goes.
+start --listen unix:sock -- wait
+wait_for ' ready '
+inode=$(ls -i sock)
+rfork-run --name u --state u --listen unix:sock -- /bin/true 2>errors
+equal $? 111
+grep -q 'sock is in use' errors || fail "$(cat errors)"
+equal "$(ls -i sock)" "$inode"
+kill -9 "$runner_pid"
+wait "$runner_pid" 2>/dev/null
+rfork-run --name u --state u --listen unix:sock -- /bin/true || fail "a socket that was left over"
+: >file
+rfork-run --name u --state u --listen unix:file -- /bin/true 2>errors
+equal $? 111
+[ -f file ] || fail "a file was removed"
+runner_pid=""
