@@ -10,7 +10,11 @@ import signal
 import time
 from collections.abc import Iterator
 
-FILL = "/run/fill"
+# What all may use, and what the supervisor and the runners have for themselves.
+DISK, OWN_DISK = "/run/fill", "/run/koboshi/fill"
+# Where a component may leave something, if it may.
+FOLDERS = ("/run", "/run/koboshi", "/dev/shm")
+NOBODY = 65534
 _PAGE = 1 << 20
 _HOLD_S = 8.0
 # PIDs are given out again from 300 on only.
@@ -18,17 +22,49 @@ _PIDS = 450
 
 
 @contextlib.contextmanager
-def disk() -> Iterator[None]:
-    """/run is full to the last byte; its size is what rcS gives it."""
-    with open(FILL, "wb", buffering=0) as file:
+def disk(path: str = DISK) -> Iterator[None]:
+    """A file system is full to the last byte; its size is what rcS gives it."""
+    _fill(path)
+    try:
+        yield
+    finally:
+        os.unlink(path)
+
+
+def own_disk() -> contextlib.AbstractContextManager[None]:
+    """No state, no record and no event can be written."""
+    return disk(OWN_DISK)
+
+
+@contextlib.contextmanager
+def component() -> Iterator[None]:
+    """A component fills whatever its user may write to, among it nothing of the supervisor's."""
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        for folder in FOLDERS:
+            with contextlib.suppress(OSError):
+                _fill(folder + "/fill")
+        os._exit(0)
+    os.waitpid(pid, 0)
+    try:
+        if os.path.exists(OWN_DISK):
+            raise PermissionError("a component has filled what is the supervisor's own")
+        yield
+    finally:
+        for folder in FOLDERS:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(folder + "/fill")
+
+
+def _fill(path: str) -> None:
+    with open(path, "wb", buffering=0) as file:
         for size in (_PAGE, 4096, 1):
             with contextlib.suppress(OSError):
                 while file.write(bytes(size)):
                     pass
-    try:
-        yield
-    finally:
-        os.unlink(FILL)
 
 
 @contextlib.contextmanager
@@ -105,4 +141,10 @@ def _end(pids: list[int]) -> None:
             os.waitpid(pid, 0)
 
 
-KINDS = {"disk": disk, "processes": processes, "memory": memory}
+KINDS = {
+    "component": component,
+    "disk": disk,
+    "memory": memory,
+    "own_disk": own_disk,
+    "processes": processes,
+}
