@@ -23,7 +23,7 @@ from koboshi.runner_args import ENVIRONMENT_FD
 _RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STAT_STATE = 0
-# No line of a log is longer.
+# As much of a log is looked at for the end of a line; no record is longer.
 _LINE_BYTES = 8192
 _STAT_START = 19
 # How long the kernel is asked whether it has rfork(2), and how often the answer is looked for.
@@ -465,9 +465,10 @@ def _noted(_number: int, _frame: object) -> None:
 def _end_of_lines(fd: int) -> int:
     """The length of a file of lines, without half a line at its end, which is cut off."""
     size = end = os.fstat(fd).st_size
-    if size and os.pread(fd, 1, size - 1) != b"\n":
-        begin = max(0, size - _LINE_BYTES)
-        end = begin + os.pread(fd, _LINE_BYTES, begin).rfind(b"\n") + 1
+    while end and os.pread(fd, 1, end - 1) != b"\n":
+        begin = max(0, end - _LINE_BYTES)
+        end = begin + os.pread(fd, end - begin, begin).rfind(b"\n") + 1
+    if end < size:
         os.ftruncate(fd, end)
     return end
 

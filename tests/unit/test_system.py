@@ -167,7 +167,7 @@ def test_append_on_a_full_file_system(system: System, tmp_path: Path, room: int)
 def test_append_to_half_a_line(system: System, tmp_path: Path) -> None:
     """Half a line, left by a process that was killed, is cut off."""
     path = tmp_path / "log"
-    for torn in (b"", b"fir", b"first\nsec"):
+    for torn in (b"", b"fir", b"first\nsec", b"first\n" + bytes(20000)):
         path.write_bytes(torn)
         assert system.append(str(path), b"next\n") == 5
         assert path.read_bytes() == torn[: torn.rfind(b"\n") + 1] + b"next\n"
