@@ -99,12 +99,21 @@ class Journal:
         for line in committed:
             self.console.put(line)
 
+    def goes_on(self, boot: str) -> bool:
+        """Whether the log is of this boot, whose state is lost: its numbers are not used again."""
+        for line in reversed(self.recent(LOG_BYTES)):
+            record = records.find(line)
+            if record is not None and record.event == "boot":
+                self.next = self.last() + 1
+                return record.keys.get("id") == boot
+        return False
+
     def begin_anew(self) -> None:
         """Another boot's log must not be taken for this one's."""
         for path in (self.path + ".1", self.path):
             if self.system.size(path):
                 self.system.rename(path, self.path + ".before")
-        self.size = 0
+        self.size, self.next = 0, 1
 
     def last(self) -> int:
         """The number of the last record in the log."""

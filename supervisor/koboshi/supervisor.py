@@ -29,13 +29,12 @@ class Supervisor(Following):
         # Before the logs are read: what is written after that is told by a poke.
         self.system.listen(self.paths.poke, self.paths.control)
         state = self._load_state()
-        first = not state
         manifest = self._read_manifest()
-        if first:
+        if state:
+            self._restore(state)
+        elif not self.journal.goes_on(self.boot):
             self.journal.begin_anew()
             self._record_boot(manifest)
-        else:
-            self._restore(state)
         self.starts += 1
         adopted = self.adopt()
         self.record("supervisor", {"pid": self.system.pid(), "start": self.starts, "adopted": len(adopted)})

@@ -99,12 +99,16 @@ def test_another_boot_begins_at_one(world: World) -> None:
 def test_a_lost_state_file(world: World) -> None:
     """Even without state.json what runs is found by its log, and no second copy is started."""
     boot(world, ONE)
-    before = world.runner("a").pid
+    before, told = world.runner("a").pid, world.records()
     del world.files[f"{RUN}/state.json"]
     supervisor = boot(world)
     sleep(supervisor, 10)
     assert states(supervisor) == {"a": "ready"}
     assert [runner.pid for runner in world.runners.values() if runner.alive] == [before]
+    # A reader of this boot's records takes a number that it has seen for a repetition.
+    assert world.records()[: len(told)] == told
+    numbers = [record.seq for record in world.records()]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_a_log_that_was_removed(world: World) -> None:
