@@ -37,7 +37,7 @@ static void take_signals(sigset_t *original)
 static uint64_t earliest(const struct runner *r)
 {
 	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
-					r->status_at, r->log.retry_at, r->end_by };
+					r->status_at, r->log.retry_at, r->end_by, r->notes_at };
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
@@ -48,15 +48,15 @@ static uint64_t earliest(const struct runner *r)
 
 static void sleep_until_something(struct runner *r, const sigset_t *mask)
 {
+	uint64_t deadline = earliest(r), now = rfork_now();
 	struct pollfd waiting[5] = {
 		{ .fd = r->rfd, .events = POLLIN },
-		{ .fd = r->notify, .events = POLLIN },
+		{ .fd = r->notes_at > now ? -1 : r->notify, .events = POLLIN },
 		{ .fd = r->probe, .events = POLLOUT },
 		{ .fd = r->config->output_pipe[0], .events = POLLIN },
 		{ .fd = r->ready_said ? -1 : r->config->ready_pipe[0], .events = POLLIN },
 	};
 	struct timespec left = { 0 };
-	uint64_t deadline = earliest(r), now = rfork_now();
 
 	if (deadline > now) {
 		left.tv_sec = (time_t)((deadline - now) / 1000000000);

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_DEPTH 8
 #define MOST_FDS 255	/* in one message: SCM_MAX_FD, or more than it */
 
 #define EXTEND_MOST_US (86400ull * 1000000)
@@ -78,16 +77,18 @@ bool run_notify_receive(const struct run_config *config, int socket, struct run_
 		run_store_drop(note);
 	note->sender = sender.pid;
 	note->user = sender.uid;
-	note->session = sender.pid > 0 ? getsid(sender.pid) : -1;
+	note->process = run_process_of(sender.pid);
 	read_text(text, note);
 	return true;
 }
 
-static pid_t parent_of(pid_t pid)
+/* The process's parent, 0 if the process is gone. */
+static pid_t look_at(pid_t pid, uint64_t *start)
 {
-	char path[32], text[512], *field;
+	char path[32], text[1024], *field;
+	unsigned long long ticks;
 	ssize_t got;
-	int fd;
+	int fd, parent;
 
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -95,20 +96,35 @@ static pid_t parent_of(pid_t pid)
 		return 0;
 	got = read(fd, text, sizeof text - 1);
 	close(fd);
-	if (got <= 0)
+	text[got > 0 ? got : 0] = '\0';
+	field = strrchr(text, ')');	/* the name before it may hold anything */
+	if (!field || sscanf(field, ") %*c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+			     &parent, &ticks) != 2)
 		return 0;
-	text[got] = '\0';
-	field = strrchr(text, ')');
-	return field && field[1] ? (pid_t)strtol(field + 3, NULL, 10) : 0;
+	if (start)
+		*start = ticks;
+	return parent;
+}
+
+/* Read when the message is: afterwards the process may be gone, and its number another's. A process that is gone already is
+ * known by its number only, which says enough of an instance. */
+struct run_process run_process_of(pid_t pid)
+{
+	struct run_process process = { 0 };
+	pid_t parent;
+
+	for (int i = 0; i < RUN_ANCESTORS && pid > 0; i++, pid = parent) {
+		process.line[i] = pid;
+		parent = look_at(pid, i ? NULL : &process.start);
+	}
+	return process;
 }
 
 /* A shell component says READY=1 through a child of its own. */
-bool run_descends(pid_t pid, pid_t ancestor)
+bool run_descends(const struct run_process *process, pid_t ancestor)
 {
-	for (int depth = 0; depth < MAX_DEPTH && pid > 1; depth++) {
-		if (pid == ancestor)
+	for (int i = 0; i < RUN_ANCESTORS && process->line[i]; i++)
+		if (process->line[i] == ancestor)
 			return true;
-		pid = parent_of(pid);
-	}
 	return false;
 }

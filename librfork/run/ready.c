@@ -13,6 +13,8 @@
 
 #define PROBE_NS (20 * RFORK_NSEC_PER_MSEC)
 #define HELD_UP_MAX 3
+#define NOTES_AT_ONCE 32
+#define NOTES_PAUSE_NS (10 * RFORK_NSEC_PER_MSEC)
 
 static uint64_t ms(uint32_t value)
 {
@@ -83,8 +85,10 @@ static void heed(struct runner *r, struct run_note *note)
 		is_ending(r);
 	if (what & NOTE_EXTEND)
 		extend(r, note->extend_ns);
-	if (what & NOTE_MAIN)
+	if (what & NOTE_MAIN) {
 		r->main_pid = note->main_pid;
+		r->main_start = run_process_of(note->main_pid).start;
+	}
 	if (what & NOTE_STATUS)
 		run_status_said(r, note->status);
 	run_store_heed(r, note);
@@ -96,22 +100,18 @@ static bool is_its_user(const struct runner *r, const struct run_note *note)
 	return !r->config->user || note->user == r->config->uid || note->user == 0;
 }
 
-/* MAINPID= names one more who may speak for the instance, a daemon that is no child of it any more. */
-static bool speaks_for_it(const struct runner *r, const struct run_note *note)
+/* MAINPID= names a daemon that may speak for the instance although it is not a child of it. Once that process has ended, another
+ * may get its number. */
+static bool is_main(const struct runner *r, const struct run_note *note)
 {
-	return is_its_user(r, note) &&
-	       ((r->main_pid && note->sender == r->main_pid) || run_descends(note->sender, r->pid));
+	return r->main_pid && note->sender == r->main_pid && r->main_start && note->process.start == r->main_start;
 }
 
-/* Nobody can say any more whose child it was. Its user is known, and that is the component's own; if it was still there when
- * its message came, so is its session, which is the runner's unless the component has made others. */
-static bool spoke_for_it(const struct runner *r, const struct run_note *note)
+/* Other than the instance itself, a sender that was gone before its message was read may have been any process of that user.
+ * It is not heard. */
+static bool speaks_for_it(const struct runner *r, const struct run_note *note)
 {
-	uid_t user = r->config->user ? r->config->uid : geteuid();
-
-	if (note->session >= 0 && note->session != getsid(0))
-		return false;
-	return note->user == user && kill(note->sender, 0) < 0 && errno == ESRCH;
+	return is_its_user(r, note) && (is_main(r, note) || run_descends(&note->process, r->pid));
 }
 
 /* The instance of a restart that we have not read of yet may already speak. */
@@ -125,44 +125,47 @@ static void keep(struct runner *r, const struct run_note *note)
 	r->pending[r->pending_count++] = *note;
 }
 
-void run_notes(struct runner *r)
+/* So many at a time, then a pause: two senders can see to it that the socket is never empty, and each message costs some looks
+ * into /proc. In a pause they wait. */
+static void hear(struct runner *r)
 {
 	struct run_note note;
+	int left = NOTES_AT_ONCE;
 
-	while (r->notify >= 0 && run_notify_receive(r->config, r->notify, &note)) {
+	while (left && run_notify_receive(r->config, r->notify, &note)) {
 		if (note.what && speaks_for_it(r, &note))
 			heed(r, &note);
 		else if (note.what && is_its_user(r, &note))
 			keep(r, &note);
 		else
 			run_store_drop(&note);
+		left--;
 	}
+	r->notes_at = left ? 0 : rfork_now() + NOTES_PAUSE_NS;
+}
+
+void run_notes(struct runner *r)
+{
+	if (r->notify >= 0 && rfork_now() >= r->notes_at)
+		hear(r);
 	if (run_ready_fd_said(r) && !r->ready)
 		run_instance_ready(r, rfork_now());
 }
 
-/* Heeds what was kept from the instance that runs now, its children or, with `gone` set,
- * senders that are no more. */
-static void heed_kept(struct runner *r, bool gone)
+/* Heeds what was kept from the instance that runs now, and its children. */
+static void heed_kept(struct runner *r)
 {
-	unsigned int count = r->pending_count;
 	struct run_note notes[RUN_PENDING];
+	unsigned int count = r->pending_count;
 
 	memcpy(notes, r->pending, sizeof notes);
 	r->pending_count = 0;
 	for (unsigned int i = 0; i < count; i++) {
-		if ((gone && spoke_for_it(r, &notes[i])) || speaks_for_it(r, &notes[i]))
+		if (speaks_for_it(r, &notes[i]))
 			heed(r, &notes[i]);
 		else
 			keep(r, &notes[i]);
 	}
-}
-
-/* Once all events have been read. A sender that is gone was a child that lived only to
- * say it (a former instance's own words have been dropped): it speaks for this one. */
-void run_settle_notes(struct runner *r)
-{
-	heed_kept(r, true);
 }
 
 void run_drop_notes(struct runner *r, pid_t sender)
@@ -196,7 +199,7 @@ void run_instance_begun(struct runner *r)
 		if (r->config->ready == READY_FILE || r->config->ready == READY_PORT)
 			r->probe_at = rfork_now();
 	}
-	heed_kept(r, false);
+	heed_kept(r);
 	if (run_ready_fd_said(r) && !r->ready)
 		run_instance_ready(r, rfork_now());
 }

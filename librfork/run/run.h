@@ -154,10 +154,15 @@ const char *run_boot_id(void);
 #define NOTE_STORE 128u
 #define NOTE_REMOVE 256u
 #define RUN_STATUS_MAX 80
+#define RUN_ANCESTORS 8
+struct run_process {
+	uint64_t start;		/* in clock ticks since the boot, as the kernel has it; 0: the process was gone */
+	pid_t line[RUN_ANCESTORS];	/* itself and its ancestors; 0 ends it */
+};
 struct run_note {
 	pid_t sender, main_pid;
 	uid_t user;		/* the sender's */
-	pid_t session;		/* the sender's, -1 where it was gone already */
+	struct run_process process;	/* the sender when its message was read */
 	unsigned int what;
 	uint64_t extend_ns;
 	int fds[RUN_MAX_LISTEN];
@@ -166,7 +171,8 @@ struct run_note {
 	char status[RUN_STATUS_MAX + 1];
 };
 bool run_notify_receive(const struct run_config *config, int socket, struct run_note *note);
-bool run_descends(pid_t pid, pid_t ancestor);
+struct run_process run_process_of(pid_t pid);
+bool run_descends(const struct run_process *process, pid_t ancestor);
 
 /* keep.c */
 enum run_exit run_keep(const struct run_config *config);
@@ -226,6 +232,7 @@ struct runner {
 	struct rfork_event first;	/* read while the group was set up */
 	bool has_first;
 	pid_t pid, main_pid, process_group;
+	uint64_t main_start;	/* run_process.start of main_pid */
 	uint64_t status_next, status_at; /* when the status below is recorded; 0: it has been */
 	char status[RUN_STATUS_MAX + 1];
 	uint64_t generation;		/* all groups' restarts */
@@ -244,6 +251,7 @@ struct runner {
 	uint64_t end_by;	/* after STOPPING=1 */
 	struct run_note pending[RUN_PENDING];	/* from instances not heard of yet */
 	unsigned int pending_count;
+	uint64_t notes_at;	/* no note is read until then; 0: no pause */
 	bool ended;
 	enum run_exit exit;
 };
@@ -257,7 +265,6 @@ void run_group_events(struct runner *r);
 void run_instance_begun(struct runner *r);
 void run_instance_ready(struct runner *r, uint64_t when);
 void run_notes(struct runner *r);
-void run_settle_notes(struct runner *r);
 void run_drop_notes(struct runner *r, pid_t sender);
 void run_forget_ready_file(const struct run_config *config);
 void run_ready_check(const struct run_config *config);

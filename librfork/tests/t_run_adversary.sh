@@ -22,6 +22,27 @@ kill "$runner_pid"
 finish 0
 rm -rf s
 
+# A process that is not the component's says READY=1, and is gone before the runner looks: it may be anybody of that user.
+# What the component itself says afterwards has been read after that.
+component=tool_component
+start --ready notify --heartbeat-ms 60000 -- wait-file:go notify:STATUS=mine wait
+wait_for ' started '
+NOTIFY_SOCKET=$PWD/s/notify tool_component "stranger:$runner_pid"
+: >go
+wait_for ' status .*text=mine'
+equal "$(count 'stranger')" 0
+equal "$(count ' ready ')" 0
+kill "$runner_pid"
+finish 0
+rm -rf s go
+
+# Two processes that never stop sending: the missed heartbeat is noticed all the same, and so is the stop.
+start --ready notify --heartbeat-ms 300 -- notify:READY=1 below:1 flood wait
+wait_for ' restart gen=1 .*cause=heartbeat '
+kill "$runner_pid"
+finish 0
+rm -rf s
+
 # The runner kills the component's process group with the component's rights.
 [ "$(id -u)" = 0 ] && grep -q '^nobody:' /etc/passwd || exit 0
 chmod 755 . "$(dirname "$PWD")"

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/run-lib.sh"
 text="STATUS=90% done, a*b"
 component="sh"
-start --ready notify -- -c "tool_component 'notify:$text' notify:READY=1; exec tool_component wait"
+# A child that speaks must be there until its message has been read.
+start --ready notify -- -c "tool_component 'notify:$text' notify:READY=1 barrier; exec tool_component wait"
 wait_for ' status pid=[0-9]+ text=90%25%20done,%20a%2Ab$'
 wait_for ' ready '
 kill "$runner_pid"

@@ -9,6 +9,8 @@
  *   connect:PORT (print what is read) open-read:PATH open-write:PATH (print how it went) may:CAPABILITY (whether it has it)
  *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
  *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
+ *   barrier (waits until the runner has read what was said) stranger:PID (that runner gets READY=1 of a process that is gone)
+ *   flood (never stops sending, from two processes)
  *   linger (sends a descriptor that takes long to close) group:N (join that process group; 0: one of its own)
  *   store:NAME (a file without a name in which that stands) unstore:NAME store-again:NAME (descriptor 4) stored:N (print what stands in descriptor N)
  */
@@ -60,6 +62,42 @@ static void linger(void)
 static void notify(const char *text)
 {
 	notify_with(text, -1);
+}
+
+/* BARRIER=1 of sd_notify(3): whoever has read the message closes the descriptor. */
+static void barrier(void)
+{
+	int ends[2];
+	char c;
+
+	CHECK(pipe(ends) == 0);
+	notify_with("BARRIER=1", ends[1]);
+	close(ends[1]);
+	CHECK(read(ends[0], &c, 1) == 0);
+	close(ends[0]);
+}
+
+/* Speaks from a process that has been reaped before the runner, which is stopped meanwhile, can look at it. */
+static void stranger(pid_t runner)
+{
+	pid_t pid;
+
+	CHECK(kill(runner, SIGSTOP) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		notify("READY=1\nSTATUS=said by a stranger\nSTOPPING=1");
+		_exit(0);
+	}
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	CHECK(kill(runner, SIGCONT) == 0);
+}
+
+static _Noreturn void flood(void)
+{
+	CHECK(fork() >= 0);
+	for (;;)
+		notify("X=1");
 }
 
 static void store(const char *name)
@@ -243,6 +281,9 @@ static int act(const char *action)
 	if (is(action, "notify")) notify(value);
 	else if (is(action, "store")) store(value);
 	else if (is(action, "linger")) linger();
+	else if (is(action, "barrier")) barrier();
+	else if (is(action, "stranger")) stranger(atoi(value));
+	else if (is(action, "flood")) flood();
 	else if (is(action, "group")) CHECK(setpgid(0, atoi(value)) == 0);
 	else if (is(action, "store-again")) store_again(value);
 	else if (is(action, "unstore")) unstore(value);
