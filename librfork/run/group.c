@@ -77,10 +77,32 @@ static void on_restart(struct runner *r, const struct rfork_event *event)
 	run_instance_begun(r);
 }
 
+static void record_checkpoint(struct runner *r)
+{
+	run_record(&r->log, "checkpoint", "pid=%d gen=%llu%s", (int)r->checkpoint_pid, (unsigned long long)r->generation,
+		   run_rate_summary(&r->checkpoint_rate));
+}
+
+/* Before the news of an instance's end. */
+static void tell_the_rest(struct runner *r)
+{
+	if (run_rate_makes_up(&r->checkpoint_rate, true))
+		record_checkpoint(r);
+	run_output_flush(r);
+}
+
+void run_checkpoints_check(struct runner *r)
+{
+	if (run_rate_makes_up(&r->checkpoint_rate, false))
+		record_checkpoint(r);
+}
+
 static void on_checkpoint(struct runner *r, const struct rfork_event *event)
 {
 	r->checkpoint_was_ready = r->ready;
-	run_record(&r->log, "checkpoint", "pid=%d gen=%llu", (int)event->old_pid, (unsigned long long)r->generation);
+	r->checkpoint_pid = event->old_pid;
+	if (run_rate_allows(&r->checkpoint_rate))
+		record_checkpoint(r);
 }
 
 static void finish(struct runner *r, const struct rfork_event *event, const char *reason, enum run_exit code)
@@ -151,6 +173,8 @@ void run_group_events(struct runner *r)
 		/* What was said before the event counts before it: READY=1 and then a
 		 * checkpoint is an image that is ready. */
 		run_notes(r);
+		if (event.type != RFORK_EV_CHECKPOINT)
+			tell_the_rest(r);
 		run_drop_notes(r, event.type == RFORK_EV_CHECKPOINT ? 0 : event.old_pid);
 		switch (event.type) {
 		case RFORK_EV_RESTART: on_restart(r, &event); break;

@@ -9,21 +9,24 @@
 #define STOP_LOG_NS (2000 * RFORK_NSEC_PER_MSEC)
 #define LOG_RETRY_NS (100 * (long)RFORK_NSEC_PER_MSEC)
 
-static volatile sig_atomic_t stop_wanted, restart_wanted;
+static volatile sig_atomic_t stop_wanted, restart_wanted, stop_sender;
 
-static void note(int signal)
+static void note(int signal, siginfo_t *info, void *context)
 {
+	(void)context;
 	if (signal == SIGUSR1)
 		restart_wanted = 1;
-	else
+	else {
+		stop_sender = info->si_pid;
 		stop_wanted = 1;
+	}
 }
 
 /* The signals arrive in ppoll(2) only. *original: the mask to give an instance. */
 static void take_signals(sigset_t *original)
 {
 	static const int taken[] = { SIGTERM, SIGINT, SIGUSR1 };
-	struct sigaction action = { .sa_handler = note };
+	struct sigaction action = { .sa_sigaction = note, .sa_flags = SA_SIGINFO };
 	sigset_t block;
 
 	sigemptyset(&block);
@@ -37,7 +40,8 @@ static void take_signals(sigset_t *original)
 static uint64_t earliest(const struct runner *r)
 {
 	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
-					r->status_at, r->log.retry_at, r->end_by, r->notes_at };
+					r->status_at, r->log.retry_at, r->end_by, r->notes_at,
+					run_rate_due(&r->store_rate), run_rate_due(&r->checkpoint_rate), r->capture.due };
 	uint64_t first = 0;
 
 	for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
@@ -68,20 +72,46 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		run_probe(r);
 }
 
+/* Whoever asks a second time means it. Of two that ask, as init and the supervisor do at the end, the second one only ends the
+ * component's own wishes for more time. */
+static void stop_again(struct runner *r)
+{
+	if (stop_sender == r->stop_sender) {
+		r->stop_by = 0;
+		rfork_stop(r->rfd, SIGKILL);
+	} else if (r->stop_by > r->stop_plain) {
+		r->stop_by = r->stop_plain;
+	}
+	r->extend_left = 0;
+}
+
+static void stop(struct runner *r, uint64_t grace)
+{
+	if (r->stopping) {
+		stop_again(r);
+		return;
+	}
+	r->stopping = true;
+	r->stop_by = r->stop_plain = grace;
+	r->stop_sender = stop_sender;
+	r->kick_by = r->ready_by = r->beat_by = r->end_by = 0;
+	run_extend_begin(r);
+	run_note_process_group(r);
+	rfork_stop(r->rfd, SIGTERM);
+}
+
 static void heed_signals(struct runner *r)
 {
 	uint64_t grace = rfork_now() + r->config->stop_ms * RFORK_NSEC_PER_MSEC;
 
-	if (stop_wanted && !r->stopping) {
-		r->stopping = true;
-		r->stop_by = grace;
-		r->kick_by = r->ready_by = r->beat_by = r->end_by = 0;
-		run_note_process_group(r);
-		rfork_stop(r->rfd, SIGTERM);
+	if (stop_wanted) {
+		stop_wanted = 0;
+		stop(r, grace);
 	}
 	if (restart_wanted && !r->stopping && r->pid) {
-		r->kick_by = grace;
+		r->kick_by = r->kick_by && r->kick_by < grace ? r->kick_by : grace;
 		r->end_by = 0;
+		run_extend_begin(r);
 		rfork_kick(r->rfd, SIGTERM, RFORK_CAUSE_OPERATOR);
 	}
 	restart_wanted = 0;
@@ -129,9 +159,13 @@ void run_loop(struct runner *r)
 		heed_signals(r);
 		run_check_deadlines(r);
 		run_status_check(r);
+		run_store_check(r);
+		run_checkpoints_check(r);
+		run_output_check(r);
 		run_log_check(&r->log);
 	}
 	run_cgroup_close(r);
 	run_output_drain(r);
+	run_output_flush(r);
 	wait_for_log(r, &open_mask);
 }

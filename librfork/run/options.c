@@ -21,6 +21,7 @@ static const char usage[] =
 	"  --ready-ms MS                    time to get ready (0: for ever)\n"
 	"  --heartbeat-ms MS                WATCHDOG=1 at least this often (0: off)\n"
 	"  --stop-ms MS                     between SIGTERM and SIGKILL (5000)\n"
+	"  --extend-max-ms MS               how much longer EXTEND_TIMEOUT_USEC= may make any of these, in all (300000)\n"
 	"  --user NAME --directory DIR --env K=V --rlimit NAME=N --output FILE\n"
 	"  --env-fd N                       K=V, each with a NUL after it, from this descriptor (none)\n"
 	"  --output-rate BYTES              of it, a second (262144, on a line 2048)\n"
@@ -161,7 +162,7 @@ static void add_limit(struct run_config *config, const char *text)
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
        CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, NO_SPARE,
-       ENV_FD };
+       ENV_FD, EXTEND_MAX };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -177,6 +178,7 @@ static const struct option known_options[] = {
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
 	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE },
 	{ "no-spare", 0, NULL, NO_SPARE }, { "env-fd", 1, NULL, ENV_FD },
+	{ "extend-max-ms", 1, NULL, EXTEND_MAX },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -196,6 +198,7 @@ static void take(struct run_config *config, int option, char *value)
 	case READY_MS: config->ready_ms = number("ready-ms", value, 0, UINT32_MAX); break;
 	case HEARTBEAT: config->heartbeat_ms = number("heartbeat-ms", value, 0, UINT32_MAX); break;
 	case STOP: config->stop_ms = number("stop-ms", value, 0, UINT32_MAX); break;
+	case EXTEND_MAX: config->extend_max_ms = number("extend-max-ms", value, 0, UINT32_MAX); break;
 	case USER: config->user = value; break;
 	case DIRECTORY: config->directory = value; break;
 	case ENV: run_add_environment(config, value); break;
@@ -229,6 +232,7 @@ void run_parse(struct run_config *config, int argc, char **argv)
 
 	memset(config, 0, sizeof *config);
 	config->stop_ms = 5000;
+	config->extend_max_ms = 300000;
 	config->rfork.exit_signal = -1;
 	config->rfork.burst = RFORK_DEFAULT_BURST;
 	config->rfork.window_ms = RFORK_DEFAULT_WINDOW_MS;

@@ -17,6 +17,7 @@
 #define LINE_RATE 2048		/* a line has other things to carry */
 #define BURST_S 4
 
+#define HALF_LINE_NS (200 * RFORK_NSEC_PER_MSEC)
 #define REOPEN_NS (1000 * RFORK_NSEC_PER_MSEC)
 
 /* FILE becomes FILE.1, unless somebody has removed or moved it. False: it stays. */
@@ -126,6 +127,29 @@ static void put(const struct run_config *config, struct run_capture *c, const ch
 	c->dropped += length - (written > 0 ? (size_t)written : 0);
 }
 
+static void put_line(const struct run_config *config, struct run_capture *c)
+{
+	char marked[RUN_MARKED_MAX];
+
+	c->due = 0;
+	put(config, c, marked, run_lines_give(&c->lines, config->name, marked, sizeof marked));
+}
+
+/* Others write on the same line: the supervisor its records, the kernel its messages, other components. */
+static void put_lines(const struct run_config *config, struct run_capture *c, const char *data, size_t length)
+{
+	size_t taken;
+	bool whole;
+
+	for (; length; data += taken, length -= taken) {
+		taken = run_lines_take(&c->lines, data, length, &whole);
+		if (whole)
+			put_line(config, c);
+		else if (c->lines.length && !c->due)
+			c->due = rfork_now() + HALF_LINE_NS;
+	}
+}
+
 static void refill(struct run_capture *c)
 {
 	uint64_t now = rfork_now(), most = c->rate * BURST_S;
@@ -139,7 +163,7 @@ static void refill(struct run_capture *c)
 
 static void take(const struct run_config *config, struct run_capture *c, const char *data, size_t length)
 {
-	char said[64];
+	char said[64 + RUN_NAME_MAX];
 	uint64_t dropped = c->dropped;
 
 	refill(c);
@@ -150,9 +174,26 @@ static void take(const struct run_config *config, struct run_capture *c, const c
 	c->tokens -= length;
 	if (dropped) {
 		c->dropped = 0;
-		put(config, c, said, (size_t)snprintf(said, sizeof said, "\n[%llu bytes left out]\n", (unsigned long long)dropped));
+		put(config, c, said, (size_t)snprintf(said, sizeof said, "\n%s%s[%llu bytes left out]\n", c->is_file ? "" : config->name,
+						      c->is_file ? "" : ": ", (unsigned long long)dropped));
 	}
-	put(config, c, data, length);
+	if (c->is_file)
+		put(config, c, data, length);
+	else
+		put_lines(config, c, data, length);
+}
+
+/* The end of a line has not come yet, and may never. */
+void run_output_flush(struct runner *r)
+{
+	if (r->capture.due)
+		put_line(r->config, &r->capture);
+}
+
+void run_output_check(struct runner *r)
+{
+	if (r->capture.due && rfork_now() >= r->capture.due)
+		put_line(r->config, &r->capture);
 }
 
 /* Before an event is recorded: an instance's last words come before the news of its end. */

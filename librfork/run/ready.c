@@ -44,20 +44,6 @@ void run_instance_ready(struct runner *r, uint64_t when)
 		   (unsigned long long)r->generation, (unsigned long long)downtime / 1000);
 }
 
-/* More time for what is under way; the supervisor's own limit for a stop goes by the record. */
-static void extend(struct runner *r, uint64_t ns)
-{
-	uint64_t *limits[] = { &r->ready_by, &r->kick_by, &r->end_by };
-
-	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-		if (*limits[i])
-			*limits[i] = rfork_now() + ns;
-	if (!r->stop_by)
-		return;
-	r->stop_by = rfork_now() + ns;
-	run_record(&r->log, "extend", "pid=%d ms=%llu", (int)r->pid, (unsigned long long)(ns / 1000000));
-}
-
 /* It is busy ending, and beats no more. Another limit takes the heartbeat's place, unless one is set already. */
 static void is_ending(struct runner *r)
 {
@@ -84,7 +70,7 @@ static void heed(struct runner *r, struct run_note *note)
 	if (what & NOTE_STOPPING)
 		is_ending(r);
 	if (what & NOTE_EXTEND)
-		extend(r, note->extend_ns);
+		run_extend(r, note->extend_ns);
 	if (what & NOTE_MAIN) {
 		r->main_pid = note->main_pid;
 		r->main_start = run_process_of(note->main_pid).start;
@@ -184,7 +170,10 @@ void run_instance_begun(struct runner *r)
 {
 	r->ready = false;
 	r->main_pid = 0;
+	if (!r->stopping)
+		run_extend_begin(r);
 	r->status[0] = '\0';
+	r->status_at = 0;
 	if (!r->warm)
 		r->cold_generation = r->generation;
 	r->ready_by = r->beat_by = r->probe_at = r->kick_by = r->end_by = 0;

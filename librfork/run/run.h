@@ -44,7 +44,7 @@ struct run_config {
 	enum run_ready ready;
 	const char *ready_path;
 	uint16_t ready_port;
-	uint32_t ready_ms, heartbeat_ms, stop_ms;
+	uint32_t ready_ms, heartbeat_ms, stop_ms, extend_max_ms;
 	char *environment[RUN_MAX_SETTINGS];
 	struct run_limit limits[RUN_MAX_SETTINGS];
 	unsigned int environment_count, limit_count;
@@ -207,9 +207,23 @@ struct run_origin {		/* what an instance's environment says of those before it *
 };
 _Noreturn void run_child(const struct run_config *config, const struct run_origin *origin);
 
+/* lines.c */
+#define RUN_LINE_MAX 1024
+struct run_lines {		/* what goes onto a terminal, a line at a time */
+	char text[RUN_LINE_MAX];
+	size_t length;
+	unsigned int rest;	/* bytes of a UTF-8 character that are to come */
+	bool control, returned;	/* the character may be a control character; the last one was a carriage return */
+};
+size_t run_lines_take(struct run_lines *lines, const char *data, size_t length, bool *whole);
+size_t run_lines_give(struct run_lines *lines, const char *name, char *out, size_t size);
+
 /* output.c */
+#define RUN_MARKED_MAX (RUN_NAME_MAX + 3 + 2 * RUN_LINE_MAX)
 struct run_capture {
 	int sink;
+	struct run_lines lines;
+	uint64_t due;		/* when half a line is written; 0: there is none */
 	bool is_file;
 	off_t size;
 	uint64_t rate, tokens, refilled, dropped; /* bytes a second; bytes; when; bytes */
@@ -219,6 +233,15 @@ void run_output_open(struct run_config *config, struct run_capture *capture);
 
 /* main.c */
 void run_usual_signals(void);
+
+/* rate.c */
+struct run_rate {
+	uint64_t full_until, left_out;	/* when the whole burst is there again; records */
+};
+bool run_rate_allows(struct run_rate *rate);
+uint64_t run_rate_due(const struct run_rate *rate);
+bool run_rate_makes_up(struct run_rate *rate, bool now);
+const char *run_rate_summary(struct run_rate *rate);
 
 /* loop.c */
 #define RUN_PENDING 16
@@ -249,6 +272,12 @@ struct runner {
 	bool never_ready;	/* more than restart intensity allows: being stopped for it */
 	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
 	uint64_t end_by;	/* after STOPPING=1 */
+	struct run_rate status_rate, checkpoint_rate, store_rate;
+	uint64_t extend_left;	/* by how much the limits above can still be moved */
+	uint64_t extend_told, extend_step;	/* until when, and for how long, the last `extend` record said */
+	uint64_t stop_plain;	/* when the stop's time is over, without what was added to it */
+	pid_t checkpoint_pid;	/* who made the last one */
+	pid_t stop_sender;	/* whoever asked for the stop */
 	struct run_note pending[RUN_PENDING];	/* from instances not heard of yet */
 	unsigned int pending_count;
 	uint64_t notes_at;	/* no note is read until then; 0: no pause */
@@ -260,6 +289,7 @@ void run_loop(struct runner *r);
 /* group.c */
 bool run_group_create(struct runner *r);
 void run_group_events(struct runner *r);
+void run_checkpoints_check(struct runner *r);
 
 /* ready.c */
 void run_instance_begun(struct runner *r);
@@ -271,6 +301,10 @@ void run_ready_check(const struct run_config *config);
 void run_probe(struct runner *r);
 void run_check_deadlines(struct runner *r);
 
+/* extend.c */
+void run_extend_begin(struct runner *r);
+void run_extend(struct runner *r, uint64_t ns);
+
 /* status.c */
 void run_status_said(struct runner *r, const char *text);
 void run_status_check(struct runner *r);
@@ -279,6 +313,7 @@ void run_status_check(struct runner *r);
 struct msghdr;
 void run_store_open(struct run_config *config);
 unsigned int run_store_take(struct msghdr *message, int *fds);
+void run_store_check(struct runner *r);
 void run_store_heed(struct runner *r, struct run_note *note);
 void run_store_drop(struct run_note *note);
 unsigned int run_store_give(const struct run_config *config, char *names, size_t size);
@@ -297,6 +332,8 @@ void run_note_process_group(struct runner *r);
 
 /* output.c */
 void run_output_drain(struct runner *r);
+void run_output_flush(struct runner *r);
+void run_output_check(struct runner *r);
 void run_output_give(const struct run_config *config);
 
 #endif

@@ -147,6 +147,18 @@ static void load(const struct runner *r, struct stored *stored)
 	}
 }
 
+static void record_full(struct runner *r)
+{
+	run_record(&r->log, "store", "full=%u%s", r->config->store_max, run_rate_summary(&r->store_rate));
+}
+
+/* Makes up for records that were left out. */
+void run_store_check(struct runner *r)
+{
+	if (run_rate_makes_up(&r->store_rate, false))
+		record_full(r);
+}
+
 /* What the instance says of it; its descriptors are the message's now. */
 void run_store_heed(struct runner *r, struct run_note *note)
 {
@@ -174,7 +186,8 @@ void run_store_heed(struct runner *r, struct run_note *note)
 			stored.fds[stored.count++] = note->fds[i];
 			note->fds[i] = -1;
 		} else if (place == stored.count) {
-			run_record(&r->log, "store", "full=%u", r->config->store_max);
+			if (run_rate_allows(&r->store_rate))
+				record_full(r);
 			break;
 		}
 		strcpy(stored.names[place], name);

@@ -36,7 +36,7 @@ kill "$runner_pid"
 finish 0
 rm -rf s go
 
-# Two processes that never stop sending: the missed heartbeat is noticed all the same, and so is the stop.
+# Processes that never stop sending: the missed heartbeat is noticed all the same, and so is the stop.
 start --ready notify --heartbeat-ms 300 -- notify:READY=1 below:1 flood wait
 wait_for ' restart gen=1 .*cause=heartbeat '
 kill "$runner_pid"
