@@ -21,6 +21,7 @@ from koboshi_desk.console.decoder import Item, Reply
 
 AGAIN_S = 3.0  # a line at 9600 baud that is busy with a storm takes its time
 TRIES = 4
+MOST_PARTS = 1024  # of one reply: more is no device of ours
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # of a component, as the manifest has it
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 
@@ -105,12 +106,18 @@ class Control:
         if (item.number, item.master) != (self._number, self.master):
             return
         if item.result == "part":
-            self._parts.append(item.fields)
-            self._at = self.now() + AGAIN_S  # a long reply takes its time: more of it comes
-        elif item.result == "error" or int(item.fields.get("parts", "0")) == len(self._parts):
+            self._take_part(item)
+        elif item.result == "error" or item.fields.get("parts", "0") == str(len(self._parts)):
             self._finish(item.result, item.fields)
         else:
             self._at = self.now()  # some parts were lost on the way: ask again at once
+
+    def _take_part(self, item: Reply) -> None:
+        if len(self._parts) == MOST_PARTS:
+            self._finish("error", {"error": f"the reply has more than {MOST_PARTS} parts"})
+            return
+        self._parts.append(item.fields)
+        self._at = self.now() + AGAIN_S  # a long reply takes its time: more of it comes
 
     def _finish(self, result: str, fields: dict[str, str]) -> None:
         assert self._current is not None

@@ -15,10 +15,15 @@ from dataclasses import dataclass, field
 
 from koboshi import coalesce, records
 
-RECORD_START = re.compile(r"koboshi/\d+ \d+ ")
-RECORD = re.compile(r"(koboshi/1 (\d{1,18}) (\d{1,18}\.\d+) (\S+)((?: [^ *]+)*)) \*([0-9a-f]{8})")
-REPLY = re.compile(r"(koboshi-reply/1 (\d{1,9}) ([a-z0-9-]+) (part|ok|error)((?: [^ *]+)*)) \*([0-9a-f]{8})")
-KERNEL_STAMP = re.compile(r"\[ *(\d+\.\d{6})\](?:\[ *[TC]\d+\])? ")
+from koboshi_desk.console import names
+
+# ASCII: what a component says may hold digits of other scripts, which rfork-run lets through.
+RECORD_START = re.compile(r"koboshi/\d+ \d+ ", re.ASCII)
+RECORD = re.compile(r"(koboshi/1 (\d{1,18}) (\d{1,18}\.\d+) (\S+)((?: [^ *]+)*)) \*([0-9a-f]{8})", re.ASCII)
+REPLY = re.compile(
+    r"(koboshi-reply/1 (\d{1,9}) ([a-z0-9-]+) (part|ok|error)((?: [^ *]+)*)) \*([0-9a-f]{8})", re.ASCII
+)
+KERNEL_STAMP = re.compile(r"\[ *(\d+\.\d{6})\](?:\[ *[TC]\d+\])? ", re.ASCII)
 BANNER = re.compile(r"Linux version \d+\.\d+")
 # The first is of a lower level than the second and may be missing on the console.
 COMMAND_LINE = re.compile(r"Command line:|Kernel command line:")
@@ -50,17 +55,19 @@ class Record:
 
 @dataclass(frozen=True)
 class KernelLine:
-    """A line of the kernel's; `time` is its stamp in seconds."""
+    """A line of the kernel's, with its stamp in seconds. `continued`: it begins within a process's name."""
 
     time: float
     text: str
+    continued: bool = False
 
 
 @dataclass(frozen=True)
 class Text:
-    """Everything else: a shell's output, echo, a broken record."""
+    """Everything else: a shell's output, echo, a broken record. `continued`: it begins within a line."""
 
     text: str
+    continued: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ class Decoder:
     _last_seq: int = 0
     _missing: set[int] = field(default_factory=set)  # of this boot, counted as lost
     _joined: bool = False  # attached in the middle of a boot: the first SEQ is no gap
+    _within: bool = False  # the next text goes on with a line that was broken up or cut
+    _before: str = ""  # the kernel's last line
     _banner: bool = False  # the last line was a kernel's banner
 
     @property
@@ -118,14 +127,18 @@ class Decoder:
 
     def feed(self, data: bytes) -> list[Item]:
         """Decode `data`."""
+        parts = (data[at : at + MAX_LINE] for at in range(0, len(data), MAX_LINE))
+        return [item for part in parts for item in self._feed(part)]
+
+    def _feed(self, data: bytes) -> Iterator[Item]:
         self._buffer += data
         *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            yield from self._line(line.decode("utf-8", "replace").removesuffix("\r"))
         if len(self._buffer) > MAX_LINE:
-            lines.append(self._buffer)
-            self._buffer = b""
-        return [
-            item for line in lines for item in self._line(line.decode("utf-8", "replace").removesuffix("\r"))
-        ]
+            line, self._buffer = self._buffer, b""
+            yield from self._line(line.decode("utf-8", "replace"))
+            self._within = True
 
     def flush(self) -> list[Item]:
         """The end of the stream: what is left counts as a line."""
@@ -146,7 +159,7 @@ class Decoder:
             yield from self._fresh(head + line)
             return
         stamp = KERNEL_STAMP.search(line)
-        if stamp and not RECORD_START.search(line):
+        if stamp and not RECORD_START.search(line) and len(head) <= records.MAX_LINE:
             self._head = head + line[: stamp.start()]
             yield self._kernel(stamp, line)
             return
@@ -161,15 +174,24 @@ class Decoder:
         mark = SHELL_MARK.search(line)
         first = min((m.start() for m in (start, stamp) if m), default=len(line))
         if mark and mark.start() < first:
+            self._within = False
             yield Text(line)  # a command's output may quote records and kernel lines: it is not them
-        elif start:
+        elif start and not (stamp and not stamp.start() and not self._is_whole(line)):
             yield from self._with_record(line, start.start())
         elif stamp:
             if before := line[: stamp.start()].strip("\r\0"):
-                yield Text(before)
+                yield Text(before, self._within)
+                self._within = True
             yield self._kernel(stamp, line)
-        elif text := line.strip("\r\0"):
-            yield _reply(text) or self._text(text)
+        else:
+            text, within, self._within = line.strip("\r\0"), self._within, False
+            if text:
+                yield _reply(text) or self._text(text, within)
+
+    def _is_whole(self, line: str) -> bool:
+        """Whether a record in the line is whole; half of one in a kernel line is a process's name."""
+        wholes = (RECORD.match(line, start.start()) for start in RECORD_START.finditer(line))
+        return any(whole and records.check(whole[1]) == whole[6] for whole in wholes)
 
     def _with_record(self, line: str, first: int) -> Iterator[Item]:
         """The line has at least the beginning of a record at `first`; the last whole one counts."""
@@ -250,11 +272,14 @@ class Decoder:
     def _kernel(self, stamp: re.Match[str], line: str) -> KernelLine:
         text = line[stamp.end() :]
         self._count_banner(text)
-        return KernelLine(float(stamp.group(1)), text)
+        continued = names.goes_on(self._before, text)
+        self._before = f"{self._before}\n{text}"[-MAX_LINE:] if continued else text
+        return KernelLine(float(stamp.group(1)), text, continued)
 
-    def _text(self, line: str) -> Text:
-        self._count_banner(line)  # a kernel without CONFIG_PRINTK_TIME
-        return Text(line)
+    def _text(self, line: str, within: bool) -> Text:
+        if not within:
+            self._count_banner(line)  # a kernel without CONFIG_PRINTK_TIME
+        return Text(line, within)
 
     def _count_banner(self, text: str) -> None:
         """A boot is a banner with the command line right after it; /proc/version alone is not."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from koboshi_desk.console import names
 from koboshi_desk.console.decoder import Item, KernelLine, Text
 
 RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -28,7 +29,6 @@ RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 # For grep -E in the guest: more than RULES, never less.
 GREP = "panic|BUG|Bad page|slab error|WARNING|Oops|general protection|INFO:|kmemleak:|SAN:|Tainted:|Initramfs"
-USER_SPACE = re.compile(r"^traps: |segfault at |general protection rip:")  # the last one: 2.6.23
 
 # include/linux/panic.h of 6.12; an out-of-tree or staging module taints too, and the image has none
 TAINT_BITS = "PFSRMBUDAWCIOELKXTN"
@@ -47,13 +47,14 @@ class Finding:
 
 def judge(item: Item) -> Finding | None:
     """What a line of the console says about the kernel's health."""
-    if not isinstance(item, KernelLine | Text) or USER_SPACE.search(item.text):
+    if not isinstance(item, KernelLine | Text) or item.continued or names.of_user_space(item.text):
         return None
     if isinstance(item, Text) and "|" in item.text and item.text.split("'")[0] in GREP:
         return None  # the echo of our own search for such lines, as a narrow terminal breaks it up
+    text = names.without_comm(item.text)
     for kind, pattern in RULES:
         # Without a stamp it may be anybody's text, so there the line must begin with it.
-        found = pattern.search(item.text) if isinstance(item, KernelLine) else pattern.match(item.text)
+        found = pattern.search(text) if isinstance(item, KernelLine) else pattern.match(text)
         if found:
             return Finding(kind, item.text.strip())
     return None

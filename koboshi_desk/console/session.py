@@ -10,7 +10,7 @@ from pathlib import Path
 
 from koboshi_desk.console.decoder import Decoder, Item
 from koboshi_desk.console.findings import Finding, judge
-from koboshi_desk.console.text import show
+from koboshi_desk.console.text import harmless, show
 from koboshi_desk.console.transport import Transport
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError
@@ -109,7 +109,7 @@ class Console:
 
     def last_lines(self) -> list[str]:
         """The end of what was seen, the unfinished line included."""
-        return [*self._tail, *([self.decoder.partial] if self.decoder.partial else [])]
+        return [*self._tail, *([harmless(self.decoder.partial)] if self.decoder.partial else [])]
 
     def close(self) -> None:
         """Close the port and the log; twice is no error."""

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from koboshi_desk.core.errors import KoboshiError
 
+# A name may hold all that follows it, a PID in brackets too: the last one is the kernel's.
 # arch/x86/mm/fault.c, show_signal_msg() and print_vma_addr(); since 6.10 with the offset in the file first.
 SEGFAULT = re.compile(
-    r"^(?P<name>\S+)\[(?P<pid>\d+)\]:? (?:segfault at (?P<address>[0-9a-f]+)|\S.*?) "
+    r"^(?P<name>.{1,15})\[(?P<pid>\d+)\]:? (?:segfault at (?P<address>[0-9a-f]+)|\S.*?) "
     r"(?:ip|rip):?\s*(?P<ip>[0-9a-f]+) .*?(?: in (?P<file>[^\s\[]+)\[(?:(?P<offset>[0-9a-f]+),)?"
     r"(?P<base>[0-9a-f]+)\+[0-9a-f]+\])?$"
 )

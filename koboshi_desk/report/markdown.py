@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from koboshi_desk.console.text import harmless
 from koboshi_desk.device.view import duration
 from koboshi_desk.report.figures import Boot, Report
 
@@ -16,7 +17,8 @@ def summary(reports: Sequence[Report], title: str) -> str:
     parts = [f"# {title}", ""]
     for report in reports:
         parts += _report(report)
-    return "\n".join(parts).rstrip() + "\n"
+    # It is printed too, and what components said must not act on a terminal.
+    return "\n".join(map(harmless, parts)).rstrip() + "\n"
 
 
 def _report(report: Report) -> list[str]:

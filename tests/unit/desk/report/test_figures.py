@@ -185,6 +185,17 @@ def test_console_cannot_inject_into_the_page(tmp_path: Path) -> None:
     assert evil not in page_of(read(written(tmp_path / "log", lines)))
 
 
+def test_console_cannot_reach_the_terminal(tmp_path: Path) -> None:
+    """What the device says moves no cursor where the summary is printed, and begins no line of its own."""
+    evil = "\x1b[2J\x1b]0;owned\x07\x9bc"
+    rise = ("restart", {**RESTART[1], "cause": f"{evil}\n# forged"})
+    lines = boot(f"[    9.000000] BUG: {evil}", events=[*BOOT, READY, rise, BACK])
+    text = report_markdown.summary([read(written(tmp_path / "log", lines))], "title")
+    assert "owned" in text
+    assert not [c for c in text if c != "\n" and not c.isprintable()]
+    assert "\n# forged" not in text
+
+
 def test_storm_does_not_make_an_endless_page(tmp_path: Path) -> None:
     """Three thousand restarts make a page of bounded size, with all of them counted."""
     events: list[tuple[str, dict[str, object]]] = [*BOOT, READY]
