@@ -36,27 +36,33 @@ static size_t read_all(int fd, char *buffer, size_t size)
 	return done;
 }
 
+/* A structure at a place that the dump names, which need not be aligned. */
+static bool copy_from(const char *head, size_t size, uint64_t place, void *to, size_t length)
+{
+	if (place > size || size - place < length)
+		return false;
+	memcpy(to, head + place, length);
+	return true;
+}
+
 /* The registers of the thread that crashed: the dump's first note. */
 static bool find_registers(const char *head, size_t size, struct elf_prstatus *status)
 {
-	const Elf64_Ehdr *elf = (const Elf64_Ehdr *)(const void *)head;
-	const Elf64_Phdr *part;
-	const Elf64_Nhdr *note;
-	size_t place;
+	Elf64_Ehdr elf;
+	Elf64_Phdr part;
+	Elf64_Nhdr note;
+	uint64_t place;
 
-	if (size < sizeof *elf || memcmp(elf->e_ident, ELFMAG, SELFMAG) || elf->e_ident[EI_CLASS] != ELFCLASS64 ||
-	    elf->e_phoff > size - sizeof *part)
+	if (!copy_from(head, size, 0, &elf, sizeof elf) || memcmp(elf.e_ident, ELFMAG, SELFMAG) ||
+	    elf.e_ident[EI_CLASS] != ELFCLASS64)
 		return false;
-	part = (const Elf64_Phdr *)(const void *)(head + elf->e_phoff);	/* the notes are the first part */
-	if (part->p_type != PT_NOTE || part->p_offset > size || size - part->p_offset < sizeof *note)
+	if (!copy_from(head, size, elf.e_phoff, &part, sizeof part) || part.p_type != PT_NOTE)	/* the notes are the first part */
 		return false;
-	note = (const Elf64_Nhdr *)(const void *)(head + part->p_offset);
-	place = part->p_offset + sizeof *note + ((note->n_namesz + 3) & ~3u);
-	if (note->n_type != NT_PRSTATUS || note->n_descsz != sizeof *status || place > size ||
-	    size - place < sizeof *status)
+	if (!copy_from(head, size, part.p_offset, &note, sizeof note) || note.n_type != NT_PRSTATUS ||
+	    note.n_descsz != sizeof *status)
 		return false;
-	memcpy(status, head + place, sizeof *status);
-	return true;
+	place = part.p_offset + sizeof note + (((uint64_t)note.n_namesz + 3) & ~3ull);
+	return copy_from(head, size, place, status, sizeof *status);
 }
 
 /* Where there is code of files. */
