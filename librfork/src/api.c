@@ -6,12 +6,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "../monitor/user.h"
 #include "internal.h"
 
 #define KNOWN_FLAGS (RFORK_ON_SIGNAL | RFORK_ON_STATUS | RFORK_OUTLIVE | RFORK_NO_SPARE | RFORK_NO_CHECKPOINT)
 #define LAST_SIGNAL 64
 
-uint32_t rfork_own_restart_status = RFORK_RESTART_STATUS;
+static uint32_t own_restart_status = RFORK_RESTART_STATUS;
 
 static enum rfork_backend wanted_backend(enum rfork_backend asked)
 {
@@ -55,7 +56,7 @@ pid_t rfork_create(const struct rfork_options *given, int *rfd)
 	if (pid == -ENOSYS && backend != RFORK_BACKEND_KERNEL)
 		pid = rfork_user_create(&options, rfd);
 	if (pid == 0)
-		rfork_own_restart_status = options.restart_status;
+		own_restart_status = options.restart_status;
 	return pid;
 }
 
@@ -142,7 +143,7 @@ _Noreturn void rfork_restart(void)
 {
 	const struct rfork_self *self = rfork_self();
 
-	_exit((int)(self ? self->restart_status : rfork_own_restart_status));
+	_exit((int)(self ? self->restart_status : own_restart_status));
 }
 
 int64_t rfork_generation(void)

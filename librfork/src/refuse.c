@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "../monitor/user.h"
 #include "internal.h"
 
 #define KNOWN_FLAGS (RFORK_KEEP_LOCKS | RFORK_RESEED)

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include "../monitor/messages.h"
 #include "../src/wire.h"
 #include "linger.h"
 

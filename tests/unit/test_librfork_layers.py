@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The files of librfork call each other one way."""
+"""The files of librfork call each other one way, and its folders use only each other's interfaces."""
 
 from __future__ import annotations
 
 import graphlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,30 +13,65 @@ from pathlib import Path
 import pytest
 
 LIBRFORK = Path(__file__).parents[2] / "librfork"
+FOLDERS = ("monitor", "run", "src")
+# For each folder, the headers of other folders that it may include.
+HEADERS = {
+    "monitor": {"src/internal.h", "src/wire.h"},
+    "run": {"src/internal.h", "src/wire.h"},
+    "src": {"monitor/user.h"},
+}
+# run_usual_signals() is in main.c, and both main() and --keep use it.
+ALLOWED = {(("run", "keep"), ("run", "main"))}
+
+File = tuple[str, str]  # folder and name
 
 
-def symbols(built: Path) -> list[tuple[str, str, str]]:
-    """File, kind and name of each symbol in the objects."""
+def symbols(built: Path) -> list[tuple[File, str, str]]:
+    """Return file, kind and name of each symbol in the objects."""
     found = []
-    for line in subprocess.check_output(["nm", "-A", *sorted(built.glob("*.o"))], text=True).splitlines():
+    for line in subprocess.check_output(["nm", "-A", *sorted(built.glob("*/*.o"))], text=True).splitlines():
         place, _, rest = line.partition(".o:")
         *_, kind, name = rest.split()
-        found.append((Path(place).name, kind, name))
+        found.append(((Path(place).parent.name, Path(place).name), kind, name))
     return found
+
+
+def sources() -> list[str]:
+    """Return the path, without its suffix, of every C file of the library and the runner."""
+    return [f"{folder}/{file.stem}" for folder in FOLDERS for file in sorted((LIBRFORK / folder).glob("*.c"))]
 
 
 @pytest.mark.skipif(not (shutil.which("make") and shutil.which("nm")), reason="no compiler")
 def test_no_circle(tmp_path: Path) -> None:
-    """A file that another one calls never calls that one, nor through a third."""
-    objects = [f"{tmp_path}/obj/{source.stem}.o" for source in sorted((LIBRFORK / "src").glob("*.c"))]
+    """A file that another file calls never calls that file, directly or through a third."""
+    objects = [f"{tmp_path}/static/{source}.o" for source in sources()]
     make = ["make", "-s", f"-j{os.cpu_count()}", "-C", str(LIBRFORK), f"BUILD={tmp_path}", *objects]
     subprocess.run(make, check=True)
-    table = symbols(tmp_path / "obj")
-    home = {name: file for file, kind, name in table if kind in "TDBR"}
-    uses: dict[str, set[str]] = {file: set() for file, _, _ in table}
+    table = symbols(tmp_path / "static")
+    home = {name: file for file, kind, name in table if kind in "TDBR" and name != "main"}
+    uses: dict[File, set[File]] = {file: set() for file, _, _ in table}
+    interface = (LIBRFORK / "monitor" / "user.h").read_text()
     for file, kind, name in table:
-        if kind == "U" and name in home:
-            uses[file].add(home[name])
+        if kind != "U" or name not in home or (file, home[name]) in ALLOWED:
+            continue
+        uses[file].add(home[name])
+        folders = (file[0], home[name][0])
+        assert folders[1] != "run" or folders[0] == "run", f"{file} calls {name}"
+        if folders == ("src", "monitor"):
+            assert re.search(rf"\b{name}\(", interface), f"{file} calls {name}, not in monitor/user.h"
+        assert folders != ("run", "monitor"), f"{file} calls {name}"
     assert len(uses) == len(objects)
-    assert "spare" in uses["image"]
+    assert ("monitor", "spare") in uses["monitor", "image"]
+    assert ("monitor", "owner") in uses["src", "api"]
     assert list(graphlib.TopologicalSorter(uses).static_order())
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_headers_of_other_folders(folder: str) -> None:
+    """A folder includes only the interfaces of other folders."""
+    included = {
+        (file.parent / name).resolve().relative_to(LIBRFORK).as_posix()
+        for file in sorted((LIBRFORK / folder).glob("*.[ch]"))
+        for name in re.findall(r'#include "(\.\./[^"]+)"', file.read_text())
+    }
+    assert included <= HEADERS[folder]

@@ -60,7 +60,7 @@ def _inputs() -> list[str | Path]:
         OVERLAY,
         SUPERVISOR,
         COMPONENTS,
-        *(LIBRFORK / name for name in ("include", "src", "run", "python")),
+        *(LIBRFORK / name for name in ("include", "src", "monitor", "run", "python")),
     ]
     return [*_compilers(), *folders, LIBRFORK / "Makefile", Path(__file__), Path(cpio.__file__)]
 

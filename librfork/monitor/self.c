@@ -16,8 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "internal.h"
-#include "wire.h"
+#include "instance.h"
 
 #define VARIABLE "RFORK_USER"
 #define KNOWN_BEFORE (9 + 9 + 17 + 9)	/* characters: PID, control socket, its inode, restart status */

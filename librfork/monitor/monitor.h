@@ -7,8 +7,7 @@
 #define RFORK_MONITOR_H
 
 #include <signal.h>
-#include "internal.h"
-#include "wire.h"
+#include "instance.h"
 
 #define RFORK_QUEUE 256	/* as many as the kernel keeps */
 #define RFORK_FIRST_PAUSE_NS (100 * RFORK_NSEC_PER_MSEC)	/* after a spare was lost or could not be made */

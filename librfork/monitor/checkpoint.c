@@ -13,8 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "internal.h"
-#include "wire.h"
+#include "instance.h"
 
 struct channels {
 	int order[2];	/* monitor's end, holder's end */

@@ -11,9 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "internal.h"
 #include "monitor.h"
-#include "wire.h"
 
 static int reap(pid_t pid, int *status)
 {

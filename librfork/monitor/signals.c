@@ -9,7 +9,6 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "internal.h"
 #include "monitor.h"
 
 /* Those that are meant for the instance where a process sent them to us by our PID. Of the others, SIGCHLD: a child

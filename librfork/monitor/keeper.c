@@ -17,8 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include "internal.h"
-#include "wire.h"
+#include "instance.h"
 
 #if defined(__x86_64__) && !defined(__ILP32__)
 

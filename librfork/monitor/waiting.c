@@ -7,8 +7,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-#include "internal.h"
-#include "wire.h"
+#include "instance.h"
 
 static bool hidden;
 
