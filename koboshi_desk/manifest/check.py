@@ -6,7 +6,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from koboshi import files, manifest
+from koboshi.manifest import files
+from koboshi.manifest import model as manifest
 
 from koboshi_desk.core import outfile
 from koboshi_desk.core.errors import KoboshiError
@@ -46,7 +47,7 @@ def explain(path: Path, name: str = "") -> int:
 
 def schema() -> int:
     """Print the JSON Schema, for editors."""
-    print(Path(manifest.__file__).with_name("manifest.schema.json").read_text(encoding="utf-8"), end="")
+    print(Path(manifest.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
     return 0
 
 

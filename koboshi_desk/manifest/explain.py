@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from koboshi.manifest import Component, Manifest
+from koboshi.manifest.model import Component, Manifest
 
 WIDTH = 110
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from html import escape
 
-from koboshi.manifest import Component, Manifest
+from koboshi.manifest.model import Component, Manifest
 
 BOX_W, BOX_H, GAP_X, GAP_Y, EDGE = 184, 52, 70, 22, 16
 STYLE = """

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from koboshi.manifest import ManifestRefusedError, parse
+from koboshi.manifest.check import parse
+from koboshi.manifest.model import ManifestRefusedError
 
 from koboshi_desk.core import outfile
 from koboshi_desk.core.errors import KoboshiError

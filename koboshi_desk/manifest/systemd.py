@@ -10,9 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from koboshi.capabilities import CAPABILITIES
-from koboshi.manifest import ManifestRefusedError, parse
-from koboshi.manifest_rules import COLD, LADDER, MAX_LISTEN
+from koboshi.manifest.capabilities import CAPABILITIES
+from koboshi.manifest.check import parse
+from koboshi.manifest.model import ManifestRefusedError
+from koboshi.manifest.rules import COLD, LADDER, MAX_LISTEN
 
 from koboshi_desk.manifest import units
 from koboshi_desk.manifest.units import Unit, count, mebibytes, seconds, yes

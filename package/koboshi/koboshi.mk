@@ -22,9 +22,10 @@ KOBOSHI_POST_RSYNC_HOOKS += KOBOSHI_ADD_LICENSE
 # /data is where a board's data partition is mounted.
 define KOBOSHI_INSTALL_TARGET_CMDS
 	$(INSTALL) -d $(TARGET_DIR)/data
-	$(INSTALL) -d $(TARGET_DIR)/usr/lib/koboshi/koboshi $(TARGET_DIR)/usr/bin
-	$(INSTALL) -m 0644 $(@D)/koboshi/*.py $(@D)/koboshi/*.json \
-		$(TARGET_DIR)/usr/lib/koboshi/koboshi/
+	$(INSTALL) -d $(TARGET_DIR)/usr/bin
+	cd $(@D) && find koboshi -name '*.py' -o -name '*.json' | while read file; do \
+		$(INSTALL) -D -m 0644 $$file $(TARGET_DIR)/usr/lib/koboshi/$$file || exit 1; \
+	done
 	$(INSTALL) -m 0755 $(@D)/koboshi-supervisor $(@D)/koboshictl \
 		$(@D)/koboshi-publish $(TARGET_DIR)/usr/bin/
 endef

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections import deque
 
-from koboshi import runner_args
 from koboshi.component import Component
 from koboshi.device import Device, Owner
 from koboshi.events import Event, Follower
@@ -14,7 +13,8 @@ from koboshi.evidence import Evidence, Said
 from koboshi.journal import Console, Journal
 from koboshi.kmsg import Crashes
 from koboshi.known import Known
-from koboshi.manifest import Manifest
+from koboshi.manifest import runner_args
+from koboshi.manifest.model import Manifest
 from koboshi.paths import Paths
 from koboshi.system import System
 

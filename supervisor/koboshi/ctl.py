@@ -75,7 +75,7 @@ def _request(command: str, rest: list[str]) -> dict[str, object]:
 
 
 def _check(rest: list[str]) -> int:
-    from koboshi import files
+    from koboshi.manifest import files
 
     if len(rest) > 1:
         raise UsageError

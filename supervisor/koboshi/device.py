@@ -11,7 +11,7 @@ from abc import abstractmethod
 
 from koboshi.component import Component, Outbox
 from koboshi.lasting import Lasting
-from koboshi.manifest import Manifest
+from koboshi.manifest.model import Manifest
 from koboshi.system import System
 
 # A boot counts as good this long after everything has been ready.

@@ -14,8 +14,9 @@ import struct
 import sys
 from collections.abc import Callable
 
-from koboshi import files, opening
-from koboshi.manifest import Plain
+from koboshi import opening
+from koboshi.manifest import files
+from koboshi.manifest.model import Plain
 
 # linux/watchdog.h
 _WDIOC_GETBOOTSTATUS = 0x80045702

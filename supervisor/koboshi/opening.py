@@ -13,7 +13,7 @@ import fcntl
 import os
 import stat
 
-from koboshi.runner_args import ENVIRONMENT_FD
+from koboshi.manifest.runner_args import ENVIRONMENT_FD
 
 _MOST_LINKS = 40
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -7,7 +7,7 @@ Pure: koboshi.rehearse does it.
 from __future__ import annotations
 
 from koboshi.events import Event
-from koboshi.manifest import Component
+from koboshi.manifest.model import Component
 
 FAULTS = ("segv", "abort", "kill", "hang", "leak", "descriptors", "runner", "burst", "needs")
 # A component that neither ends nor restarts is looked at for so long, before it counts as unharmed.

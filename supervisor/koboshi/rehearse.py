@@ -15,7 +15,8 @@ from collections.abc import Callable
 from koboshi import inject, opening, rehearsal
 from koboshi.ctl import FailedError, ask
 from koboshi.events import Event, Follower
-from koboshi.manifest import Component, Manifest, parse
+from koboshi.manifest.check import parse
+from koboshi.manifest.model import Component, Manifest
 from koboshi.rehearsal import Claim
 from koboshi.system import System
 

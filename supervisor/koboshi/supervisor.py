@@ -13,7 +13,7 @@ import json
 from koboshi import reload
 from koboshi.component import LIVE, Component
 from koboshi.following import Following
-from koboshi.manifest import Manifest, ManifestRefusedError, Plain, from_plain, unreadable
+from koboshi.manifest.model import Manifest, ManifestRefusedError, Plain, from_plain, unreadable
 
 _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 
@@ -105,7 +105,7 @@ class Supervisor(Following):
         """In a child: what it takes to read a manifest is needed for a moment, and is large."""
 
         def work() -> Plain:
-            from koboshi import users
+            from koboshi.manifest import users
 
             return users.judged(data, self.paths.manifest, more, passwd)
 

@@ -17,7 +17,7 @@ import time
 
 from koboshi import opening
 from koboshi.machine import Machine
-from koboshi.runner_args import ENVIRONMENT_FD
+from koboshi.manifest.runner_args import ENVIRONMENT_FD
 
 # What may have been ignored or blocked here must be usual again in a component.
 _RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]

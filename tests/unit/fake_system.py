@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from koboshi.manifest import Plain
+from koboshi.manifest.model import Plain
 from koboshi.paths import Paths
 from koboshi.records import Record, find
 from koboshi.supervisor import Supervisor

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 from koboshi.control import answer
-from koboshi.manifest import ManifestRefusedError, parse
+from koboshi.manifest.check import parse
+from koboshi.manifest.model import ManifestRefusedError
 from koboshi.supervisor import Supervisor
 
 from tests.unit.fake_system import World, boot, pump, sleep

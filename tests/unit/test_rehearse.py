@@ -8,8 +8,10 @@ import signal
 import subprocess
 
 import pytest
-from koboshi import line, manifest, rehearsal, rehearse
+from koboshi import line, rehearsal, rehearse
 from koboshi.events import Event
+from koboshi.manifest import check
+from koboshi.manifest import model as manifest
 from koboshi.system import System
 
 from tests.unit.test_supervisor_live import Device, device, rfork_run, until
@@ -115,7 +117,7 @@ def test_from_the_line(device: Device) -> None:
 
 def spec(text: str) -> manifest.Component:
     """One component."""
-    return manifest.parse(f'version = 1\n[component.a]\ncommand = ["/a"]\n{text}', "x").components["a"]
+    return check.parse(f'version = 1\n[component.a]\ncommand = ["/a"]\n{text}', "x").components["a"]
 
 
 def event(name: str, **keys: str) -> Event:

@@ -9,7 +9,7 @@ import pytest
 from koboshi import states
 from koboshi.component import EVENTS, LIVE, STATES, TABLE, Component
 from koboshi.known import Outbox
-from koboshi.manifest import parse
+from koboshi.manifest.check import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = parse(

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from koboshi import manifest, manifest_rules
+from koboshi.manifest import rules
 
 HEAD = """\
 <!-- SPDX-License-Identifier: MIT -->
 <!-- Made by `python3 -m workbench.project.manifest_reference`; a test compares them. -->
 # The manifest, key by key
 
-Made from `supervisor/koboshi/manifest.schema.json`, which `koboshi manifest schema` prints for editors.
+Made from `supervisor/koboshi/manifest/schema.json`, which `koboshi manifest schema` prints for editors.
 [manifest.md](manifest.md) has an example, and what a schema cannot say: which keys go together.
 
 `version = 1` is required. Everything else is in these tables.
@@ -32,7 +32,7 @@ Schema = dict[str, Any]
 
 def page() -> str:
     """The whole page."""
-    schema: Schema = json.loads(Path(manifest.__file__).with_name("manifest.schema.json").read_text("utf-8"))
+    schema: Schema = json.loads(Path(rules.__file__).with_name("schema.json").read_text("utf-8"))
     component = schema["$defs"]["component"]
     parts = [HEAD, "\n## `[device]`\n\n", schema["properties"]["device"]["description"], "\n", COLUMNS]
     parts += rows(schema["properties"]["device"], "")
@@ -88,7 +88,7 @@ def _range(rule: Schema) -> str:
     low, above, high = (rule.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
     least = f" >= {low:g}" if low is not None else f" > {above:g}" if above is not None else ""
     # The greatest that any key takes says nothing about this one.
-    usual = (manifest_rules.MAX_SECONDS, manifest_rules.MAX_COUNT)
+    usual = (rules.MAX_SECONDS, rules.MAX_COUNT)
     return least + (f", <= {high:g}" if high is not None and high not in usual else "")
 
 

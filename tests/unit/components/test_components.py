@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from koboshi import files
+from koboshi.manifest import files
 
 from tests.unit import programs
 from workbench.guest.nmea import NmeaPlayer

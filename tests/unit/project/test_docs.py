@@ -16,7 +16,8 @@ import pytest
 from invoke import Program
 from invoke.exceptions import Exit, ParseError
 from invoke.parser import Parser
-from koboshi import ctl, manifest
+from koboshi import ctl
+from koboshi.manifest import check
 
 from koboshi_desk import cli
 from tasks import namespace
@@ -135,7 +136,7 @@ def test_manifests_in_the_docs_are_right(page: str) -> None:
     """Each manifest is one that the device takes; a part of one is, behind the version."""
     for text in blocks(page, "toml"):
         whole = text if "version" in text else f"version = 1\n{text}"
-        assert manifest.parse(whole, page).components
+        assert check.parse(whole, page).components
 
 
 WANTED = [f"generation {n}, table[31] is 961" for n in range(3)]

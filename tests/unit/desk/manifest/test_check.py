@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from koboshi import files, manifest
+from koboshi.manifest import check, files
 
 from koboshi_desk import cli
 from koboshi_desk.core.errors import KoboshiError
@@ -45,7 +45,7 @@ safe = true
 
 def explained(text: str, name: str = "") -> str:
     """In one line, as it is wrapped for people."""
-    return " ".join(manifest_explain.text(manifest.parse(text, "x"), name).split())
+    return " ".join(manifest_explain.text(check.parse(text, "x"), name).split())
 
 
 def test_explain_follows_the_manifest() -> None:
@@ -111,7 +111,7 @@ def test_graph_puts_needs_to_the_left() -> None:
 @pytest.mark.parametrize("text", [DEMO.read_text(), BIG, "version = 1\n"])
 def test_graph_is_a_picture(text: str) -> None:
     """The picture is well-formed, and has a box a component and an arrow a need."""
-    found = manifest.parse(text, "x")
+    found = check.parse(text, "x")
     root = ElementTree.fromstring(manifest_graph.svg(found))
     space = "{http://www.w3.org/2000/svg}"
     assert len(root.findall(f"{space}g")) == len(found.components)
@@ -128,7 +128,7 @@ def test_graph_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_schema_command(capsys: pytest.CaptureFixture[str]) -> None:
     """The schema that editors want is the one that is published."""
     assert cli.main(["manifest", "schema"]) == 0
-    published = REPOSITORY / "supervisor/koboshi/manifest.schema.json"
+    published = REPOSITORY / "supervisor/koboshi/manifest/schema.json"
     assert json.loads(capsys.readouterr().out) == json.loads(published.read_text())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from koboshi.manifest import parse
+from koboshi.manifest.check import parse
 
 from koboshi_desk.manifest import systemd as manifest_systemd
 from koboshi_desk.manifest import units

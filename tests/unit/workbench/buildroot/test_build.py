@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from koboshi import files
+from koboshi.manifest import files
 
 from koboshi_desk.core.errors import KoboshiError
 from workbench.buildroot import boards, sbom

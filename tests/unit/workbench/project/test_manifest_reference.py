@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from koboshi import manifest_rules
+from koboshi.manifest import rules as manifest_rules
 
 from workbench.core.repository import REPOSITORY
 from workbench.project import manifest_reference

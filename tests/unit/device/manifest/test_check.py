@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from koboshi.files import check, load, main
-from koboshi.manifest import Manifest, ManifestError, ManifestRefusedError, parse
+from koboshi.manifest.check import parse
+from koboshi.manifest.files import check, load, main
+from koboshi.manifest.model import Manifest, ManifestError, ManifestRefusedError
 
 GOOD = """\
 version = 1

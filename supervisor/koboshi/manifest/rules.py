@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The keys of the manifest and what each may hold (docs/manifest.md); manifest.schema.json says the same.
+"""The keys of the manifest and what each may hold (docs/manifest.md); schema.json says the same.
 
 A rule takes a value and gives (value in normal form, None), or (None, (what is wrong, what would be right)).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from koboshi.capabilities import CAPABILITIES
+from koboshi.manifest.capabilities import CAPABILITIES
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 # The supervisor's own files in /run/koboshi, where each component has a folder.

@@ -3,15 +3,9 @@
 
 from __future__ import annotations
 
-from koboshi import manifest_rules as rules
-from koboshi.manifest import (
-    Component,
-    Manifest,
-    ManifestError,
-    ManifestRefusedError,
-    Texts,
-)
-from koboshi.toml_lines import Path, line_of, locate
+from koboshi.manifest import rules
+from koboshi.manifest.model import Component, Manifest, ManifestError, ManifestRefusedError, Texts
+from koboshi.manifest.toml_lines import Path, line_of, locate
 
 _KEY_MOST = 64
 

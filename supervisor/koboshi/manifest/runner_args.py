@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from koboshi.capabilities import CAPABILITIES
-from koboshi.manifest import Component
+from koboshi.manifest.capabilities import CAPABILITIES
+from koboshi.manifest.model import Component
 
 _MIB = 1 << 20
 ENVIRONMENT_FD = 3

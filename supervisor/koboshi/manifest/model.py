@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The manifest in normal form (docs/manifest.md), for the device and the host.
 
-Reading and checking it is koboshi.manifest_check's affair, which a device needs for a moment only.
+`check` reads and checks manifests. It is separate because a device needs it only for a moment.
 """
 
 from __future__ import annotations
@@ -147,17 +147,3 @@ def unreadable(file: str, reason: str) -> ManifestRefusedError:
     """The refusal of a file that cannot be read."""
     expected = "a readable TOML file"
     return ManifestRefusedError([ManifestError(file, 1, "(file)", f"cannot be read: {reason}", expected)])
-
-
-def decode(data: bytes, file: str, more: tuple[tuple[str, bytes], ...] = ()) -> Manifest:
-    """See koboshi.manifest_check."""
-    from koboshi import manifest_check
-
-    return manifest_check.decode(data, file, more)
-
-
-def parse(text: str, file: str, more: Texts = ()) -> Manifest:
-    """See koboshi.manifest_check."""
-    from koboshi import manifest_check
-
-    return manifest_check.parse(text, file, more)

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import pytest
-from koboshi import runner_args
-from koboshi.manifest import ManifestRefusedError, parse
+from koboshi.manifest import runner_args
+from koboshi.manifest.check import parse
+from koboshi.manifest.model import ManifestRefusedError
 
 A = 'version = 1\n[component.a]\ncommand = ["/a"]\n'
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import koboshi.manifest
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from koboshi import manifest_rules
-from koboshi.manifest import ManifestRefusedError, parse
+from koboshi.manifest import rules as rules
+from koboshi.manifest.check import parse
+from koboshi.manifest.model import ManifestRefusedError
 
-SCHEMA = json.loads((Path(koboshi.manifest.__file__).parent / "manifest.schema.json").read_text())
+SCHEMA = json.loads(Path(rules.__file__).with_name("schema.json").read_text())
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 # Values that are right for some key and wrong for others; what a schema cannot say
@@ -67,13 +67,13 @@ VALUES = st.one_of(
     st.dictionaries(st.sampled_from(["A", "a_1", "1a", "A=B", "files", "burst"]), SCALARS, max_size=2),
 )
 SAFE_INNER = {
-    "limits": [*manifest_rules.LIMITS, "oops"],
-    "restart": [*manifest_rules.RESTART, "oops"],
+    "limits": [*rules.LIMITS, "oops"],
+    "restart": [*rules.RESTART, "oops"],
     "cold": ["delay_s", "window_s", "oops"],
     "ladder": ["dependents", "window_s", "oops"],
-    "access": [*manifest_rules.ACCESS, "oops"],
-    "mounts": [*manifest_rules.MOUNTS, "oops"],
-    "cgroup": [*manifest_rules.CGROUP, "oops"],
+    "access": [*rules.ACCESS, "oops"],
+    "mounts": [*rules.MOUNTS, "oops"],
+    "cgroup": [*rules.CGROUP, "oops"],
 }
 
 
@@ -100,7 +100,7 @@ def components(draw: st.DrawFn) -> dict[str, Any]:
         st.sampled_from([{"command": ["/a", "b"]}, {"python": "a.b:c", "arguments": ["x"]}])
     )
     component = dict(component)
-    for key in draw(st.lists(st.sampled_from([*manifest_rules.COMPONENT, "oops"]), max_size=3)):
+    for key in draw(st.lists(st.sampled_from([*rules.COMPONENT, "oops"]), max_size=3)):
         if key in SAFE_INNER:
             inner = st.dictionaries(st.sampled_from(SAFE_INNER[key]), VALUES, max_size=2)
             component[key] = draw(st.one_of(inner, SCALARS))
@@ -143,11 +143,11 @@ def test_wrong_frames(data: dict[str, Any]) -> None:
 def test_every_key_is_in_both() -> None:
     """Keys and defaults of the schema are those of the code."""
     properties = SCHEMA["$defs"]["component"]["properties"]
-    assert set(properties) == set(manifest_rules.COMPONENT)
+    assert set(properties) == set(rules.COMPONENT)
     for table in ("limits", "restart", "cold", "ladder", "access", "mounts", "cgroup"):
-        rules: Any = manifest_rules.COMPONENT[table]
-        assert set(properties[table]["properties"]) == set(rules)
-        for key, (_rule, default) in rules.items():
+        named: Any = rules.COMPONENT[table]
+        assert set(properties[table]["properties"]) == set(named)
+        for key, (_rule, default) in named.items():
             published = properties[table]["properties"][key].get("default")
             assert published == (list(default) if isinstance(default, tuple) else default)
 

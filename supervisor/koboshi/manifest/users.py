@@ -3,16 +3,9 @@
 
 from __future__ import annotations
 
-from koboshi.manifest import (
-    Manifest,
-    ManifestError,
-    ManifestRefusedError,
-    Plain,
-    decode,
-    plain,
-    plain_refusal,
-)
-from koboshi.toml_lines import Path, line_of, locate
+from koboshi.manifest.check import decode
+from koboshi.manifest.model import Manifest, ManifestError, ManifestRefusedError, Plain, plain, plain_refusal
+from koboshi.manifest.toml_lines import Path, line_of, locate
 
 
 def judged(data: bytes, file: str, more: tuple[tuple[str, bytes], ...], passwd: bytes | None) -> Plain:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from koboshi.toml_lines import Path, line_of, locate
+from koboshi.manifest.toml_lines import Path, line_of, locate
 
 TEXT = '''\
 # a comment = 1

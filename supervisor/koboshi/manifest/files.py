@@ -6,13 +6,16 @@ from __future__ import annotations
 import os
 import sys
 
-from koboshi.manifest import FOLDER, SUFFIX, Manifest, ManifestRefusedError, decode, unreadable
+from koboshi.manifest.model import FOLDER, SUFFIX, Manifest, ManifestRefusedError, unreadable
 
 
 def load(path: str) -> Manifest:
     """The manifest in a file and its components.d; ManifestRefusedError with every mistake in them."""
     folder = os.path.join(os.path.dirname(path), FOLDER)
     more = tuple((name, _read(name)) for name in listed(folder))
+    # The supervisor lists the files and has them checked in a child: it never loads the rules.
+    from koboshi.manifest.check import decode
+
     return decode(_read(path), path, more)
 
 
@@ -45,7 +48,7 @@ def check(path: str) -> list[str]:
 def main(argv: list[str]) -> int:
     """Checks the named files; status 0 if all are right, 1 if not, 100 for wrong use."""
     if not argv:
-        print("usage: python3 -m koboshi.files FILE...", file=sys.stderr)
+        print("usage: python3 -m koboshi.manifest.files FILE...", file=sys.stderr)
         return 100
     mistakes = [line for path in argv for line in check(path)]
     for line in mistakes:
