@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from koboshi import line
+from koboshi.wire import line
 
 from koboshi_desk.core import ending
 from koboshi_desk.core.errors import KoboshiError

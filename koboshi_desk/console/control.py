@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from koboshi import line
+from koboshi.wire import line
 
 from koboshi_desk.console.decoder import Item, Reply
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from koboshi import coalesce, records
+from koboshi.wire import coalesce, records
 
 from koboshi_desk.console import names
 

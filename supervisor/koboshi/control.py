@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 
 from koboshi.component import TABLE
-from koboshi.line import Line
 from koboshi.rehearsed import Rehearsed
 from koboshi.supervisor import Supervisor
 from koboshi.system import System
+from koboshi.wire.line import Line
 
 _LINE_BYTES = 64 << 10
 # A client that follows the records and does not read them is dropped at this point.

@@ -8,7 +8,7 @@ from collections import deque
 
 from koboshi.component import Component
 from koboshi.device import Device, Owner
-from koboshi.events import Event, Follower
+from koboshi.events import Follower
 from koboshi.evidence import Evidence, Said
 from koboshi.journal import Console, Journal
 from koboshi.kmsg import Crashes
@@ -17,6 +17,7 @@ from koboshi.manifest import runner_args
 from koboshi.manifest.model import Manifest
 from koboshi.paths import Paths
 from koboshi.system import System
+from koboshi.wire.event import Event
 
 # Without pidfd, runners that an earlier supervisor started are looked at this often.
 LIVENESS_S = 1.0

@@ -175,7 +175,7 @@ def _line(rest: list[str]) -> int:
 
 
 def _answer_line(text: str) -> int:
-    from koboshi import line
+    from koboshi.wire import line
 
     request = line.parse(text)
     if request is None:
@@ -216,7 +216,7 @@ def _events(rest: list[str], as_json: bool) -> int:
 
 def _print_record(line: str, as_json: bool) -> None:
     if as_json:
-        from koboshi.records import find
+        from koboshi.wire.records import find
 
         record = find(line)
         if record is None:

@@ -1,40 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""rfork-run's event log, read by number: nothing lost, nothing twice (docs/runner.md)."""
+"""Read rfork-run's event log by number: no event is lost, and none is read twice (docs/runner.md)."""
 
 from __future__ import annotations
 
-from koboshi.records import parse_keys
 from koboshi.system import System
-
-_VERSION = "rfork-run/1"
-
-
-class Event:
-    """One line of a runner's log; `time` is CLOCK_MONOTONIC in seconds."""
-
-    __slots__ = ("keys", "name", "number", "time")
-
-    def __init__(self, number: int, time: float, name: str, keys: dict[str, str]) -> None:
-        self.number = number
-        self.time = time
-        self.name = name
-        self.keys = keys
-
-    def integer(self, key: str) -> int:
-        """A key's value as a number; 0 where it is missing or none."""
-        value = self.keys.get(key, "")
-        return int(value) if value.isdecimal() else 0
-
-
-def parse(line: str) -> Event | None:
-    """An event, or None for anything that is not one."""
-    words = line.split(" ")
-    if len(words) < 4 or words[0] != _VERSION:
-        return None
-    try:
-        return Event(int(words[1]), float(words[2]), words[3], parse_keys(words[4:]))
-    except ValueError:
-        return None
+from koboshi.wire.event import Event, parse
 
 
 class Follower:

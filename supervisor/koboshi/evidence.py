@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 
-from koboshi.events import Event
 from koboshi.known import Known
-from koboshi.lasting import decode_line, encode_line
 from koboshi.system import System
+from koboshi.wire.event import Event
+from koboshi.wire.slot import decode_line, encode_line
 
 SLOTS = 16
 SLOT_BYTES = 2048

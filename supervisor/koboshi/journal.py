@@ -6,8 +6,8 @@ from __future__ import annotations
 import itertools
 from collections import deque
 
-from koboshi import coalesce, records
 from koboshi.system import System
+from koboshi.wire import coalesce, records
 
 LOG_BYTES = 1 << 20
 CONSOLE_BYTES = 64 << 10

@@ -7,8 +7,8 @@ import signal
 from abc import ABC, abstractmethod
 
 from koboshi.downtime import Downtime
-from koboshi.events import Event
 from koboshi.manifest.model import Component as Spec
+from koboshi.wire.event import Event
 
 # What is kept in state.json, with the value that a new component begins with; the first ones are in
 # status.json too.

@@ -15,7 +15,7 @@ import sys
 import time
 
 from koboshi import mqtt
-from koboshi.records import find
+from koboshi.wire.records import find
 
 USAGE = "usage: koboshi-publish mqtt://[USER@]HOST[:PORT] DEVICE [PREFIX]\n"
 RECORDS = 2000  # of the supervisor's log, at each connection

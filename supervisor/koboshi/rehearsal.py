@@ -6,8 +6,8 @@ Pure: koboshi.rehearse does it.
 
 from __future__ import annotations
 
-from koboshi.events import Event
 from koboshi.manifest.model import Component
+from koboshi.wire.event import Event
 
 FAULTS = ("segv", "abort", "kill", "hang", "leak", "descriptors", "runner", "burst", "needs")
 # A component that neither ends nor restarts is looked at for so long, before it counts as unharmed.

@@ -14,11 +14,12 @@ from collections.abc import Callable
 
 from koboshi import inject, opening, rehearsal
 from koboshi.ctl import FailedError, ask
-from koboshi.events import Event, Follower
+from koboshi.events import Follower
 from koboshi.manifest.check import parse
 from koboshi.manifest.model import Component, Manifest
 from koboshi.rehearsal import Claim
 from koboshi.system import System
+from koboshi.wire.event import Event
 
 _POLL_S = 0.02
 _SUPERVISOR = "supervisor"

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from koboshi.component import AT_REST, LIVE, Component, Outbox
-from koboshi.events import Event
 from koboshi.known import told_budget
 from koboshi.manifest.model import Manifest
+from koboshi.wire.event import Event
 
 
 def change(out: Outbox, components: dict[str, Component], old: Manifest, new: Manifest) -> list[str]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from koboshi.manifest.model import Plain
 from koboshi.paths import Paths
-from koboshi.records import Record, find
 from koboshi.supervisor import Supervisor
 from koboshi.system import System
+from koboshi.wire.records import Record, find
 
 RUN, ETC = "/run/koboshi", "/etc/koboshi"
 CHAIN = """\

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 from koboshi.control import answer
-from koboshi.lasting import decode
 from koboshi.supervisor import Supervisor
+from koboshi.wire.slot import decode
 
 from tests.unit.fake_system import World, boot, pump, sleep
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from koboshi.lasting import SLOT_BYTES, Lasting, decode, encode
+from koboshi.lasting import Lasting
 from koboshi.system import System
+from koboshi.wire.slot import SLOT_BYTES, decode, encode
 
 OLD: dict[str, object] = {"phase": "good", "reboots": 1}
 NEW: dict[str, object] = {"phase": "ladder", "reboots": 2, "component": "gps"}

@@ -8,10 +8,11 @@ import signal
 import subprocess
 
 import pytest
-from koboshi import line, rehearsal, rehearse
-from koboshi.events import Event
+from koboshi import rehearsal, rehearse
 from koboshi.manifest import check
 from koboshi.manifest import model as manifest
+from koboshi.wire import line
+from koboshi.wire.event import Event
 from koboshi.system import System
 
 from tests.unit.test_supervisor_live import Device, device, rfork_run, until

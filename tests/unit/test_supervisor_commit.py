@@ -8,7 +8,7 @@ import signal
 
 import pytest
 from koboshi.control import answer
-from koboshi.records import find
+from koboshi.wire.records import find
 
 from tests.unit.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
 

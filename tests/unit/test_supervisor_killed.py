@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from koboshi.control import answer
-from koboshi.records import find
 from koboshi.supervisor import Supervisor
+from koboshi.wire.records import find
 
 from tests.unit.fake_system import ETC, FakeSystem, Killed, World, boot, pump, sleep
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from koboshi.records import Record, find
+from koboshi.wire.records import Record, find
 
 from tests.unit import programs
 

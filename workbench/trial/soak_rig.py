@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from koboshi.records import Record, find
+from koboshi.wire.records import Record, find
 
 from koboshi_desk.core import places
 from koboshi_desk.core.deadline import Deadline

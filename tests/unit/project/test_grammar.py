@@ -7,7 +7,7 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import line, records
+from koboshi.wire import line, records
 
 from koboshi_desk.console.decoder import Decoder, Record, Reply
 from workbench.core.repository import REPOSITORY

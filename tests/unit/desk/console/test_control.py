@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import line, records
+from koboshi.wire import line, records
 
 from koboshi_desk.console.control import AGAIN_S, TRIES, Control
 from koboshi_desk.console.decoder import Decoder, Reply

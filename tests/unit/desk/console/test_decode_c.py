@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from koboshi import records
+from koboshi.wire import records
 
 from koboshi_desk.console.decoder import Decoder, Record
 from tests.unit.desk.console.test_transport import corrupted, record

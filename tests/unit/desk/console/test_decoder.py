@@ -8,7 +8,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import records
+from koboshi.wire import records
 
 from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Text
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import serial
 import serial.rfc2217
-from koboshi import records
+from koboshi.wire import records
 
 from koboshi_desk.console.decoder import Counts, Decoder, Record
 from koboshi_desk.console.feed import Feed, News, recording

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import line
+from koboshi.wire import line
 
 from koboshi_desk import cli
 from koboshi_desk.console.decoder import Decoder, Reply

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import pytest
-from koboshi import records
+from koboshi.wire import records
 from rich.console import Console as Terminal
 
 from koboshi_desk.console.decoder import Counts

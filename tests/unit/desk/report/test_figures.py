@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import records
+from koboshi.wire import records
 
 from koboshi_desk import cli
 from koboshi_desk.core.histogram import bucket_of, buckets

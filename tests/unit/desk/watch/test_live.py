@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import serial
-from koboshi import line
+from koboshi.wire import line
 
 from tests.unit.desk.console.test_transport import LIMIT_S, Cable, poll, record
 from workbench.core.repository import REPOSITORY

@@ -10,7 +10,7 @@ import pty
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import records
+from koboshi.wire import records
 from rich.console import Console as Terminal
 
 from koboshi_desk.core.keys import Keys, names

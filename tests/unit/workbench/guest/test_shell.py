@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from koboshi import records
+from koboshi.wire import records
 
 from koboshi_desk.console.session import Console
 from koboshi_desk.core.errors import ConsoleClosedError

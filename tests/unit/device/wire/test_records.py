@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi.records import MAX_LINE, Record, RecordError, check, decode, encode, find, quote, unquote
+from koboshi.wire.records import MAX_LINE, Record, RecordError, check, decode, encode, find, quote, unquote
 
 WORDS = st.from_regex(r"[a-z][a-z_-]{0,15}", fullmatch=True)
 KEYS = st.dictionaries(WORDS, st.text(max_size=40), max_size=6)

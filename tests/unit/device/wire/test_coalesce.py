@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from koboshi import coalesce, records
 from koboshi.journal import Console
+from koboshi.wire import coalesce, records
 
 from koboshi_desk.console.decoder import Decoder, Record
 from koboshi_desk.device.observed import Device

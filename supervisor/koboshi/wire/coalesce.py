@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from koboshi import records
-from koboshi.records import Record
+from koboshi.wire import records
+from koboshi.wire.records import Record
 
 # Less than this is waiting: every record goes out as it is. It is four seconds of a line at 9600 baud.
 SLACK_BYTES = 4096

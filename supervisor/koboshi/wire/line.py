@@ -11,7 +11,7 @@ and not carried out twice.
 
 from __future__ import annotations
 
-from koboshi import records
+from koboshi.wire import records
 
 REPLY = "koboshi-reply/1"
 LEASE_S = 60.0
