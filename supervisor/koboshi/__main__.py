@@ -7,12 +7,12 @@ import os
 import sys
 import time
 
-from koboshi import utf8
 from koboshi.control import Server
-from koboshi.machine import SYSRQ
-from koboshi.paths import Paths
 from koboshi.supervisor import Supervisor
-from koboshi.system import System
+from koboshi.system import utf8
+from koboshi.system.calls import System
+from koboshi.system.machine import SYSRQ
+from koboshi.system.paths import Paths
 
 # How long a predecessor that was killed may take to be gone.
 _PREDECESSOR_S = 1.0

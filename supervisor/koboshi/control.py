@@ -8,7 +8,7 @@ import json
 from koboshi.component import TABLE
 from koboshi.rehearsed import Rehearsed
 from koboshi.supervisor import Supervisor
-from koboshi.system import System
+from koboshi.system.calls import System
 from koboshi.wire.line import Line
 
 _LINE_BYTES = 64 << 10

@@ -11,12 +11,12 @@ from koboshi.device import Device, Owner
 from koboshi.events import Follower
 from koboshi.evidence import Evidence, Said
 from koboshi.journal import Console, Journal
-from koboshi.kmsg import Crashes
 from koboshi.known import Known
 from koboshi.manifest import runner_args
 from koboshi.manifest.model import Manifest
-from koboshi.paths import Paths
-from koboshi.system import System
+from koboshi.system.calls import System
+from koboshi.system.kmsg import Crashes
+from koboshi.system.paths import Paths
 from koboshi.wire.event import Event
 
 # Without pidfd, runners that an earlier supervisor started are looked at this often.

@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import sys
 
-from koboshi import utf8
+from koboshi.system import utf8
+from koboshi.system.client import Connection, FailedError, ask, run_folder
 
 USAGE = """\
 usage: koboshictl [--json] status
@@ -24,10 +25,6 @@ _WISHES = ("start", "stop", "restart")
 
 class UsageError(Exception):
     """Wrong use: exit status 100."""
-
-
-class FailedError(Exception):
-    """The supervisor is not there, or refuses: exit status 1."""
 
 
 def main(argv: list[str]) -> int:
@@ -95,58 +92,7 @@ def _rehearse(names: list[str], as_json: bool) -> int:
             sys.stdout.write(f"{name:16} {result['fault']:12} {result['result']:10} {what}\n")
         sys.stdout.flush()
 
-    return 1 if rehearse.run(_run_folder(), names, show) else 0
-
-
-def _run_folder() -> str:
-    return os.environ.get("KOBOSHI_RUN", "/run/koboshi")
-
-
-def ask(request: dict[str, object]) -> dict[str, object]:
-    """One request, and its reply; FailedError if there is nobody, or it is refused."""
-    connection = _Connection(request)
-    try:
-        return connection.reply()
-    finally:
-        connection.close()
-
-
-class _Connection:
-    def __init__(self, request: dict[str, object]) -> None:
-        import json
-        import socket
-
-        self.loads = json.loads
-        path = _run_folder() + "/control"
-        connection = socket.socket(socket.AF_UNIX)
-        try:
-            connection.connect(path)
-            connection.sendall(json.dumps(request).encode() + b"\n")
-        except OSError as error:
-            raise FailedError(f"no supervisor at {path}: {error.strerror}") from None
-        self.socket = connection
-        self.file = connection.makefile("rb")
-
-    def next(self) -> dict[str, object]:
-        line = self.file.readline()
-        if not line:
-            raise FailedError("the supervisor has gone away")
-        reply = self.loads(line)
-        if not isinstance(reply, dict):
-            raise FailedError("the supervisor's reply is not understood")
-        return reply
-
-    def reply(self) -> dict[str, object]:
-        reply = self.next()
-        if not reply.get("ok"):
-            errors = reply.get("errors")
-            more = "".join(f"\n{line}" for line in errors) if isinstance(errors, list) else ""
-            raise FailedError(f"{reply.get('error')}{more}")
-        return reply
-
-    def close(self) -> None:
-        self.file.close()
-        self.socket.close()
+    return 1 if rehearse.run(run_folder(), names, show) else 0
 
 
 def _simple(request: dict[str, object], as_json: bool) -> int:
@@ -204,7 +150,7 @@ def _events(rest: list[str], as_json: bool) -> int:
             count = int(value)
         else:
             raise UsageError
-    connection = _Connection({"cmd": "events", "n": count, "follow": follow})
+    connection = Connection({"cmd": "events", "n": count, "follow": follow})
     lines = connection.reply()["events"]
     for line in lines if isinstance(lines, list) else []:
         _print_record(str(line), as_json)

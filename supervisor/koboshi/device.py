@@ -10,9 +10,9 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from koboshi.component import Component, Outbox
-from koboshi.lasting import Lasting
 from koboshi.manifest.model import Manifest
-from koboshi.system import System
+from koboshi.system.calls import System
+from koboshi.system.lasting import Lasting
 
 # A boot counts as good this long after everything has been ready.
 GOOD_S = 60.0

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from koboshi.system import System
+from koboshi.system.calls import System
 from koboshi.wire.event import Event, parse
 
 

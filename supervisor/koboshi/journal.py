@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 
-from koboshi.system import System
+from koboshi.system.calls import System
 from koboshi.wire import coalesce, records
 
 LOG_BYTES = 1 << 20

@@ -12,13 +12,13 @@ import signal
 import time
 from collections.abc import Callable
 
-from koboshi import inject, opening, rehearsal
-from koboshi.ctl import FailedError, ask
+from koboshi import inject, rehearsal
 from koboshi.events import Follower
 from koboshi.manifest.check import parse
 from koboshi.manifest.model import Component, Manifest
 from koboshi.rehearsal import Claim
-from koboshi.system import System
+from koboshi.system.calls import System
+from koboshi.system.client import FailedError, ask
 from koboshi.wire.event import Event
 
 _POLL_S = 0.02

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from koboshi.manifest.model import Plain
-from koboshi.paths import Paths
 from koboshi.supervisor import Supervisor
-from koboshi.system import System
+from koboshi.system.calls import System
+from koboshi.system.paths import Paths
 from koboshi.wire.records import Record, find
 
 RUN, ETC = "/run/koboshi", "/etc/koboshi"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from koboshi import control, ctl
 from koboshi.control import Server
-from koboshi.system import System
+from koboshi.system.calls import System
 
 from tests.unit.fake_system import World, boot, pump
 

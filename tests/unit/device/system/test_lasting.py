@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from koboshi.lasting import Lasting
-from koboshi.system import System
+from koboshi.system.calls import System
+from koboshi.system.lasting import Lasting
 from koboshi.wire.slot import SLOT_BYTES, decode, encode
 
 OLD: dict[str, object] = {"phase": "good", "reboots": 1}

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from koboshi import opening
-from koboshi.machine import Machine
-from koboshi.system import System
+from koboshi.system import opening
+from koboshi.system.calls import System
+from koboshi.system.machine import Machine
 
 from tests.unit import programs
 from tests.unit.test_supervisor_live import Device

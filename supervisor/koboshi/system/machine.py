@@ -14,9 +14,9 @@ import struct
 import sys
 from collections.abc import Callable
 
-from koboshi import opening
 from koboshi.manifest import files
 from koboshi.manifest.model import Plain
+from koboshi.system import opening
 
 # linux/watchdog.h
 _WDIOC_GETBOOTSTATUS = 0x80045702
@@ -214,7 +214,7 @@ class Machine:
 
     def program(self, words: list[str]) -> list[str]:
         """The command line of koboshictl with these words: the same Python, the same package."""
-        here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        here = os.path.abspath(__file__).removesuffix("/koboshi/system/machine.py")
         path = f"import sys; sys.path.insert(0, {here!r})"
         start = f"{path}; from koboshi.ctl import main; sys.exit(main({words!r}))"
         return [sys.executable, "-ISEBXutf8", "-c", start]

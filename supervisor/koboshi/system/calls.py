@@ -15,9 +15,9 @@ import socket
 import struct
 import time
 
-from koboshi import opening
-from koboshi.machine import Machine
 from koboshi.manifest.runner_args import ENVIRONMENT_FD
+from koboshi.system import opening
+from koboshi.system.machine import Machine
 
 # What may have been ignored or blocked here must be usual again in a component.
 _RESET = [s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP)]

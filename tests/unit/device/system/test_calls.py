@@ -15,9 +15,9 @@ from pathlib import Path
 
 import koboshi
 import pytest
-from koboshi import machine
 from koboshi.journal import Console, Journal
-from koboshi.system import System
+from koboshi.system import machine
+from koboshi.system.calls import System
 
 SUPERVISOR = str(Path(koboshi.__file__).parents[1])
 
@@ -71,7 +71,7 @@ def test_rfork_kernel(system: System, tmp_path: Path, script: str, answer: bool)
 
 def test_rfork_kernel_that_hangs(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that gives no answer has no rfork(2), and whoever asked it is gone."""
-    monkeypatch.setattr("koboshi.system._PROBE_S", 0.5)
+    monkeypatch.setattr("koboshi.system.calls._PROBE_S", 0.5)
     started: list[int] = []
     spawn = system.spawn
 
@@ -175,7 +175,7 @@ def test_append_to_half_a_line(system: System, tmp_path: Path) -> None:
 
 HOLDER = """
 import subprocess, sys
-from koboshi.system import System
+from koboshi.system.calls import System
 system = System('/dev/null')
 assert system.lock(sys.argv[1]) == 0 == system.lock(sys.argv[1])
 system.apart(lambda: (True, []))
@@ -247,7 +247,7 @@ def test_no_console(system: System) -> None:
 def test_complaints_do_not_wait(tmp_path: Path) -> None:
     """Standard error that takes nothing is no reason to stand still."""
     reader, writer = os.pipe()
-    code = "from koboshi.system import System; it = System('/dev/null')\n"
+    code = "from koboshi.system.calls import System; it = System('/dev/null')\n"
     code += "for _ in range(200): it.complain('x' * 999)"
     child = subprocess.Popen([sys.executable, "-c", code], stderr=writer, env={"PYTHONPATH": SUPERVISOR})
     os.close(writer)
@@ -299,7 +299,7 @@ def test_the_supervisor_is_among_the_last_to_go() -> None:
     allowed = subprocess.run(["sh", "-c", "echo -999 >/proc/self/oom_score_adj"], stderr=subprocess.DEVNULL)
     if allowed.returncode:
         pytest.skip("this user may not protect a process")
-    code = "from koboshi.system import System; System('').protect()"
+    code = "from koboshi.system.calls import System; System('').protect()"
     code += "; print(open('/proc/self/oom_score_adj').read())"
     environment = {**os.environ, "PYTHONPATH": SUPERVISOR}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -8,7 +8,7 @@ fsync(2) has returned. Once a file is there it neither grows nor moves.
 
 from __future__ import annotations
 
-from koboshi.system import System
+from koboshi.system.calls import System
 from koboshi.wire.slot import decode, encode
 
 

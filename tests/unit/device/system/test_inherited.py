@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from koboshi import ctl, utf8
+from koboshi import ctl
+from koboshi.system import utf8
 
 from tests.unit import programs
 from tests.unit.test_supervisor_live import BOUND_S, Device, device, rfork_run, state, until

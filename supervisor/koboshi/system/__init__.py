@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The only code that makes system calls on behalf of the supervisor, and the paths it uses."""
