@@ -17,6 +17,7 @@ from koboshi.events import Follower
 from koboshi.manifest.check import parse
 from koboshi.manifest.model import Component, Manifest
 from koboshi.rehearsal import Claim
+from koboshi.system import opening
 from koboshi.system.calls import System
 from koboshi.system.client import FailedError, ask
 from koboshi.wire.event import Event

@@ -10,7 +10,7 @@ import sys
 import tty
 from pathlib import Path
 
-from koboshi import records
+from koboshi.wire import records
 
 from koboshi_desk.console.decoder import Decoder, Item, Text
 from koboshi_desk.console.findings import judge

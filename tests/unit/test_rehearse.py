@@ -11,9 +11,9 @@ import pytest
 from koboshi import rehearsal, rehearse
 from koboshi.manifest import check
 from koboshi.manifest import model as manifest
+from koboshi.system.calls import System
 from koboshi.wire import line
 from koboshi.wire.event import Event
-from koboshi.system import System
 
 from tests.unit.test_supervisor_live import Device, device, rfork_run, until
 

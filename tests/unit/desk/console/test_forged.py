@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from koboshi import records
+from koboshi.wire import records
 
 from koboshi_desk.console.control import MOST_PARTS, Control
 from koboshi_desk.console.decoder import MAX_LINE, Decoder, Item, KernelLine, Record, Reply, Text
