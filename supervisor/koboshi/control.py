@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import json
 
-from koboshi.component import TABLE
 from koboshi.rehearsed import Rehearsed
+from koboshi.state.component import TABLE
 from koboshi.supervisor import Supervisor
 from koboshi.system.calls import System
 from koboshi.wire.line import Line

@@ -6,14 +6,14 @@ from __future__ import annotations
 import json
 from collections import deque
 
-from koboshi.component import Component
 from koboshi.device import Device, Owner
 from koboshi.events import Follower
 from koboshi.evidence import Evidence, Said
 from koboshi.journal import Console, Journal
-from koboshi.known import Known
 from koboshi.manifest import runner_args
 from koboshi.manifest.model import Manifest
+from koboshi.state.component import Component
+from koboshi.state.known import Known
 from koboshi.system.calls import System
 from koboshi.system.kmsg import Crashes
 from koboshi.system.paths import Paths

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from koboshi.component import Component, Outbox
 from koboshi.manifest.model import Manifest
+from koboshi.state.component import Component, Outbox
 from koboshi.system.calls import System
 from koboshi.system.lasting import Lasting
 

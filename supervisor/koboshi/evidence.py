@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from koboshi.known import Known
+from koboshi.state.known import Known
 from koboshi.system.calls import System
 from koboshi.wire.event import Event
 from koboshi.wire.slot import decode_line, encode_line

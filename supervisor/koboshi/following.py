@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from koboshi.component import LIVE, Component
 from koboshi.core import Core
 from koboshi.events import Follower
+from koboshi.state.component import LIVE, Component
 
 
 class Following(Core):

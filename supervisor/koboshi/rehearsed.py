@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from koboshi.component import Component
+from koboshi.state.component import Component
 from koboshi.supervisor import Supervisor
 
 RESULTS = ("begun", "passed", "withstood", "skipped", "failed", "done")

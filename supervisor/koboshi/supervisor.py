@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 
-from koboshi import reload
-from koboshi.component import LIVE, Component
 from koboshi.following import Following
 from koboshi.manifest.model import Manifest, ManifestRefusedError, Plain, from_plain, unreadable
+from koboshi.state import reload
+from koboshi.state.component import LIVE, Component
 
 _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 

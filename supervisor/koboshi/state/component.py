@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
-from koboshi.known import RUNGS, STOP_GRACE_S, Known, Outbox
+from koboshi.state.known import RUNGS, STOP_GRACE_S, Known, Outbox
 from koboshi.wire.event import Event
 
 __all__ = ["AT_REST", "EVENTS", "LIVE", "STATES", "TABLE", "Component", "Outbox"]

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from koboshi.component import AT_REST, LIVE, Component, Outbox
-from koboshi.known import told_budget
 from koboshi.manifest.model import Manifest
+from koboshi.state.component import AT_REST, LIVE, Component, Outbox
+from koboshi.state.known import told_budget
 from koboshi.wire.event import Event
 
 

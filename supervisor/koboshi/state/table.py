@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from koboshi.component import EVENTS, STATES, TABLE, Cell
+from koboshi.state.component import EVENTS, STATES, TABLE, Cell
 
 _HEAD = """\
 <!-- SPDX-License-Identifier: MIT -->
-<!-- Made by `PYTHONPATH=supervisor python3 -m koboshi.states`; a test compares them. -->
+<!-- Made by `PYTHONPATH=supervisor python3 -m koboshi.state.table`; a test compares them. -->
 # States and events of a component
 
 What is not here does nothing. `go`: all that it needs is ready. `gone`: its runner has ended.

@@ -6,8 +6,8 @@ from __future__ import annotations
 import signal
 from abc import ABC, abstractmethod
 
-from koboshi.downtime import Downtime
 from koboshi.manifest.model import Component as Spec
+from koboshi.state.downtime import Downtime
 from koboshi.wire.event import Event
 
 # What is kept in state.json, with the value that a new component begins with; the first ones are in

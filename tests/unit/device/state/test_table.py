@@ -6,12 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from koboshi import states
-from koboshi.component import EVENTS, LIVE, STATES, TABLE, Component
-from koboshi.known import Outbox
 from koboshi.manifest.check import parse
+from koboshi.state import table as states
+from koboshi.state.component import EVENTS, LIVE, STATES, TABLE, Component
+from koboshi.state.known import Outbox
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[4]
 SPEC = parse(
     'version = 1\n[component.a]\ncommand = ["/a"]\n[component.b]\ncommand = ["/b"]\n', "f"
 ).components["a"]

@@ -9,8 +9,7 @@ import pytest
 from koboshi.control import answer
 from koboshi.supervisor import Supervisor
 
-from tests.unit.fake_system import ETC, RUN, FakeSystem, Killed, World, boot, pump, sleep
-from tests.unit.test_ladder import (
+from tests.unit.device.state.test_ladder import (
     DISK,
     MANIFEST,
     STEPS,
@@ -20,6 +19,7 @@ from tests.unit.test_ladder import (
     pids,
     world,
 )
+from tests.unit.fake_system import ETC, RUN, FakeSystem, Killed, World, boot, pump, sleep
 
 __all__ = ["world"]
 
