@@ -81,7 +81,7 @@ def _check(rest: list[str]) -> int:
 
 
 def _rehearse(names: list[str], as_json: bool) -> int:
-    from koboshi import rehearse
+    from koboshi.rehearsal import run as rehearse
 
     def show(result: dict[str, object]) -> None:
         if as_json:

@@ -8,9 +8,10 @@ import signal
 import subprocess
 
 import pytest
-from koboshi import rehearsal, rehearse
 from koboshi.manifest import check
 from koboshi.manifest import model as manifest
+from koboshi.rehearsal import claims as rehearsal
+from koboshi.rehearsal import run as rehearse
 from koboshi.system.calls import System
 from koboshi.wire import line
 from koboshi.wire.event import Event

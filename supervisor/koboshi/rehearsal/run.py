@@ -12,11 +12,12 @@ import signal
 import time
 from collections.abc import Callable
 
-from koboshi import inject, rehearsal
 from koboshi.events import Follower
 from koboshi.manifest.check import parse
 from koboshi.manifest.model import Component, Manifest
-from koboshi.rehearsal import Claim
+from koboshi.rehearsal import claims as rehearsal
+from koboshi.rehearsal import inject
+from koboshi.rehearsal.claims import Claim
 from koboshi.system import opening
 from koboshi.system.calls import System
 from koboshi.system.client import FailedError, ask

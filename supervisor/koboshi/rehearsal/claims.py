@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a manifest claims that a component survives, and whether what happened was that (docs/supervisor.md).
 
-Pure: koboshi.rehearse does it.
+Pure: koboshi.rehearsal.run does it.
 """
 
 from __future__ import annotations
