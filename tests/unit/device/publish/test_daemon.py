@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from koboshi import mqtt, publish
+from koboshi.publish import daemon as publish
+from koboshi.publish import mqtt
 
 from tests.unit.desk.console.test_transport import poll
 from tests.unit.desk.fleet.test_bridge import Broker, Listener, broker, needs_broker

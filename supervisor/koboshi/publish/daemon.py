@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 
-from koboshi import mqtt
+from koboshi.publish import mqtt
 from koboshi.wire.records import find
 
 USAGE = "usage: koboshi-publish mqtt://[USER@]HOST[:PORT] DEVICE [PREFIX]\n"
