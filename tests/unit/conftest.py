@@ -8,7 +8,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-from tests.unit.fake_system import World
+from tests.unit.device.fake_system import World
 
 # A test times nothing: on a machine with other work a quick example may take any time.
 settings.register_profile("koboshi", deadline=None)

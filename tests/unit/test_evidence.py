@@ -9,7 +9,7 @@ from koboshi.control import answer
 from koboshi.evidence import SLOT_BYTES, SLOTS
 from koboshi.supervisor import Supervisor
 
-from tests.unit.fake_system import RUN, World, boot, pump
+from tests.unit.device.fake_system import RUN, World, boot, pump
 
 ONE = 'version = 1\n[component.a]\ncommand = ["/a"]\nladder = { same_fault = 0 }\n'
 DISK = ONE + '[device]\nrecord = "/data"\n'

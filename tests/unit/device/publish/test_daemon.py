@@ -17,8 +17,8 @@ from koboshi.publish import mqtt
 
 from tests.unit.desk.console.test_transport import poll
 from tests.unit.desk.fleet.test_bridge import Broker, Listener, broker, needs_broker
+from tests.unit.device.test_supervisor_live import Device, device, rfork_run
 from tests.unit.project.test_docs import blocks
-from tests.unit.test_supervisor_live import Device, device, rfork_run
 from workbench.core.repository import REPOSITORY
 
 __all__ = ["broker", "device", "rfork_run"]  # fixtures

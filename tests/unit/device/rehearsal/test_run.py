@@ -16,7 +16,7 @@ from koboshi.system.calls import System
 from koboshi.wire import line
 from koboshi.wire.event import Event
 
-from tests.unit.test_supervisor_live import Device, device, rfork_run, until
+from tests.unit.device.test_supervisor_live import Device, device, rfork_run, until
 
 __all__ = ["device", "rfork_run"]
 

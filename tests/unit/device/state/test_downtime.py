@@ -9,7 +9,7 @@ from koboshi.manifest.check import parse
 from koboshi.manifest.model import ManifestRefusedError
 from koboshi.supervisor import Supervisor
 
-from tests.unit.fake_system import World, boot, pump, sleep
+from tests.unit.device.fake_system import World, boot, pump, sleep
 
 ONE = 'version = 1\n[component.a]\ncommand = ["/a"]\ncold = { attempts = 9, delay_s = 1, delay_max_s = 1 }\n'
 BUDGET = ONE + "downtime = { budget_s = 3, window_s = 300 }\n"

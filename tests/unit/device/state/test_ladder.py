@@ -8,7 +8,7 @@ from koboshi.control import answer
 from koboshi.supervisor import Supervisor
 from koboshi.wire.slot import decode
 
-from tests.unit.fake_system import World, boot, pump, sleep
+from tests.unit.device.fake_system import World, boot, pump, sleep
 
 DISK = '[device]\nrecord = "/data"\nreboots = 2\nreboot_window_s = 1000\nvital_s = 50\n'
 

@@ -9,6 +9,7 @@ import pytest
 from koboshi.control import answer
 from koboshi.supervisor import Supervisor
 
+from tests.unit.device.fake_system import ETC, RUN, FakeSystem, Killed, World, boot, pump, sleep
 from tests.unit.device.state.test_ladder import (
     DISK,
     MANIFEST,
@@ -19,7 +20,6 @@ from tests.unit.device.state.test_ladder import (
     pids,
     world,
 )
-from tests.unit.fake_system import ETC, RUN, FakeSystem, Killed, World, boot, pump, sleep
 
 __all__ = ["world"]
 

@@ -14,7 +14,7 @@ from koboshi import ctl
 from koboshi.system import utf8
 
 from tests.unit import programs
-from tests.unit.test_supervisor_live import BOUND_S, Device, device, rfork_run, state, until
+from tests.unit.device.test_supervisor_live import BOUND_S, Device, device, rfork_run, state, until
 
 __all__ = ["device", "rfork_run"]
 ODD = """

@@ -20,7 +20,7 @@ from koboshi.system.calls import System
 from koboshi.system.machine import Machine
 
 from tests.unit import programs
-from tests.unit.test_supervisor_live import Device
+from tests.unit.device.test_supervisor_live import Device
 
 USER, STRANGER = 1, 54321
 BOUND_S = 60.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from koboshi.control import answer
 
-from tests.unit.fake_system import ETC, ONE, World, boot, pump, sleep, states
+from tests.unit.device.fake_system import ETC, ONE, World, boot, pump, sleep, states
 
 
 def test_operator_stop_and_start(world: World) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.unit.fake_system import FakeSystem, Killed, World, boot, pump, sleep
+from tests.unit.device.fake_system import FakeSystem, Killed, World, boot, pump, sleep
 
 FATES = """\
 version = 1

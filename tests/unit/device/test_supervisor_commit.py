@@ -10,7 +10,7 @@ import pytest
 from koboshi.control import answer
 from koboshi.wire.records import find
 
-from tests.unit.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
+from tests.unit.device.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
 
 
 def test_shutdown_in_reverse_order(world: World) -> None:

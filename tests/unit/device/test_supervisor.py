@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from koboshi.control import answer
 
-from tests.unit.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
+from tests.unit.device.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
 
 
 def test_first_records(world: World) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_supervisor_live import Device, device, rfork_run, until
+from tests.unit.device.test_supervisor_live import Device, device, rfork_run, until
 
 __all__ = ["device", "rfork_run"]
 

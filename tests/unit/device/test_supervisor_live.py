@@ -19,7 +19,7 @@ from koboshi.wire.records import Record, find
 
 from tests.unit import programs
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BOUND_S = 120.0
 OF_RUNNERS = ("started", "ready", "checkpoint", "restart", "poisoned", "end")
 

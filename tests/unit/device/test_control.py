@@ -17,7 +17,7 @@ from koboshi import control, ctl
 from koboshi.control import Server
 from koboshi.system.calls import System
 
-from tests.unit.fake_system import World, boot, pump
+from tests.unit.device.fake_system import World, boot, pump
 
 ONE = 'version = 1\n[component.a]\ncommand = ["/a"]'
 
@@ -213,7 +213,7 @@ def test_wrong_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None
 def test_the_commands_find_the_package(tmp_path: Path, installed: bool) -> None:
     """The commands run isolated, in the source tree and through a link, and refuse wrong use."""
     for name in ("koboshictl", "koboshi-supervisor", "koboshi-publish"):
-        script = Path(__file__).resolve().parents[2] / "supervisor" / name
+        script = Path(__file__).resolve().parents[3] / "supervisor" / name
         if installed:
             (tmp_path / name).symlink_to(script)
             script = tmp_path / name

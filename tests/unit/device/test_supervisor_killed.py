@@ -10,7 +10,7 @@ from koboshi.control import answer
 from koboshi.supervisor import Supervisor
 from koboshi.wire.records import find
 
-from tests.unit.fake_system import ETC, FakeSystem, Killed, World, boot, pump, sleep
+from tests.unit.device.fake_system import ETC, FakeSystem, Killed, World, boot, pump, sleep
 
 MANIFEST = """\
 version = 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from koboshi.control import answer
 
-from tests.unit.fake_system import CHAIN, ETC, ONE, World, boot, pump, sleep, states
+from tests.unit.device.fake_system import CHAIN, ETC, ONE, World, boot, pump, sleep, states
 
 
 def test_refused_at_the_first_start(world: World) -> None:

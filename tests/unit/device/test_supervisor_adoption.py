@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.unit.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
+from tests.unit.device.fake_system import CHAIN, ONE, RUN, World, boot, pump, sleep, states
 
 
 def test_adoption(world: World) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from koboshi.control import answer
 
-from tests.unit.fake_system import ETC, FakeSystem, Killed, World, boot, pump, sleep
+from tests.unit.device.fake_system import ETC, FakeSystem, Killed, World, boot, pump, sleep
 
 LADDER = "cold = { attempts = 2, window_s = 60, delay_s = 1, delay_max_s = 2 }\nladder = { same_fault = 3 }\n"
 MANIFEST = f"""\
