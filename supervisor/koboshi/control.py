@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from koboshi.rehearsal.results import Rehearsed
+from koboshi.rehearsed import Rehearsed
 from koboshi.state.component import TABLE
 from koboshi.supervisor import Supervisor
 from koboshi.system.calls import System

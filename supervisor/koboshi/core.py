@@ -7,7 +7,6 @@ import json
 from collections import deque
 
 from koboshi.device import Device, Owner
-from koboshi.events import Follower
 from koboshi.evidence import Evidence, Said
 from koboshi.journal import Console, Journal
 from koboshi.manifest import runner_args
@@ -15,6 +14,7 @@ from koboshi.manifest.model import Manifest
 from koboshi.state.component import Component
 from koboshi.state.known import Known
 from koboshi.system.calls import System
+from koboshi.system.events import Follower
 from koboshi.system.kmsg import Crashes
 from koboshi.system.paths import Paths
 from koboshi.wire.event import Event

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from koboshi.core import Core
-from koboshi.events import Follower
 from koboshi.state.component import LIVE, Component
+from koboshi.system.events import Follower
 
 
 class Following(Core):

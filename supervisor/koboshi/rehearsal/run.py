@@ -12,7 +12,6 @@ import signal
 import time
 from collections.abc import Callable
 
-from koboshi.events import Follower
 from koboshi.manifest.check import parse
 from koboshi.manifest.model import Component, Manifest
 from koboshi.rehearsal import claims as rehearsal
@@ -21,6 +20,7 @@ from koboshi.rehearsal.claims import Claim
 from koboshi.system import opening
 from koboshi.system.calls import System
 from koboshi.system.client import FailedError, ask
+from koboshi.system.events import Follower
 from koboshi.wire.event import Event
 
 _POLL_S = 0.02
