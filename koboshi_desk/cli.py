@@ -30,7 +30,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 done, 1 failed or something found, 2 wrong use, 128 and a signal's number when ended by it."""
+    """Return 0 on success, 1 on a failure or finding, 2 on wrong usage, 128 + N after signal N."""
     program = "./dev" if Path(sys.argv[0]).name == "cli.py" else "koboshi"
     if list(arguments or sys.argv[1:]) == ["--list"]:
         print("The commands that `koboshi` has too:\n")
@@ -54,7 +54,7 @@ def _run(chosen: argparse.Namespace) -> int:
     try:
         status = handler(chosen)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has seen enough
+    except BrokenPipeError:  # the reader of the output has closed it
         ending.discard_output()
         return 0
     except OSError:
@@ -64,7 +64,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def parser(program: str) -> argparse.ArgumentParser:
-    """All commands with their options."""
+    """Return the parser of all commands and their options."""
     top = argparse.ArgumentParser(prog=program, description="The desk of a device that runs Koboshi.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _watch(commands.add_parser("watch", help=COMMANDS["watch"]))
@@ -99,7 +99,7 @@ def _run_watch(chosen: argparse.Namespace) -> int:
 
 
 def _consoles(command: argparse.ArgumentParser) -> None:
-    """The options of those that read many consoles."""
+    """Add the options of the commands that read several consoles."""
     add = command.add_argument
     add(
         "--port",
@@ -124,7 +124,7 @@ def _chosen_consoles(chosen: argparse.Namespace) -> Consoles:
 
 def _speed(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text}: bits a second, such as 115200")
+        raise argparse.ArgumentTypeError(f"{text}: must be a baud rate such as 115200")
     return int(text)
 
 
@@ -134,7 +134,7 @@ def _positive(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: a number greater than 0")
+        raise argparse.ArgumentTypeError(f"{text}: must be a number greater than 0")
     return value
 
 

@@ -37,7 +37,7 @@ class Outcome:
     parts: list[dict[str, str]]
 
     def __str__(self) -> str:
-        """A line for a person."""
+        """Return the outcome as one line for a person."""
         what = f"{self.verb} {self.component}".strip()
         if self.result == "ok":
             return f"{what}: {self.fields.get('state') or 'done'}"
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def master_name() -> str:
-    """Who this is, for another master that finds the line taken: user, machine, and a part of its own."""
+    """Return a name for this master, shown to others while it holds the line: user, machine, random part."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -58,7 +58,7 @@ def master_name() -> str:
 
 @dataclass
 class Control:
-    """One device's channel; `done` are the outcomes that nobody has taken yet."""
+    """One device's channel; `done` holds the outcomes that the caller has not taken yet."""
 
     master: str = field(default_factory=master_name)
     now: Callable[[], float] = time.monotonic
@@ -72,7 +72,7 @@ class Control:
 
     @property
     def busy(self) -> bool:
-        """Whether a request is under way or waits."""
+        """Return whether a request is in progress or queued."""
         return self._current is not None or bool(self._wanted)
 
     def ask(self, verb: str, component: str = "") -> None:
@@ -84,7 +84,7 @@ class Control:
         self._wanted.append((verb, component))
 
     def step(self) -> bytes:
-        """What is to be written now; b"" for nothing."""
+        """Return the bytes to write now, or b"" for none."""
         if self._current is None:
             if not self._wanted:
                 return b""
@@ -96,11 +96,11 @@ class Control:
             self._finish("silence", {})
             return b""
         self._tries, self._at, self._parts = self._tries + 1, self.now() + AGAIN_S, []
-        # What somebody had begun to type is ended first, and so is what is left of a line that broke off.
+        # The leading newline ends a line that a user began to type, and the rest of a broken line.
         return f"\n{line.encode(self._number, self.master, *self._current)}\n".encode()
 
     def take(self, item: Item) -> None:
-        """What came from the device."""
+        """Handle an item from the device."""
         if not isinstance(item, Reply) or self._current is None:
             return
         if (item.number, item.master) != (self._number, self.master):

@@ -29,12 +29,12 @@ BANNER = re.compile(r"Linux version \d+\.\d+")
 COMMAND_LINE = re.compile(r"Command line:|Kernel command line:")
 SHELL_MARK = re.compile(r"@sh-[0-9a-f]{8}")
 MISSING_KEPT = 10_000  # numbers of lost records, for a record that stands for some of them
-MAX_LINE = 16384  # without a newline in so many bytes it is no console's text, and is cut
+MAX_LINE = 16384  # bytes without a newline; longer input is not a console's text and is cut
 
 
 @dataclass(frozen=True)
 class Record:
-    """A whole record with a right check; `boot` counts the boots seen so far, from 1 (0: none seen)."""
+    """A complete record with a valid check; `boot` counts the boots seen so far, from 1 (0: none seen)."""
 
     seq: int
     time: float
@@ -44,18 +44,18 @@ class Record:
 
     @property
     def component(self) -> str:
-        """The component it is about; "" for none."""
+        """Return the component that the record is about, or "" for none."""
         return self.fields.get("component", "")
 
     def number(self, key: str) -> int | None:
-        """A numeric field, or None."""
+        """Return a numeric field, or None."""
         text = self.fields.get(key, "")
         return int(text) if re.fullmatch(r"-?\d+", text) else None
 
 
 @dataclass(frozen=True)
 class KernelLine:
-    """A line of the kernel's, with its stamp in seconds. `continued`: it begins within a process's name."""
+    """A kernel log line; `time` is its time stamp in seconds. `continued`: it begins within the name of a process."""
 
     time: float
     text: str
@@ -64,7 +64,7 @@ class KernelLine:
 
 @dataclass(frozen=True)
 class Text:
-    """Everything else: a shell's output, echo, a broken record. `continued`: it begins within a line."""
+    """Any other line: a shell's output, an echo, a broken record. `continued`: it begins within a line."""
 
     text: str
     continued: bool = False
@@ -103,16 +103,16 @@ class Counts:
 
 @dataclass
 class Decoder:
-    """Feed it bytes as they come; it returns the items that they completed."""
+    """An incremental decoder: `feed` takes bytes and returns the items that they complete."""
 
     counts: Counts = field(default_factory=Counts)
     _buffer: bytes = b""
     _head: str | None = None  # the beginning of a record that a kernel line broke up
     _last_seq: int = 0
     _missing: set[int] = field(default_factory=set)  # of this boot, counted as lost
-    _joined: bool = False  # attached in the middle of a boot: the first SEQ is no gap
-    _within: bool = False  # the next text goes on with a line that was broken up or cut
-    _before: str = ""  # the kernel's last line
+    _joined: bool = False  # attached in the middle of a boot: the first SEQ does not count as a gap
+    _within: bool = False  # the next text continues a line that was broken up or cut
+    _before: str = ""  # the last line of the kernel
     _banner: bool = False  # the last line was a kernel's banner
 
     @property
@@ -122,7 +122,7 @@ class Decoder:
 
     @property
     def partial(self) -> str:
-        """The line that is not ended yet: a prompt, as a rule."""
+        """Return the unfinished line, usually a prompt."""
         return self._buffer.decode("utf-8", "replace").lstrip("\r")
 
     def feed(self, data: bytes) -> list[Item]:
@@ -141,7 +141,7 @@ class Decoder:
             self._within = True
 
     def flush(self) -> list[Item]:
-        """The end of the stream: what is left counts as a line."""
+        """End the stream; the unfinished line counts as a line."""
         return self.feed(b"\n") if self._buffer else []
 
     def _line(self, line: str) -> Iterator[Item]:
@@ -151,7 +151,7 @@ class Decoder:
             yield from self._fresh(line)
 
     def _continue(self, head: str, line: str) -> Iterator[Item]:
-        """Go on with a record that broke off in `head`, if `line` is its end."""
+        """Continue a record that broke off in `head`, if `line` is its end."""
         whole = RECORD.match(head + line)
         if whole and records.check(whole.group(1)) == whole.group(6):
             self._head = None
@@ -225,7 +225,7 @@ class Decoder:
         yield self._kernel(stamp, line)
 
     def _parse(self, match: re.Match[str]) -> Item | None:
-        """A record, Text for one that was seen before, None where the check is wrong."""
+        """Return a record, Text for a duplicate, or None if the check is wrong."""
         body, seq, time, event, words, check = match.groups()
         if records.check(body) != check:
             return None
@@ -237,7 +237,7 @@ class Decoder:
         return self._in_sequence(record) or Text(match.group())
 
     def _in_sequence(self, record: Record) -> Record | None:
-        """Count the record; None for one that was seen before."""
+        """Count the record and return it; return None for a duplicate."""
         if record.event == "boot":
             self.counts.record_boots += 1
             self._last_seq, self._joined = 0, True
@@ -291,7 +291,7 @@ class Decoder:
 
 
 def _reply(line: str) -> Reply | None:
-    """The reply in a line, wherever it begins; None if there is no whole one."""
+    """Return the reply in a line, wherever it begins, or None if there is no complete one."""
     match = REPLY.search(line)
     if not match or records.check(match[1]) != match[6]:
         return None

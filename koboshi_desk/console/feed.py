@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Reads one console in a thread of its own, and comes back to it when it was gone.
+"""Reads one console in a separate thread, and reopens the port after it was gone.
 
 Many consoles at once, a key that is answered at once, and a port that takes its time to open: each would
-hold up the others in one loop. The thread only moves bytes; who empties the queue finds out what they mean.
+hold up the others in one loop. The thread only moves bytes; the reader of the queue decodes them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Feed(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        """The thread."""
+        """Run the thread."""
         try:
             self._read()
         except PortError as error:
@@ -65,7 +65,7 @@ class Feed(threading.Thread):
                 self._reopen()
 
     def _reopen(self) -> None:
-        """An adapter was unplugged, or a server is restarted: come back to it when it is there."""
+        """Reopen the port once it is back: an adapter was unplugged, or a server is restarting."""
         self.transport.close()
         self._sink.put(News(self.index, note="the port is closed; opening it again"))
         while not self._stopped.wait(RECONNECT_S):
@@ -75,7 +75,7 @@ class Feed(threading.Thread):
                 return
 
     def write(self, data: bytes) -> bool:
-        """Send to the device; False if its port is gone just now."""
+        """Send to the device; return False if its port is currently gone."""
         try:
             self.transport.write(data)
         except ConsoleClosedError:
@@ -83,18 +83,18 @@ class Feed(threading.Thread):
         return True
 
     def stop(self) -> None:
-        """End the thread, and wait for it a moment; a port that hangs must not keep its user here."""
+        """Stop the thread and wait for it briefly, so that a port that hangs cannot block the caller."""
         self._stopped.set()
         if self.is_alive():
             self.join(2 * SLICE_S + 0.5)
 
 
 def recording(folder: Path, name: str) -> Path:
-    """A file for a console's bytes that nobody has written to yet; the folder is made if it is missing."""
+    """Return the path of a new file for a console's bytes; create the folder if it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise PortError(str(folder), told(error), "a folder for recordings is needed") from error
+        raise PortError(str(folder), told(error), "expected a folder for recordings") from error
     plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in name.removeprefix("/dev/")).strip("-")
     number = 1
     while (path := folder / f"{plain or 'console'}-{number}.log").exists():

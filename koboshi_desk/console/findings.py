@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel log's verdict: which of its lines say that the kernel itself is in trouble.
+"""Findings in the kernel log: the lines that report a fault of the kernel itself.
 
 A program of user space that crashes ("segfault at", "traps: ...") is what this product is for, and no
 finding.
@@ -36,7 +36,7 @@ TAINT_BITS = "PFSRMBUDAWCIOELKXTN"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that the kernel should not have said."""
+    """A kernel log line that reports a fault of the kernel."""
 
     kind: str
     text: str
@@ -61,7 +61,7 @@ def judge(item: Item) -> Finding | None:
 
 
 def judge_taint(mask: int) -> Finding | None:
-    """What /proc/sys/kernel/tainted says."""
+    """Return a finding for a nonzero /proc/sys/kernel/tainted."""
     if mask == 0:
         return None
     letters = "".join(letter for bit, letter in enumerate(TAINT_BITS) if mask >> bit & 1)

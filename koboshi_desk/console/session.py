@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A console: every byte goes to its log before anything looks at it, then to the decoder and listeners."""
+"""A console session: writes every byte to the log first, then passes it to decoder and listeners."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Console:
             self._tee.write("".join(f"# {line}\n" for line in header.splitlines()).encode())
 
     def listen(self, listener: Listener) -> None:
-        """Have `listener` called with each item."""
+        """Call `listener` with each item."""
         self._listeners.append(listener)
 
     def write(self, data: bytes) -> None:
-        """Send to the console's other side."""
+        """Send to the other end of the console."""
         self.transport.write(data)
 
     def pump(self, timeout: float = SLICE_S) -> list[Item]:
@@ -77,14 +77,14 @@ class Console:
                 listener(item)
 
     def until(self, true: Callable[[], bool], deadline: Deadline, what: str) -> None:
-        """Pump until `true()`; ConsoleTimeoutError says that `what` did not come."""
+        """Pump until `true()`; raise ConsoleTimeoutError, naming `what`, at the deadline."""
         while not true():
             if deadline.expired:
                 raise ConsoleTimeoutError(what, deadline.seconds, self.last_lines())
             self.pump(min(SLICE_S, deadline.remaining()))
 
     def wait(self, match: Callable[[Item], bool], deadline: Deadline, what: str) -> Item:
-        """The next item, from now on, that matches."""
+        """Wait for the next matching item and return it."""
         while not deadline.expired:
             for item in self.pump(min(SLICE_S, deadline.remaining())):
                 if match(item):
@@ -103,16 +103,16 @@ class Console:
             return
 
     def reopen(self, transport: Transport) -> None:
-        """Go on with another transport to the same console."""
+        """Continue with another transport to the same console."""
         self.transport = transport
         self.closed = False
 
     def last_lines(self) -> list[str]:
-        """The end of what was seen, the unfinished line included."""
+        """Return the last lines, including the unfinished one."""
         return [*self._tail, *([harmless(self.decoder.partial)] if self.decoder.partial else [])]
 
     def close(self) -> None:
-        """Close the port and the log; twice is no error."""
+        """Close the port and the log; a second call does nothing."""
         self.transport.close()
         if self._tee:
             self._tee.close()

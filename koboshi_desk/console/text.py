@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What comes from a device, as text that a terminal can show."""
+"""Turns output of a device into text that is safe for a terminal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def harmless(text: str) -> str:
-    """What comes from a device, for a terminal: it must not move the cursor, or do worse."""
+    """Replace control characters in a device's text, so that it cannot move the terminal's cursor."""
     return CONTROL.sub("?", SEQUENCE.sub("", text))
 
 
 def show(item: Item) -> str:
-    """An item as one line of plain text."""
+    """Return an item as one line of plain text."""
     return harmless(_shown(item))
 
 

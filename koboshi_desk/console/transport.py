@@ -32,13 +32,13 @@ class Transport(Protocol):
     name: str
 
     def read(self, timeout: float) -> bytes:
-        """What is there, waiting up to `timeout` seconds for a first byte."""
+        """Return the available bytes; wait up to `timeout` seconds for the first."""
 
     def write(self, data: bytes) -> None:
         """Send all of `data`."""
 
     def close(self) -> None:
-        """Release the port; closing twice is no error."""
+        """Close the port; a second call does nothing."""
 
 
 class StreamSocket:
@@ -61,7 +61,7 @@ class StreamSocket:
 
     @classmethod
     def connect_tcp(cls, url: str) -> StreamSocket:
-        """Connect to socket://HOST:PORT. Not pyserial's, which throws away what comes at once."""
+        """Connect to socket://HOST:PORT. Unlike pyserial's, it keeps bytes that arrive at once."""
         try:
             parts = urlsplit(url)
             sock = socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_S)
@@ -100,7 +100,7 @@ class StreamSocket:
 
 
 def _refusal(error: Exception) -> str:
-    """pyserial's words, or better ones: its own say everything twice."""
+    """Return the reason of pyserial's error; pyserial's own text repeats itself."""
     if isinstance(error.__context__, BlockingIOError):
         return "another program has it open (fuser names it)"
     number = error.errno if isinstance(error, OSError) else None
@@ -116,7 +116,7 @@ class SerialPort:
     def __init__(self, url: str, baud: int = 115200) -> None:
         self.name = url
         try:
-            # Two programs that read one port would each get some of the bytes.
+            # If two programs read one port, each gets only some of the bytes.
             self._port = serial.serial_for_url(url, baudrate=baud, timeout=self.POLL_S, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
             raise PortError(url, _refusal(error), EXPECTED) from error
@@ -189,8 +189,8 @@ class LogFile:
             raise PortError(self.name, told(error), "a log that can be read is needed") from error
 
     def write(self, data: bytes) -> None:
-        """Logs cannot be written to."""
-        raise ConsoleClosedError(f"{self.name}: a log is read only")
+        """Raise ConsoleClosedError, because a log is read-only."""
+        raise ConsoleClosedError(f"{self.name}: a log is read-only")
 
     def close(self) -> None:
         """See Transport."""
@@ -200,12 +200,12 @@ class LogFile:
 
 
 def told(error: Exception) -> str:
-    """What went wrong, without the name that stands before it anyway."""
+    """Return the reason without the file name, which the caller prints."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def process_alive(pid: int) -> bool:
-    """Whether a process of that PID exists."""
+    """Return whether a process with this PID exists."""
     try:
         os.kill(pid, 0)
     except OSError as error:

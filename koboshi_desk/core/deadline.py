@@ -33,7 +33,7 @@ def slow_factor() -> float:
 
 @contextmanager
 def slower(factor: float) -> Iterator[None]:
-    """Within it all time limits are so many times as long: for a kernel that is so much slower."""
+    """Multiply all time limits within the context by a factor, for a slow kernel."""
     global _slower  # noqa: PLW0603 - as the environment's, it is the whole process's
     before, _slower = _slower, _slower * factor
     try:
@@ -43,7 +43,7 @@ def slower(factor: float) -> Iterator[None]:
 
 
 class Deadline:
-    """A point in time that a job must not pass; `remaining()` is what a wait may still use."""
+    """The time by which a job must end; `remaining()` is the time left for a wait."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class Deadline:
         self._end = now() + self.seconds
 
     def remaining(self) -> float:
-        """Seconds left; 0.0 once it has passed."""
+        """Return the seconds left, or 0.0 once the deadline has passed."""
         return max(0.0, self._end - self._now())
 
     @property
     def expired(self) -> bool:
-        """Whether it has passed."""
+        """Return whether the deadline has passed."""
         return self.remaining() <= 0
 
     def within(self, seconds: float, what: str = "") -> Deadline:
@@ -75,5 +75,5 @@ class Deadline:
 
     @staticmethod
     def never() -> Deadline:
-        """A deadline that does not come, for interactive use."""
+        """Return a deadline that never passes, for interactive use."""
         return Deadline(math.inf, scaled=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Errors of the host side: typed, and each says where, what, and what would be right."""
+"""Errors of the host's commands: each states where, what is wrong, and what is expected."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 
 class KoboshiError(Exception):
-    """Base class: the front door prints these without a traceback and exits 1."""
+    """The base class; the command line prints these errors without a traceback and exits with 1."""
 
 
 class ConsoleClosedError(KoboshiError):
-    """The other end of a console is gone."""
+    """The other end of a console closed the connection."""
 
 
 class ConsoleTimeoutError(KoboshiError):
-    """What was waited for did not appear on the console in time."""
+    """The expected output did not appear on the console in time."""
 
     def __init__(self, what: str, seconds: float, last_lines: Sequence[str]) -> None:
         self.what = what
@@ -26,7 +26,7 @@ class ConsoleTimeoutError(KoboshiError):
 
 
 class PortError(KoboshiError):
-    """A console could not be opened."""
+    """A console cannot be opened."""
 
     def __init__(self, port: str, reason: str, expected: str) -> None:
         self.port = port

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Buckets for numbers that spread over decades: ten a decade."""
+"""Logarithmic buckets, ten per decade."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Single keys from a terminal, without waiting for one."""
+"""Reads single keys from a terminal without blocking."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Keys:
 
 
 def names(text: str) -> list[str]:
-    """Split what a terminal sent into keys; an escape sequence that is not known is nothing."""
+    """Split a terminal's input into keys; skip unknown escape sequences."""
     found = []
     while text:
         sequence = next((s for s in ESCAPES if text.startswith(s)), None)

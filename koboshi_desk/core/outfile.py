@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Writes what a command was asked to write to a file, or says why not."""
+"""Writes a command's output to a file, or reports why it cannot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from koboshi_desk.core.errors import KoboshiError
 
 
 def write(path: Path, text: str, option: str) -> None:
-    """All of `text` as UTF-8; `option` is what named the file."""
+    """Write `text` as UTF-8; `option` is the option that named the file."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

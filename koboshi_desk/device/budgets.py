@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a component has left on the rungs of its ladder: as the device told it, and as it comes back."""
+"""A component's remaining budgets per rung: as the device reported them, and as they refill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Budgets:
     before: dict[str, float] = field(default_factory=dict)  # a rehearsal that is under way
 
     def take(self, event: str, fields: dict[str, str]) -> None:
-        """A record's event and keys, or a reply's keys."""
+        """Update the budgets from a record's event and keys, or from a reply's keys."""
         if event == "rehearsal":
             self._rehearse(fields.get("result") == "begun")
         if "budget" in fields:
@@ -26,26 +26,26 @@ class Budgets:
             self.tell(fields["left"])
 
     def _rehearse(self, begun: bool) -> None:
-        """What a rehearsal takes is given back."""
+        """Save the budgets when a rehearsal begins, and restore them when it ends."""
         if begun:
             self.before = dict(self.left)
         elif self.before:
             self.left, self.before = self.before, {}
 
     def declare(self, text: str) -> None:
-        """From `cold:5/120,group:1/3600`: all of it is there."""
+        """Read `cold:5/120,group:1/3600` and set all budgets to full."""
         pairs = {rung: value.partition("/") for rung, value in _pairs(text).items()}
         self.most = {rung: _number(count) for rung, (count, _, _) in pairs.items()}
         self.window_s = {rung: _number(window) for rung, (_, _, window) in pairs.items()}
         self.left = dict(self.most)
 
     def tell(self, text: str) -> None:
-        """From `cold:4.25,group:1`, when the device says so."""
+        """Read the remaining budgets from `cold:4.25,group:1`."""
         if pairs := _pairs(text):
             self.left = {rung: _number(value) for rung, value in pairs.items()}
 
     def after(self, seconds: float) -> dict[str, float]:
-        """What is left after so long in service, in which it comes back, and at no other time."""
+        """Return the remaining budget after some time in service; it refills only in service."""
         return {rung: self._filled(rung, left, seconds) for rung, left in self.left.items()}
 
     def _filled(self, rung: str, left: float, seconds: float) -> float:
@@ -60,7 +60,7 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 def _number(text: str) -> float:
-    """What a broken device says counts as nothing."""
+    """Return a number, or 0 for an invalid text from a broken device."""
     try:
         value = float(text)
     except ValueError:

@@ -62,14 +62,14 @@ def _rows(words: list[str]) -> Iterator[str]:
 
 
 def from_reply(reply: Reply) -> CrashRecord | None:
-    """A part of the reply to `crashes`; None for any other reply."""
+    """Return the crash record in a part of the reply to `crashes`, or None for any other reply."""
     if reply.result != "part" or not {"number", "component", "boot"} <= reply.fields.keys():
         return None
     return _record(dict(reply.fields))
 
 
 def from_file(path: Path) -> list[CrashRecord]:
-    """What `koboshictl --json crashes` has printed."""
+    """Read the output of `koboshictl --json crashes`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = content["crashes"]

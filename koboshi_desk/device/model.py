@@ -79,7 +79,7 @@ class Component:
 
 @dataclass(frozen=True)
 class Spread:
-    """How some numbers are spread; `n` of them."""
+    """The distribution of `n` numbers."""
 
     p50: int
     p99: int
@@ -141,7 +141,7 @@ class Model:
             self._about(item, self.components.setdefault(item.component, Component(item.component)))
 
     def settled(self) -> bool:
-        """Whether every component is ready, or ended as it should have."""
+        """Return whether every component is ready or has ended as intended."""
         states = [component.state for component in self.components.values()]
         return bool(states) and all(state in ("ready", "ended") for state in states)
 
@@ -217,7 +217,7 @@ class Model:
             component.state = "running"
 
     def _restarts(self, record: Record, component: Component) -> None:
-        """Several restarts in one record: their latencies are not known one by one."""
+        """Count several restarts from one record, which does not hold each latency."""
         fields = record.fields
         component.generation = record.number("gen") or component.generation
         component.pid = record.number("pid") or component.pid

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One device as its console tells of it: decoder, model, log, kernel findings, and what time it is there."""
+"""One device as seen on its console: decoder, model, log, kernel findings and the device's clock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Clock:
     _latest: float = 0.0
 
     def take(self, record: Record) -> None:
-        """A record has come just now."""
+        """Note that a record has just arrived."""
         self._latest = max(self._latest, record.time)
         if record.event == "boot":
             self._behind, self._latest = None, record.time
@@ -65,7 +65,7 @@ class Device:
             self._file = self.record_to.open("xb", buffering=0)
 
     def take(self, data: bytes) -> list[Item]:
-        """The bytes go to the recording before anything looks at them; the items that they completed."""
+        """Write the bytes to the recording, then decode them; return the items that they complete."""
         if self._file:
             self._file.write(data)
         return self._taken(self.decoder.feed(data))
@@ -106,7 +106,7 @@ def matches(item: Item, component: str, words: str, kinds: tuple[type, ...]) -> 
     return words.lower() in text.lower()
 
 
-# What the log shows, from the least to all of it.
+# The log's levels of detail, from the least to everything.
 KINDS: dict[str, tuple[type, ...]] = {
     "records": (Record,),
     "records and kernel": (Record, KernelLine),

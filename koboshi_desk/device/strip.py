@@ -8,7 +8,7 @@ from rich.text import Text
 from koboshi_desk.device.timeline import Line
 
 SPANS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)  # seconds that a strip may show
-LONGEST = 300.0  # unless it is told otherwise
+LONGEST = 300.0  # the default
 # state: character, the same without Unicode, style
 LOOKS = {
     "given-up": ("█", "!", "bold red"),
@@ -26,7 +26,7 @@ RESTART = ("╳", "x", "bold yellow")  # shorter than a slice: the component was
 
 
 def span_for(known: float) -> float:
-    """The shortest span that shows all of `known` seconds, LONGEST at most."""
+    """Return the shortest span that shows all of `known` seconds, at most LONGEST."""
     return next((span for span in SPANS if known <= span), LONGEST) if known <= LONGEST else LONGEST
 
 

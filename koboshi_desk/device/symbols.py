@@ -45,7 +45,7 @@ class Fault:
 
 
 def fault_in(text: str) -> Fault | None:
-    """The fault that a line of the kernel's tells of."""
+    """Return the fault that a kernel log line reports."""
     match = SEGFAULT.match(TRAP.sub("", text).split(" likely on CPU")[0])
     if not match:
         return None
@@ -56,7 +56,7 @@ def fault_in(text: str) -> Fault | None:
 
 
 class Elf:
-    """A program or library of 64 bits; KoboshiError if it is none."""
+    """Open a 64-bit program or library; raise KoboshiError if it is not one."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -111,7 +111,7 @@ def _loads(data: bytes) -> tuple[bool, list[tuple[int, int, int, int]]]:
 
 
 class Symbols:
-    """Finds places in ELF files, by the files' names."""
+    """A lookup of code locations in ELF files by file name."""
 
     def __init__(self, elves: Sequence[Path]) -> None:
         self._elves = {path.name: Elf(path) for path in elves}

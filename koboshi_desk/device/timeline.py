@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """When each component was in which state, and when it was down: from the records alone.
 
-Times are a device's CLOCK_MONOTONIC in seconds, so each boot begins anew; a boot ends with its last record.
+Times are a device's CLOCK_MONOTONIC in seconds, so each boot has a timeline; it ends with its last record.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORST_FIRST = (
 
 @dataclass
 class Span:
-    """A state of a component's from `begin` to `end` (None: until now)."""
+    """A component's state from `begin` to `end` (None: until now)."""
 
     state: str
     begin: float
@@ -48,7 +48,7 @@ class Outage:
     reboot: bool = False  # the boot ended before it was ready
 
     def seconds(self, now: float) -> float:
-        """How long; one that goes on is counted until `now`."""
+        """Return the duration; an outage in progress counts until `now`."""
         return max(0.0, (now if self.end is None else self.end) - self.begin)
 
 
@@ -59,10 +59,10 @@ class Line:
     spans: deque[Span]
     outages: deque[Outage]
     marks: deque[tuple[float, str]]  # restarts: when, and their level
-    forgotten_s: float = 0.0  # of outages that are no longer kept
+    forgotten_s: float = 0.0  # total of the outages that were dropped
 
     def enter(self, state: str, time: float) -> None:
-        """Be in `state` from `time` on."""
+        """Enter `state` at `time`."""
         if self.spans:
             last = self.spans[-1]
             if last.state == state:
@@ -71,7 +71,7 @@ class Line:
         self.spans.append(Span(state, time))
 
     def fail(self, time: float, cause: str) -> None:
-        """An outage begins, unless one is going on."""
+        """Begin an outage, unless one is in progress."""
         if self.outages and self.outages[-1].end is None:
             return
         if len(self.outages) == self.outages.maxlen:
@@ -79,12 +79,12 @@ class Line:
         self.outages.append(Outage(time, cause))
 
     def recover(self, time: float, *, reboot: bool = False) -> None:
-        """The outage that is going on, if any, is over."""
+        """End the outage in progress, if any."""
         if self.outages and self.outages[-1].end is None:
             self.outages[-1].end, self.outages[-1].reboot = max(time, self.outages[-1].begin), reboot
 
     def down_s(self, now: float) -> float:
-        """Seconds of all outages until `now`."""
+        """Return the total seconds of all outages until `now`."""
         return self.forgotten_s + sum(outage.seconds(now) for outage in self.outages)
 
     def worst(self, begin: float, end: float) -> str:
@@ -104,7 +104,7 @@ class Timeline:
     _known: bool = False
 
     def take(self, record: Record) -> None:
-        """Every record of the boot, in order."""
+        """Handle the next record of the boot."""
         if not self._known:
             self.begin, self._known = record.time, True
         self.now = max(self.now, record.time)
@@ -127,7 +127,7 @@ class Timeline:
             case "given-up":
                 line.fail(record.time, record.fields.get("error", "given up"))
             case "stopping" | "stopped":
-                line.recover(record.time)  # an operator's stop is no outage
+                line.recover(record.time)  # an operator's stop does not count as an outage
         if state := STATE_AFTER.get(record.event):
             line.enter(state, record.time)
 
@@ -152,7 +152,7 @@ class Timeline:
             line.enter("down", record.time)
 
     def finish(self) -> None:
-        """The boot is over: nothing goes on after its last record."""
+        """End the boot; every state ends with its last record."""
         for line in self.lines.values():
             if line.spans and line.spans[-1].end is None:
                 line.spans[-1].end = max(self.now, line.spans[-1].begin)
@@ -160,7 +160,7 @@ class Timeline:
 
 
 def cause_of(record: Record) -> str:
-    """Why, in a few words: `error SIGSEGV`, `request exit 85`, `operator`."""
+    """Return the cause in a few words: `error SIGSEGV`, `request exit 85`, `operator`."""
     cause = record.fields.get("cause") or record.fields.get("reason", "")
     status = record.fields.get("status", "").removeprefix("signal:").replace("exit:", "exit ")
     return f"{cause} {status}".strip()

@@ -218,7 +218,7 @@ class View:
     events: int = 8
 
     def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
-        """What rich asks for."""
+        """Render for rich."""
         width = options.max_width - 4  # the frame
         table = device_table(self.model, width, Look(), ascii_only=options.ascii_only)
         parts: list[RenderableType] = [header(self.model, self.counts), table, self._events()]

@@ -19,13 +19,13 @@ EXTRA = "pip install 'koboshi[fleet]' brings it"
 
 
 class Sink(Protocol):
-    """Takes what devices do."""
+    """A receiver of the devices' items."""
 
     def take(self, device: Device, item: Item) -> None:
-        """An item, after the device has taken it."""
+        """Handle an item, after the device has processed it."""
 
     def look(self, device: Device) -> None:
-        """Now and then, for what is a state and not an event."""
+        """Update states, as opposed to events; called periodically."""
 
 
 def bridge(
@@ -36,7 +36,7 @@ def bridge(
     prefix: str = "koboshi",
     metrics: str = "",
 ) -> int:
-    """Until Ctrl-C, or the end of all recorded consoles. Returns 0."""
+    """Run until Ctrl-C or the end of all recorded consoles. Return 0."""
     if not (mqtt or metrics):
         raise KoboshiError("bridge: to where? --mqtt mqtt://HOST, --metrics PORT, or both")
     watcher = Watcher(consoles.sources())
@@ -66,7 +66,7 @@ def bridge(
 
 
 def _names(consoles: Consoles) -> list[str]:
-    """A device's name where none was given: /dev/ttyUSB0 is ttyUSB0."""
+    """Return a device's default name: ttyUSB0 for /dev/ttyUSB0."""
     plain = [log.stem for log in consoles.replays] + [port.removeprefix("/dev/") for port in consoles.ports]
     return ["".join(c if c.isalnum() or c in "._-" else "-" for c in name) for name in plain]
 

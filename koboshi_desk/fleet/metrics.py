@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What devices do, as Prometheus metrics (docs/fleet.md)."""
+"""Prometheus metrics of the devices (docs/fleet.md)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Metrics:
         self.safe = gauge("safe_state", "1 while the device is in its safe state")
 
     def take(self, device: Device, item: Item) -> None:
-        """After the device has taken it."""
+        """Count an item, after the device has processed it."""
         if judge(item):
             self.findings.labels(device.name).inc()
         if not isinstance(item, Record):
@@ -79,7 +79,7 @@ class Metrics:
         )
 
     def look(self, device: Device) -> None:
-        """Bring what is a state, not an event, up to date."""
+        """Update the metrics that are states, not events."""
         counts, model = device.decoder.counts, device.model
         self.lost.labels(device.name).set(counts.lost)
         self.garbled.labels(device.name).set(counts.garbled)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What devices do, published to an MQTT broker (docs/fleet.md)."""
+"""Publishes the devices' events and states to an MQTT broker (docs/fleet.md)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from koboshi_desk.console.transport import told
 from koboshi_desk.core.errors import PortError
 from koboshi_desk.device.observed import Device
 
-PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: those can be read by everybody in /proc
-QUEUED = 10_000  # messages while the broker is away; more are dropped, and counted
+PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: every user can read options in /proc
+QUEUED = 10_000  # messages kept while the broker is away; further messages are dropped and counted
 SCHEMES = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -32,7 +32,7 @@ def _address(url: str) -> tuple[SplitResult, str, int]:
 
 
 class Publisher:
-    """Publishes with QoS 1, and comes back to the broker when it was gone; close() ends it."""
+    """A publisher with QoS 1 that reconnects when the broker is back; close() stops it."""
 
     def __init__(self, url: str, prefix: str = "koboshi") -> None:
         parts, host, port = _address(url)
@@ -58,7 +58,7 @@ class Publisher:
         client.publish(f"{self.prefix}/bridge/online", "true", qos=1, retain=True)
 
     def take(self, device: Device, item: Item) -> None:
-        """An event, and the component's state if it has changed by it."""
+        """Publish an event, and the component's state if the event changed it."""
         if not isinstance(item, Record):
             return
         event = {"seq": item.seq, "time": item.time, "event": item.event, "boot": device.model.boot_id}
@@ -70,7 +70,7 @@ class Publisher:
             self._publish(f"{device.name}/component/{component.name}", values, retain=True)
 
     def look(self, device: Device) -> None:
-        """Nothing: states are published when they change."""
+        """Do nothing, because states are published when they change."""
 
     def _publish(self, topic: str, values: dict[str, object], *, retain: bool = False) -> None:
         text = json.dumps(values)

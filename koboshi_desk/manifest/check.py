@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Checks a component manifest on the host, with the code that the device checks it with."""
+"""Checks a component manifest on the host, with the same code as the device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from koboshi_desk.manifest import graph as manifest_graph
 
 
 class WrongManifestError(KoboshiError):
-    """A manifest that the device would refuse; `errors` are its mistakes."""
+    """The device would reject the manifest; `errors` lists the mistakes."""
 
     def __init__(self, refused: manifest.ManifestRefusedError) -> None:
         self.errors = refused.errors
@@ -24,12 +24,12 @@ class WrongManifestError(KoboshiError):
 
 
 def refuse_wrong(path: Path) -> None:
-    """WrongManifestError unless the file is there and right."""
+    """Raise WrongManifestError unless the file exists and is valid."""
     load(path)
 
 
 def load(path: Path) -> manifest.Manifest:
-    """The manifest; WrongManifestError if the device would refuse it."""
+    """Load the manifest; raise WrongManifestError if the device would reject it."""
     try:
         return files.load(str(path))
     except manifest.ManifestRefusedError as refused:
@@ -37,7 +37,7 @@ def load(path: Path) -> manifest.Manifest:
 
 
 def explain(path: Path, name: str = "") -> int:
-    """Print what will happen, of one component or of all."""
+    """Explain one component or all of them."""
     found = load(path)
     if name and name not in found.components:
         raise KoboshiError(f"{path}: no component {name}; there are {', '.join(found.components)}")
@@ -46,13 +46,13 @@ def explain(path: Path, name: str = "") -> int:
 
 
 def schema() -> int:
-    """Print the JSON Schema, for editors."""
+    """Print the JSON Schema for editors."""
     print(Path(manifest.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
     return 0
 
 
 def graph(path: Path, to: Path | None) -> int:
-    """Write the picture to a file, or to standard output."""
+    """Write the graph to a file or to standard output."""
     picture = manifest_graph.svg(load(path))
     if to is None:
         print(picture, end="")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What will happen, in words: when the device starts, and when a component crashes, hangs or ends."""
+"""Describes what happens when the device starts, and when a component crashes, hangs or exits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WIDTH = 110
 
 
 def text(manifest: Manifest, name: str = "") -> str:
-    """Of one component, or of the whole device and each of its components."""
+    """Explain one component, or the whole device and each of its components."""
     names = [name] if name else list(manifest.components)
     parts = [] if name else [device(manifest)]
     return "\n\n".join([*parts, *(component(manifest, manifest.components[each]) for each in names)]) + "\n"
@@ -34,7 +34,7 @@ def listed(names: list[str]) -> str:
 
 
 def device(manifest: Manifest) -> str:
-    """The start, and what the whole device may do."""
+    """Explain the start and the device's last steps."""
     d = manifest.device
     lines = ["The device", f"  starts {_order(manifest)}."]
     vital = [c.name for c in manifest.components.values() if c.values.get("vital")]
@@ -82,7 +82,7 @@ def _order(manifest: Manifest) -> str:
 
 
 def dependents(manifest: Manifest, name: str) -> list[str]:
-    """All that need it, directly or not, in starting order."""
+    """Return all direct and indirect dependents, in starting order."""
     found: list[str] = []
     for c in manifest.components.values():
         if {name, *found}.intersection(c.needs):
@@ -91,14 +91,14 @@ def dependents(manifest: Manifest, name: str) -> list[str]:
 
 
 def component(manifest: Manifest, c: Component) -> str:
-    """One component, event by event."""
+    """Explain one component, event by event."""
     lines = [c.name, f"  runs {' '.join(c.argv())}", f"  starts {_start(c)}."]
     lines.append(f"  When it crashes: {_crash(c)}")
     if c.values.get("heartbeat_s") is not None:
         beat = seconds(c.number("heartbeat_s"))
         lines.append(f"  When it hangs: without WATCHDOG=1 for {beat} it is killed, and that is a crash.")
     else:
-        lines.append("  When it hangs: nobody notices; heartbeat_s would.")
+        lines.append("  When it hangs: Koboshi does not notice; set heartbeat_s to detect hangs.")
     lines.append(f"  When that is not enough: {_ladder(manifest, c)}")
     lines.append(f"  When it ends: {_end(c)}")
     stop = seconds(c.number("stop_timeout_s"))
@@ -137,7 +137,7 @@ def _ladder(manifest: Manifest, c: Component) -> str:
     steps = []
     if attempts := c.number("cold.attempts"):
         delay, most = seconds(c.number("cold.delay_s")), seconds(c.number("cold.delay_max_s"))
-        steps.append(f"it is started anew {times(attempts)}, after {delay}, then twice that, up to {most}")
+        steps.append(f"it is started again {times(attempts)}, after {delay}, then twice that, up to {most}")
     needing = dependents(manifest, c.name)
     if needing and (count := _maybe(c, "ladder.dependents")):
         steps.append(

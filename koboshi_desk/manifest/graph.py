@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A manifest's components and what they need, as an SVG picture: left starts first."""
+"""Draws a manifest's components and their dependencies as SVG; components on the left start first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ARROW = (
 
 
 def places(manifest: Manifest) -> dict[str, tuple[int, int]]:
-    """Column and row of each component: a column right of all that it needs."""
+    """Return the column and row of each component, to the right of all its dependencies."""
     found: dict[str, tuple[int, int]] = {}
     used: dict[int, int] = {}
     for c in manifest.components.values():
@@ -38,7 +38,7 @@ def places(manifest: Manifest) -> dict[str, tuple[int, int]]:
 
 
 def svg(manifest: Manifest) -> str:
-    """The picture."""
+    """Return the SVG picture."""
     at = {name: _corner(*place) for name, place in places(manifest).items()}
     width = max((x for x, _ in at.values()), default=0) + BOX_W + EDGE
     height = max((y for _, y in at.values()), default=0) + BOX_H + EDGE

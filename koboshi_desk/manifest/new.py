@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Asks what is needed for a manifest, and writes one with comments."""
+"""Asks questions and writes a commented manifest from the answers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MODULE = re.compile(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?")
 READY = "none, notify, port:NUMBER or file:PATH"
 HEAD = """\
 # SPDX-License-Identifier: MIT
-# What runs on the device, and how it gets up again. docs/manifest.md has every key.
-# `koboshi manifest check` checks it as the device does, `explain` says what will happen, `graph` draws it.
+# The components of the device and how Koboshi restarts them. docs/manifest.md describes every key.
+# `koboshi manifest check` checks it as the device does, `explain` describes what happens, `graph` draws it.
 # Editors with taplo (Even Better TOML) complete keys by `koboshi manifest schema >manifest.schema.json`:
 #:schema manifest.schema.json
 version = 1
@@ -32,7 +32,7 @@ version = 1
 
 @dataclass
 class Answers:
-    """Reads answers, a line each; asks again while one is not right."""
+    """A reader of answers, one per line; it repeats a question until the answer is valid."""
 
     source: TextIO
     out: TextIO
@@ -53,7 +53,7 @@ class Answers:
             print(f"  {wrong}", file=self.out)
 
     def yes(self, question: str) -> bool:
-        """A question that is answered by yes or no; no is the default."""
+        """Ask a yes-or-no question; the default is no."""
         return self.ask(f"{question} (y/n)", "n", _yes_or_no).lower().startswith("y")
 
 
@@ -63,7 +63,7 @@ def _yes_or_no(answer: str) -> str:
 
 @dataclass
 class Draft:
-    """A component as it was answered."""
+    """A component from the answers."""
 
     name: str
     program: list[str]
@@ -73,7 +73,7 @@ class Draft:
     vital: bool
 
     def toml(self) -> str:
-        """Its table, with a comment where a choice is worth one."""
+        """Return the component's table, with comments on the choices."""
         head = [f"[component.{self.name}]"]
         if self.program[0].startswith("/"):
             head.append(f"command = {json.dumps(self.program)}")
@@ -89,9 +89,7 @@ class Draft:
                 f"heartbeat_s = {self.heartbeat_s:g}  # it sends WATCHDOG=1 at least this often, or is killed"
             )
         if self.vital:
-            head.append(
-                "vital = true  # the device is no use without it: where its ladder ends, the device reboots"
-            )
+            head.append("vital = true  # essential: at the end of its ladder, the device reboots")
         return "\n".join([*head, ""])
 
 
@@ -104,7 +102,7 @@ READY_NOTES = {
 
 
 def new(to: Path, source: TextIO | None = None, out: TextIO | None = None) -> int:
-    """Ask, and write the manifest to a file that is not there yet. Returns 0."""
+    """Ask the questions and write the manifest to a new file. Return 0."""
     if to.exists():
         raise KoboshiError(f"{to}: is there already; another name, or remove it first")
     if not to.parent.is_dir():
@@ -146,7 +144,7 @@ def _component(answers: Answers, before: list[str]) -> Draft:
 def _device(answers: Answers) -> str:
     folder = answers.ask("Folder that outlives a reboot, to count reboots in; - for none", "-", _folder_right)
     if folder == "-":
-        return "\n# Without [device] record there is no reboot: the safe state comes instead.\n"
+        return "\n# Without [device] record, the device enters the safe state instead of rebooting.\n"
     return f"\n[device]\nrecord = {json.dumps(folder)}  # reboots are counted there, so that they end\n"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`koboshi manifest from-systemd UNIT...`: components from plain units, and what was not carried over."""
+"""`koboshi manifest from-systemd UNIT...`: converts units to components and lists what is left out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from koboshi.manifest.rules import COLD, LADDER, MAX_LISTEN
 from koboshi_desk.manifest import units
 from koboshi_desk.manifest.units import Unit, count, mebibytes, seconds, yes
 
-# Restart=, and the causes of restart.on that come closest.
+# Restart= values and the closest causes for restart.on.
 RESTART = {
     "no": ["request", "error"],
     "on-success": ["request", "error"],
@@ -50,13 +50,13 @@ class Converted:
             self.values[key] = value
 
     def toml(self) -> str:
-        """The table, its remarks above it."""
+        """Return the table, preceded by its remarks."""
         lines = [f"# {remark}" for remark in self.remarks] + [f"[component.{self.name}]"]
         return "\n".join(lines + [f"{key} = {_toml(value)}" for key, value in self.values.items()]) + "\n"
 
 
 def text(found: Sequence[Unit]) -> str:
-    """A manifest with a component for each service; sockets go to the service of their name."""
+    """Return a manifest with one component per service; a socket belongs to the service of its name."""
     services = {unit.name: unit for unit in found if unit.kind == "service"}
     sockets = {_service_of(unit): unit for unit in found if unit.kind == "socket"}
     parts = ["# From systemd units. What is not carried over stands above each component.\nversion = 1\n"]
@@ -71,7 +71,7 @@ def _service_of(socket: Unit) -> str:
 
 
 def _name(unit: str) -> str:
-    """A component's name, as near as may be."""
+    """Return the valid component name closest to the unit's name."""
     name = re.sub(r"[^a-z0-9-]+", "-", unit.removesuffix(".service").lower()).strip("-")
     return name[:32] or "component"
 
@@ -245,7 +245,7 @@ def _key(key: str) -> str:
 
 
 def run(paths: Sequence[Path]) -> int:
-    """Print the manifest; 1 if the device would refuse it, and why on standard error."""
+    """Print the manifest; if the device would reject it, print why to standard error and return 1."""
     made = text([units.read(path) for path in paths])
     print(made, end="")
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""systemd's unit files, as systemd.syntax(7) has them: sections, keys that repeat, times, sizes."""
+"""Reads systemd's unit files (systemd.syntax(7)): sections, repeated keys, times, sizes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class UnitError(KoboshiError):
-    """A file that is no unit."""
+    """A file is not a valid unit."""
 
 
 @dataclass
@@ -43,12 +43,12 @@ class Unit:
         return values[-1] if values else ""
 
     def words(self, key: str) -> list[str]:
-        """All words of all values."""
+        """Return all words of all values."""
         return [word for value in self.take(key) for word in shlex.split(value)]
 
 
 def read(path: Path) -> Unit:
-    """A service or a socket; UnitError for anything else."""
+    """Read a service or a socket; raise UnitError for anything else."""
     kind = path.suffix.lstrip(".")
     if kind not in ("service", "socket"):
         raise UnitError(f"{path}: only .service and .socket have components for a counterpart")
@@ -81,27 +81,27 @@ def parse(text: str, name: str, kind: str, file: str) -> Unit:
 
 
 def seconds(text: str) -> float | None:
-    """systemd.time(7)'s spans; None for infinity."""
+    """Parse a systemd.time(7) span; return None for infinity."""
     if text in ("infinity", ""):
         return None
     found = re.findall(r"([0-9.]+)\s*([a-z]*)", text)
     if not found or any(unit not in _SECONDS for _number, unit in found):
-        raise UnitError(f"{text!r} is no time that is understood")
+        raise UnitError(f"{text!r} is not a valid time")
     return sum(float(number) * _SECONDS[unit] for number, unit in found)
 
 
 def mebibytes(text: str) -> int | None:
-    """A size, or a limit `SOFT:HARD`, rounded up; None for infinity and per cents."""
+    """Parse a size or a limit `SOFT:HARD`, rounded up; return None for infinity and percentages."""
     found = re.fullmatch(r"(\d+)([KMGT]?)", text.partition(":")[0])
     return max(1, -(-int(found[1]) * _BYTES[found[2]] >> 20)) if found else None
 
 
 def count(text: str) -> int | None:
-    """A number, or a limit `SOFT:HARD`; None for anything else."""
+    """Parse a number or a limit `SOFT:HARD`; return None for anything else."""
     word = text.partition(":")[0]
     return int(word) if word.isdecimal() else None
 
 
 def yes(text: str) -> bool:
-    """systemd's booleans."""
+    """Parse a systemd boolean."""
     return text.lower() in ("1", "yes", "true", "on")

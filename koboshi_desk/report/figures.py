@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What recorded consoles say, boot by boot: the figures of `koboshi report`, without their looks."""
+"""Computes the figures of `koboshi report` from recorded consoles, boot by boot."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from koboshi_desk.device.symbols import Fault, Symbols, fault_in
 from koboshi_desk.device.timeline import Line, Outage, Timeline, cause_of
 
 NO_WARNING = "without a word (power cut, reset, watchdog?)"
-# What ends an instance, as against an operator who ordered it.
+# The failures that end an instance, as opposed to an operator's request.
 CRASH_CAUSES = ("error", "signal", "status", "heartbeat")
 
 
 @dataclass(frozen=True)
 class Crash:
-    """A crash as it can be shown: of which component, when, how, and where if the kernel said so."""
+    """A crash: its component, time and cause, and its location if the kernel logged it."""
 
     time: float
     component: str
@@ -56,16 +56,16 @@ class Boot:
     orderly: bool = False
     farewell: str = ""  # what the kernel or the supervisor said of the coming reboot
     reset: str = ""  # what the supervisor found of how the boot before this one had ended
-    rehearsing: bool = False  # what crashes now was told to
+    rehearsing: bool = False  # a rehearsal is running, so crashes are intended
     ended: str = ""  # how it ended; "" for the last one of a log
 
     @property
     def seconds(self) -> float:
-        """From its first record to its last."""
+        """Return the time from the first record to the last."""
         return self.timeline.now - self.timeline.begin
 
     def take(self, item: Item) -> None:
-        """An item of this boot."""
+        """Handle an item of this boot."""
         if finding := judge(item):
             self.findings.append(finding)
         if isinstance(item, KernelLine):

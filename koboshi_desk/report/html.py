@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report as one HTML page that needs nothing else: no script, no picture, no network."""
+"""Renders the report as one self-contained HTML page: no script, no picture, no network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEGEND = {
 
 
 def page(reports: Sequence[Report], title: str) -> str:
-    """The whole page."""
+    """Return the whole page."""
     body = [f"<h1>{escape(title)}</h1>", _tiles(reports)]
     for report in reports:
         body.append(_report(report, many=len(reports) > 1))
@@ -43,7 +43,7 @@ def page(reports: Sequence[Report], title: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time span as text."""
+    """Return a time span as text."""
     return duration(round(value * 1e6))
 
 

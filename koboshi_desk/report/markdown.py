@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The report as Markdown: the same figures for a mail, an issue or a terminal."""
+"""Renders the report as Markdown, for a mail, an issue or a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST = 20  # rows of a table of single events; the rest is counted
 
 
 def summary(reports: Sequence[Report], title: str) -> str:
-    """The whole text."""
+    """Return the whole text."""
     parts = [f"# {title}", ""]
     for report in reports:
         parts += _report(report)

@@ -23,7 +23,7 @@ def ask(
     seconds: float = 20.0,
     out: TextIO | None = None,
 ) -> int:
-    """Print the reply's parts and its end, a line each. 0 done, 1 refused; an error if nobody answers."""
+    """Print the reply, one line per part. Return 0 if done, 1 if refused; raise an error without a reply."""
     console, control = Console(open_port(port, baud)), Control()
     console.listen(control.take)
     control.ask(verb, component)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an operator does at the desk: each key selects, filters, or asks a device for something."""
+"""Handles the operator's keys: each one selects, filters, or sends a request to a device."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Desk:
     _confirm: tuple[Device, str, str] | None = None
 
     def key(self, name: str) -> None:
-        """Do what a key says."""
+        """Handle a key."""
         if self.typing:
             self._type(name)
             return
@@ -66,7 +66,7 @@ class Desk:
         self._selected = (max(self._selected, -1 if by > 0 else 0) + by) % count if count else -1
 
     def _wish(self, verb: str) -> None:
-        """Ask the device; what takes a component out of service is confirmed first."""
+        """Send a request; ask for confirmation first if it takes a component out of service."""
         chosen = self.selected()
         if chosen is None:
             self.note = f"{verb}: select a component first (↑↓)"
@@ -89,7 +89,7 @@ class Desk:
         self.note = f"{verb} {component}: asked"
 
     def news(self) -> None:
-        """Show what became of requests."""
+        """Show the outcomes of requests."""
         for device in self.devices:
             while device.control.done:
                 self.note = self._told(device.control.done.popleft())
@@ -131,10 +131,10 @@ class Desk:
         self._selected, self.only, self.words = -1, False, ""
 
     def targets(self) -> list[tuple[Device, str]]:
-        """What can be selected: each component of each device."""
+        """Return what can be selected: each component of each device."""
         return [(device, name) for device in self.devices for name in device.model.components]
 
     def selected(self) -> tuple[Device, str] | None:
-        """The device and component that is marked."""
+        """Return the selected device and component."""
         targets = self.targets()
         return targets[self._selected] if 0 <= self._selected < len(targets) else None

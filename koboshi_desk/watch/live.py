@@ -115,7 +115,7 @@ class Watcher:
                 raise feed.failure
 
     def send(self) -> None:
-        """Write the requests that are due."""
+        """Send the requests that are due."""
         for feed, device in zip(self.feeds, self.devices, strict=True):
             if data := device.control.step():
                 feed.write(data)
@@ -180,7 +180,7 @@ def _print_json(device: Device, item: Item, out: TextIO, many: bool) -> None:
 
 
 def export_svg(device: Device, path: Path, width: int = SVG_WIDTH) -> None:
-    """Write the view as a picture (for the README)."""
+    """Write the view as an SVG picture (for the README)."""
     with Path("/dev/null").open("w") as nowhere:
         terminal = Terminal(
             file=nowhere, record=True, width=width, force_terminal=True, color_system="truecolor"

@@ -33,7 +33,7 @@ class Screen:
     desk: Desk
 
     def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
-        """What rich asks for."""
+        """Render for rich."""
         room = (options.height or 40) - 2  # the log's title, and the keys
         devices = self._shown_devices(max(1, room // (HEAD + 1)))
         room -= HEAD * len(devices)
@@ -47,7 +47,7 @@ class Screen:
         yield Group(*parts)
 
     def _shown_devices(self, most: int) -> list[Device]:
-        """As many as fit, the selected one among them."""
+        """Return as many devices as fit, including the selected one."""
         chosen = self.desk.selected()
         at = self.desk.devices.index(chosen[0]) if chosen else 0
         first = first_shown(at, len(self.desk.devices), most)
@@ -133,7 +133,7 @@ def shares(wanted: list[int], room: int) -> list[int]:
 
 
 def item_text(item: Item) -> Text:
-    """A line of the log."""
+    """Return a line of the log."""
     if isinstance(item, Record):
         return event_text(item)
     style = "bold red" if judge(item) else "dim"

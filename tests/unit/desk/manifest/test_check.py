@@ -59,10 +59,10 @@ def test_explain_follows_the_manifest() -> None:
     ):
         assert words in device
     bus = explained(BIG, "bus")
-    assert "started anew once, after 0.5 s" in bus
+    assert "started again once, after 0.5 s" in bus
     assert "restarted with motor, which needs it, once; then with its group wire (motor), once" in bus
     assert "then the device reboots" in bus
-    assert "nobody notices" in bus
+    assert "set heartbeat_s to detect hangs" in bus
     motor = explained(BIG, "motor")
     assert "starts after bus, as root, and is ready when /run/motor exists, within 30 s" in motor
     assert "without WATCHDOG=1 for 0.5 s it is killed" in motor
