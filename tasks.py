@@ -17,7 +17,7 @@ from koboshi_desk.core.errors import KoboshiError
 
 
 def told(body: Callable[..., int | None]) -> Callable[..., None]:
-    """A task whose failures are told in a line, and whose exit status is what it returns."""
+    """Make a task that prints errors as one line and exits with the status that its body returns."""
 
     @functools.wraps(body)
     def run(*arguments: object, **options: object) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the patches cost those who don't use them: ordinary processes' instructions against a stock kernel."""
+"""Cost of the patches for processes that do not use them: instructions against a stock kernel."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Cost:
 
     @property
     def within(self) -> bool:
-        """Whether it is as little as promised."""
+        """Return whether the cost is within the bound."""
         return self.ratio <= GATE
 
 
 def measure(line: str, rounds: int, count: int) -> tuple[list[Cost], list[Run]]:
-    """On both kernels, in guests whose clock counts instructions."""
+    """Measure both kernels, in guests whose clock counts instructions."""
     command = ["cost", str(rounds), str(count)]
     runs = [run(command, Place(line=name, icount=0)) for name in (line + lines.STOCK, line)]
     return compare(runs[0].rows, runs[1].rows), runs

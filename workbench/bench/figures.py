@@ -22,7 +22,7 @@ from workbench.guest.booted import Guest
 from workbench.image.bootable import Image
 
 OVERLAY = "overlay"
-PARTS = 6  # packages that are told by name, the biggest first
+PARTS = 6  # packages that are listed by name, the largest first
 MB = 1e6
 # Memory that could be had at once; MemAvailable is younger than 2.6.23.
 FREE = ("MemFree", "Buffers", "Cached")
@@ -153,7 +153,7 @@ def memory_used(meminfo: str, memory_mb: int) -> float:
 
 
 def lines(figures: Figures) -> list[str]:
-    """For people."""
+    """Return the figures as text."""
     biggest = ", ".join(f"{name} {size / MB:.1f}" for name, size in list(figures.packages.items())[:PARTS])
     longest = ", ".join(f"{name} {took:.0f} s" for name, took in list(figures.steps_s.items())[:PARTS])
     minutes, seconds = divmod(round(figures.build_s), 60)

@@ -89,7 +89,7 @@ def image() -> Image:
         (tree / "tests/box").mkdir()
         for name in RUNSV:
             shutil.copy(box, tree / "tests/box" / name)
-        (tree / "etc/passwd").write_text("root::0:0:root:/:/bin/sh\n")  # monit wants to know who it is
+        (tree / "etc/passwd").write_text("root::0:0:root:/:/bin/sh\n")  # monit looks up its own user
         python = sorted((tree / "usr/bin").glob("python3.*"))[0]
         (tree / "usr/bin/python3").unlink(missing_ok=True)
         (tree / "usr/bin/python3").symlink_to(python.name)

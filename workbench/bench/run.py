@@ -50,14 +50,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Run:
-    """What a program printed, and how it was run."""
+    """A program's output, and how it was run."""
 
     rows: list[Row]
     about: dict[str, str]
 
 
 def programs() -> Path:
-    """The folder with the programs, made anew where something has changed; of this checkout only."""
+    """Build what has changed and return the folder with this checkout's programs."""
     build = places.cache_folder() / "objects" / cache.key(["bench", str(REPOSITORY)])
     build.mkdir(parents=True, exist_ok=True)
     log = build / "build.log"
@@ -106,7 +106,7 @@ class Listener:
     status: int | None = None
 
     def take(self, item: Item) -> None:
-        """For Console.listen."""
+        """Handle an item; a listener for Console.listen."""
         if not isinstance(item, Text):
             return
         text = item.text.strip()

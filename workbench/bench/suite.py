@@ -120,12 +120,12 @@ def load(file: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(file.read_text())
     except ValueError as error:
-        raise KoboshiError(f"{file}: {error}; it is no results file") from error
+        raise KoboshiError(f"{file}: {error}; not a valid results file") from error
     return found
 
 
 def save(file: Path, results: dict[str, Any]) -> None:
-    """With the goals computed anew; parts in their order, a row a line."""
+    """Write the results file with recomputed goals: parts in order, one row per line."""
     parts = {name: results["parts"][name] for name in PARTS if name in results["parts"]}
     goals = [goal.as_json() for goal in bench_goals.compute(parts)]
     file.parent.mkdir(parents=True, exist_ok=True)

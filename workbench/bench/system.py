@@ -44,7 +44,7 @@ class Component:
 
 
 def daemon(name: str, megabytes: int, level: str, count: int) -> Component:
-    """The C daemon with so much memory of its own."""
+    """Return the C daemon with the given amount of private memory."""
     warm = ', "warm"' if level == "warm" else ""
     return Component(name, f'command = ["/tests/daemon", "{megabytes}"{warm}]', level, count)
 
@@ -74,7 +74,7 @@ class Watch:
     downtime_ns: dict[str, list[int]] = field(default_factory=dict)
 
     def take(self, item: Item) -> None:
-        """For Guest.listen."""
+        """Handle an item; a listener for Guest.listen."""
         if not isinstance(item, Record) or item.event != "ready":
             return
         self.pid[item.component] = item.number("pid") or 0

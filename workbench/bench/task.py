@@ -76,7 +76,7 @@ def _part(part: suite.Part) -> dict[str, Any]:
 
 
 def place(request: Request, memory_mb: int) -> Place:
-    """Where to run: a guest of a line with so much memory, or this host."""
+    """Return where to run: a guest of a line with this much memory, or this host."""
     line = request.line or lines.DEFAULT_LINE
     if line != HOST:
         lines.find(line)
@@ -171,7 +171,7 @@ def peers(request: Request) -> dict[str, Any]:
 
 
 def memory(request: Request) -> dict[str, Any]:
-    """What template and spare cost."""
+    """Measure the cost of template and spare."""
     sizes = request.sizes or "1,64,256"
     done = run(["memory", sizes], place(request, 3 * max(numbers(sizes)) + SPARE_MB))
     print(bench_report.memory_table(done.rows))
@@ -179,7 +179,7 @@ def memory(request: Request) -> dict[str, Any]:
 
 
 def closing(request: Request) -> dict[str, Any]:
-    """Restarts of instances whose descriptors take long to close, at user and at kernel level."""
+    """Measure restarts of instances with slow-closing descriptors, at user and kernel level."""
     runs = [_closing_of(request, count) for count in DESCRIPTORS]
     rows = [row for done in runs for row in done.rows]
     print(_aligned(bench_report.closing_rows(rows)))

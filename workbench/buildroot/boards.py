@@ -59,7 +59,7 @@ BOARDS = {
 
 
 def find(name: str) -> Board:
-    """The board of that name."""
+    """Return the board with that name."""
     try:
         return BOARDS[name]
     except KeyError:
@@ -77,7 +77,7 @@ def defconfig_text(board: Board, line: str) -> str:
 
 
 def write_defconfigs() -> list[Path]:
-    """Write all of them anew, after a change to a fragment."""
+    """Rewrite all defconfigs after a change to a fragment."""
     written = []
     for board in BOARDS.values():
         for line in sorted(board.append):

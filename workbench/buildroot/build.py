@@ -146,11 +146,11 @@ class Job:
         return [*command, *arguments]
 
     def configure(self) -> None:
-        """The wanted configuration, checked; another one than last time begins anew."""
+        """Write and check the configuration; start from an empty folder if it or Buildroot changed."""
         state = self._state()
         if state.get("identity") != self._identity():
             if self.folder.exists():
-                progress.note(f"{self.name}: another Buildroot or configuration, so all is built anew")
+                progress.note(f"{self.name}: Buildroot or its configuration changed; full rebuild")
                 shutil.rmtree(self.folder)
             self.folder.mkdir(parents=True)
             defconfig = self.folder / "koboshi_defconfig"
@@ -204,7 +204,7 @@ class Job:
             kconfig.verify(config, kconfig.merge(fragments))
 
     def _papers(self) -> None:
-        """Licences and their texts, and a list of all parts, beside the images."""
+        """Write licences, their texts and a list of all parts beside the images."""
         progress.note(f"{self.name}: licences and bill of materials")
         logged(self.command("legal-info"), self.log)
         info = json.loads(output([*self.command("-s", "--no-print-directory", "show-info")]))

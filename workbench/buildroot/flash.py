@@ -75,12 +75,12 @@ def _image_file(name: str) -> Path:
 
 def _ask(question: str) -> str:
     if sys.stdin is None or not sys.stdin.isatty():
-        raise KoboshiError("flash: standard input is no terminal, so nobody can be asked; --yes-really")
+        raise KoboshiError("flash: standard input is not a terminal; confirm with --yes-really")
     return input(question)
 
 
 def flash(image: Path, device: Path, *, yes_really: bool, ask: Ask) -> None:
-    """Check, ask, write, read back; FlashError says what is wrong."""
+    """Check, ask, write and read back; raise FlashError on a problem."""
     size = check_image(image)
     disk = look(device)
     refuse(disk, size, yes_really=yes_really)
@@ -157,7 +157,7 @@ def _read(path: Path) -> str:
 
 
 def refuse(disk: Disk, size: int, *, yes_really: bool) -> None:
-    """FlashError for a disk that must not be written to, or that only somebody who insists may."""
+    """Raise FlashError for a disk that must not be written to, or only if the user insists."""
     if disk.is_partition:
         raise FlashError(disk.path, "a partition", f"the image is a whole disk: /dev/{disk.whole}")
     if disk.uses:
@@ -187,7 +187,7 @@ def open_whole(device: Path) -> Iterator[int]:
 
 
 def write(image: Path, size: int, descriptor: int) -> None:
-    """Copy it, with progress, until it is on the medium."""
+    """Copy the image to the medium, with progress."""
     with progress.Progress("writing", size // CHUNK or None) as steps, image.open("rb") as file:
         while chunk := file.read(CHUNK):
             _all(descriptor, chunk)
@@ -202,7 +202,7 @@ def _all(descriptor: int, data: bytes) -> None:
 
 
 def compare(image: Path, size: int, descriptor: int, device: Path) -> None:
-    """FlashError unless the medium itself, not what is cached of it, has the image's bytes."""
+    """Raise FlashError unless the medium, not its cache, holds the image's bytes."""
     _control(descriptor, BLKFLSBUF)
     os.lseek(descriptor, 0, os.SEEK_SET)
     with progress.Progress("reading back", size // CHUNK or None) as steps, image.open("rb") as file:

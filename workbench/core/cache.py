@@ -34,12 +34,12 @@ KINDS = (
     "buildroot",
     "passed",
 )
-# What tools and builds by hand leave in source folders is no input of a build.
+# Files that tools and manual builds leave in source folders are not inputs of a build.
 LEFTOVERS = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache", "build"}
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's contents, 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's contents as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -111,7 +111,7 @@ def _build_aside(path: Path, build: Callable[[Path], None]) -> None:
 
 
 def clean(kinds: Iterable[str] = KINDS, older_than_days: float = 0) -> list[Path]:
-    """Remove what was not used for so long, and say what.
+    """Remove entries that were not used for this long, and report them.
 
     That is entries of `kinds` with what interrupted builds left, logs, and virtual environments.
     """

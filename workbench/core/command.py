@@ -100,7 +100,7 @@ def logged(
                 for line in process.stdout:
                     file.write(line)
                     on_line(line.decode(errors="replace").rstrip("\n"))
-            except SystemExit:  # a signal for us alone: it does not know that nobody waits for it any more
+            except SystemExit:  # a signal for us alone: the program does not know that its caller is exiting
                 process.terminate()
                 raise
     if process.returncode:
@@ -110,5 +110,5 @@ def logged(
 
 
 def tail(text: str, lines: int = TAIL) -> str:
-    """The last lines, for an error message."""
+    """Return the last lines, for an error message."""
     return "\n".join(f"  | {line}" for line in text.rstrip().splitlines()[-lines:])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files from the network, whose SHA-256 is known before."""
+"""Downloads files with a pinned SHA-256."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fetch(url: str, sha256: str, target: Path, *, pinned: str, instead: str) -> 
 
 
 def verify(path: Path, sha256: str, pinned: str) -> None:
-    """DownloadError unless the file has that sum."""
+    """Raise DownloadError unless the file has that sum."""
     _compare(path, cache.file_digest(path), sha256, pinned)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TextIO
 
-STEP = 10  # percent between two lines where the output is no terminal
+STEP = 10  # percent between two lines if the output is not a terminal
 REDRAW_S = 0.2
 
 
 def note(text: str) -> None:
-    """One line about what is going on."""
+    """Print one line about the current work."""
     print(f"koboshi: {text}", file=sys.stderr, flush=True)
 
 

@@ -17,7 +17,7 @@ EXEMPT = ("LICENSES/", "tests/data/")
 
 
 def files(repository: Path = REPOSITORY) -> list[Path]:
-    """What git tracks or would track, sorted; all files where it is no git repository."""
+    """Return the files that git tracks or would track, sorted; outside a git repository, all files."""
     command = ["git", "-C", str(repository), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         done = subprocess.run(command, capture_output=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`./dev demo`: boot the image, break everything in it, and show that it got up again."""
+"""`./dev demo`: boot the image, break everything in it, and show that it recovers."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Demo:
         self._break(self.plan[0])
 
     def _look(self) -> None:
-        """The verdict of an observer that trusts no record."""
+        """Count the processes with an observer that does not use the records."""
         self.say("counting processes")
         for name, pids in self.observer.settled().items():
             self.result.lost += not pids

@@ -50,7 +50,7 @@ def boot(
 def _terminal() -> int:
     """Standard input's descriptor; Python has no sys.stdin where it was closed."""
     if sys.stdin is None or not sys.stdin.isatty():
-        raise KoboshiError("boot: standard input is no terminal; it needs one, for the guest's console")
+        raise KoboshiError("boot: standard input must be a terminal, for the guest's console")
     return sys.stdin.fileno()
 
 

@@ -11,7 +11,7 @@ SCAN_S = 300.0  # the whole memory, by an emulated CPU
 # Objects younger than five seconds are not reported, nor those that changed since the scan before.
 SCAN = f"echo scan >{FILE} && sleep 6 && echo scan >{FILE}"
 _THERE = f"test -e {FILE} || mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null; test -e {FILE}"
-_REPORT_LINES = 16  # of the first object: what it is, and who allocated it
+_REPORT_LINES = 16  # of the first object: its contents and where it was allocated
 
 
 def forget(shell: Shell) -> None:

@@ -58,7 +58,7 @@ class NmeaPlayer:
         self, write: Callable[[bytes], object], sentences: Sequence[bytes] | None = None, hertz: float = 5.0
     ) -> None:
         if not 0.1 <= hertz <= 100:
-            raise ValueError(f"{hertz} Hz is no rate for a GPS receiver; 0.1 to 100 would be right")
+            raise ValueError(f"{hertz} Hz is not a valid rate for a GPS receiver; must be 0.1 to 100")
         self._write = write
         self._sentences = list(sentences) if sentences is not None else read_track()
         self._period = 1.0 / hertz

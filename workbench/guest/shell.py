@@ -94,7 +94,7 @@ class Shell:
         return result
 
     def send(self, command: str) -> None:
-        """Type a command whose end cannot be seen (a reboot); nothing is waited for."""
+        """Type a command whose end cannot be seen (a reboot); do not wait."""
         self._console.write(command.encode() + b"\n")
 
     def _typed(self, command: str, token: str) -> str:
@@ -146,5 +146,5 @@ class Shell:
 
 
 def _right_size(text: str, size: int) -> bool:
-    """Whether `text`, with or without a last newline, is `size` bytes; what is no UTF-8 cannot be counted."""
+    """Return whether `text`, with or without a last newline, is `size` bytes; accept invalid UTF-8."""
     return "\ufffd" in text or size - len(text.encode()) in (0, 1)

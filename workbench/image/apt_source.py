@@ -18,7 +18,7 @@ from workbench.core import cache, progress
 from workbench.core.command import CommandError, output
 from workbench.image import apt
 
-KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # where apt's own trusted ones are no more
+KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # if apt no longer has its own trusted keys
 STATE = "source-state"
 TARGETS = "$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)"
 _URI = re.compile(r"^'[^']+' (\S+\.orig\.tar\.\w+) \d+ (\S+)$")

@@ -51,7 +51,7 @@ def build() -> BusyBox:
 
 
 def _compile(tree: Path, log: Path) -> None:
-    """allnoconfig takes no wishes, so they are put into its result; what that asks anew gets its default."""
+    """Put the settings into allnoconfig's result, since it takes none; new questions get their defaults."""
     config, wanted = tree / ".config", kconfig.parse(FRAGMENT)
     logged(["make", "-C", tree, "allnoconfig"], log)
     config.write_text(kconfig.text({**kconfig.parse(config), **wanted}))

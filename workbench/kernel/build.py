@@ -86,12 +86,12 @@ def build(line_name: str = lines.DEFAULT_LINE, linux_source: Path | None = None)
 
 
 def tool_versions() -> dict[str, str]:
-    """The programs whose version can change what is built."""
+    """Return the programs whose version can affect the build."""
     return {name: output([name, "--version"]).splitlines()[0] for name in ("gcc", "ld", "make")}
 
 
 class Make:
-    """The kernel's make on one source and object tree."""
+    """The kernel's make for one source and object tree."""
 
     def __init__(self, line: lines.KernelLine, tree: Path, objects: Path) -> None:
         self.line = line
@@ -112,7 +112,7 @@ class Make:
         return self.commands
 
     def _configure(self, wanted: Mapping[str, str]) -> None:
-        """All that is wanted over allnoconfig: what nobody asked for is off."""
+        """Configure with the wanted settings over allnoconfig; every other symbol is off."""
         merged = self.objects / "koboshi.config"
         merged.write_text(kconfig.text(wanted))
         self._make("allnoconfig", f"KCONFIG_ALLCONFIG={merged}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a reviewer of the kernel series would try: checkpatch, sparse, and configurations nobody ships."""
+"""Checks for reviewers of the kernel series: checkpatch, sparse, and unusual configurations."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def variants(line: KernelLine) -> list[Variant]:
 
 
 def run(line_name: str = lines.DEFAULT_LINE) -> int:
-    """Print a line for each check; 1 if any has something to say."""
+    """Print a line for each check; return 1 if any check reports a problem."""
     line = lines.find(line_name)
     if line.package is None:
-        raise KoboshiError(f"--check: not for {line.name}, whose checkpatch and sparse are of another time")
+        raise KoboshiError(f"--check: not for {line.name}, its checkpatch and sparse are too old")
     series = patches.series(line.patches)
     origin = source.find(line, None)
     tree = source.unpack(origin, lines.find(line.name + lines.DEBUG))

@@ -17,7 +17,7 @@ _UNSET = re.compile(r"^# ((?:CONFIG|BR2)_\w+) is not set$")
 
 @dataclass(frozen=True)
 class Unmet:
-    """A symbol that is not what was asked for."""
+    """A symbol that does not have the requested value."""
 
     symbol: str
     wanted: str
@@ -69,13 +69,13 @@ def merge(fragments: Iterable[Path]) -> dict[str, str]:
 
 
 def text(values: Mapping[str, str]) -> str:
-    """The values as a file that Kconfig reads."""
+    """Return the values as a file for Kconfig."""
     lines = (f"# {name} is not set" if value == OFF else f"{name}={value}" for name, value in values.items())
     return "\n".join(lines) + "\n"
 
 
 def verify(config: Path, wanted: Mapping[str, str]) -> None:
-    """ConfigError unless every wanted symbol has its value in `config`; one that is absent is off."""
+    """Raise ConfigError unless `config` has each wanted value; an absent symbol is off."""
     got = parse(config)
     unmet = [
         Unmet(symbol, value, got.get(symbol, OFF))

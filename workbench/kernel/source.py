@@ -61,7 +61,7 @@ def by_hand_place(line: KernelLine) -> Path:
 
 
 def _by_hand(line: KernelLine) -> Source | None:
-    """Whoever put it there chose it: another sum than the pinned one is no error, but `find` says it."""
+    """Accept a file that the user put there, even with another sum; `find` reports the difference."""
     for suffix in SUFFIXES:
         path = by_hand_place(line).with_suffix(suffix)
         if path.is_file():

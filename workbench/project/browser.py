@@ -34,12 +34,12 @@ OPTIONS = (
 
 
 def find() -> str | None:
-    """A Chromium on this machine, or None."""
+    """Return the path of a Chromium on this machine, or None."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Browser:
-    """`with Browser() as browser:`; it knows nobody, and nothing of the network."""
+    """`with Browser() as browser:`; it has no profile and no network."""
 
     def __init__(self) -> None:
         program = find()
@@ -99,7 +99,7 @@ class Browser:
             self._next()
 
     def look(self, width: int, height: int, scheme: str = LIGHT) -> None:
-        """A window of that size, for a person who has chosen that colour scheme."""
+        """Set the window's size and the preferred colour scheme."""
         self._ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -117,7 +117,7 @@ class Browser:
         return found["result"].get("value")
 
     def screenshot(self) -> bytes:
-        """The window as a PNG."""
+        """Return the window as a PNG."""
         return base64.b64decode(self._ask("Page.captureScreenshot", format="png")["data"])
 
     def _ask(self, method: str, **parameters: object) -> dict[str, Any]:

@@ -44,12 +44,12 @@ Step = tuple[str, Callable[[], object]]
 
 
 def lint() -> int:
-    """Lint, format, types, shell scripts, licence lines; 1 if any has something to say."""
+    """Lint, format, types, shell scripts, licence lines; return 1 on a problem."""
     return _status(_run(_lint_steps()))
 
 
 def library() -> int:
-    """librfork's own tests at user level; 1 if any fails."""
+    """Run librfork's tests at user level; return 1 if any fails."""
     return _status(_run([("librfork: make check", _library)]))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Makes the pictures in docs/ anew, from recorded consoles."""
+"""Remakes the pictures in docs/ from recorded consoles."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class LabgridConsole:
 
 
 def through_labgrid(environment: Path) -> Transport:
-    """The console of an environment's target, switched on anew where its power can be switched."""
+    """Return the console of an environment's target; power-cycle the target if possible."""
     try:
         from labgrid import Environment
         from labgrid.exceptions import NoDriverFoundError

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""librfork's tests, one a behaviour, under each backend on each kernel: on the host and in guests."""
+"""Runs librfork's tests, one per behaviour, on each backend and kernel: on the host and in guests."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ class Listener:
         return verdicts.from_table("\n".join(self._table), rest[0]) if rest else []
 
     def take(self, item: Item) -> None:
-        """For Console.listen."""
+        """Handle an item; a listener for Console.listen."""
         if isinstance(item, KernelLine | Text) and (finding := judge(item)):
             self._log.add(finding)
         if isinstance(item, Text):

@@ -51,7 +51,7 @@ class Wanted:
 
 @dataclass
 class Report:
-    """What came of it; `findings` empty is what everybody wants."""
+    """What came of it; it passed if `findings` is empty."""
 
     kernel: str
     seed: int
@@ -62,7 +62,7 @@ class Report:
     log: str = ""
 
     def take(self, item: Item) -> None:
-        """For Console.listen."""
+        """Handle an item; a listener for Console.listen."""
         if isinstance(item, KernelLine | Text) and (found := judge(item)):
             self._find(found)
         if isinstance(item, Text) and (line := _LINE.search(item.text.strip())):
@@ -156,7 +156,7 @@ def _listen(image: Image, wanted: Wanted, report: Report) -> None:
 
 
 def _next(console: Console, report: Report) -> None:
-    """Wait for news."""
+    """Wait for the next item."""
     before = dict(report.counts), dict(report.injected), list(report.findings)
 
     def news() -> bool:

@@ -61,7 +61,7 @@ class Pair:
 
 
 def run(line_name: str, only: str = "", json_file: Path | None = None) -> int:
-    """Print a line for each program; 1 if any differs, or the patched kernel had something to say."""
+    """Print a line per program; return 1 if any differs or the patched kernel's log has a finding."""
     programs = build(lines.find(line_name))
     wanted = [name for name in programs if any(part in name for part in only.split(","))]
     with ExitStack() as stack:

@@ -55,7 +55,7 @@ def run(minutes: float, seed: int, json_file: Path | None, rounds: int = 0) -> i
 
 
 def soak(minutes: float, seed: int, rounds: int = 0) -> Result:
-    """So long, or so many rounds; stops at the first problem."""
+    """Run for a time or a number of rounds; stop at the first problem."""
     result = Result(seed)
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="koboshi-soak-") as folder:

@@ -99,7 +99,7 @@ def image(line: str) -> Image:
 
 
 def soak(built: Image, minutes: float, seed: int, rounds: int = 0) -> Result:
-    """So long, or so many rounds; ends at the first problem."""
+    """Run for a time or a number of rounds; stop at the first problem."""
     result = Result(seed)
     begin = time.monotonic()
     with Guest(built) as guest:

@@ -27,7 +27,7 @@ POLL_S = 0.02
 
 
 class SoakError(KoboshiError):
-    """What should have come did not."""
+    """An expected event did not occur."""
 
 
 def manifest(mark: int) -> str:
@@ -81,7 +81,7 @@ class Rig:
         self.supervisor = None
 
     def close(self) -> None:
-        """Nothing is left running."""
+        """Stop everything."""
         if self.supervisor is not None:
             self.end(signal.SIGTERM)
         for pids in self.instances().values():
@@ -90,7 +90,7 @@ class Rig:
                     os.kill(pid, signal.SIGKILL)
 
     def ask(self, command: str, component: str) -> bool:
-        """An operator's wish; False if nobody was there, or it was refused."""
+        """Send an operator's request; return False if it was rejected or no supervisor answered."""
         words = [sys.executable, "-S", "-B", "-m", "koboshi.ctl", command, component]
         return subprocess.run(words, env=self.environment, capture_output=True, timeout=120).returncode == 0
 
@@ -136,7 +136,7 @@ class Rig:
         )
 
     def records(self) -> list[Record]:
-        """The supervisor's log."""
+        """Return the supervisor's log."""
         return [record for line in _lines(self.run) if (record := find(line)) is not None]
 
     def told_by(self, component: str) -> list[tuple[str, str]]:

@@ -53,7 +53,7 @@ class Report:
 
 
 def run(minutes: float, line: str = lines.DEFAULT_LINE) -> int:
-    """Both for so many minutes; 1 if a behaviour failed or the kernel said anything."""
+    """Run both for some minutes; return 1 if a behaviour failed or the kernel log has a finding."""
     tests = conformance.build_tests(only=BEHAVIOURS, backend="kernel")
     extra = {f"{conformance.FOLDER}/{path.name}": path for path in tests.files}
     extra |= programs.find("stress-ng", "stress-ng")

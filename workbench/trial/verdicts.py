@@ -67,7 +67,7 @@ def all_the_same(names: Iterable[str], column: Column, verdict: str, reason: str
 
 
 def completed(got: Sequence[Verdict], names: Iterable[str], column: Column, reason: str) -> list[Verdict]:
-    """With a failure for each behaviour that there is no verdict of: silence is none."""
+    """Add a failure for each behaviour without a verdict."""
     known = {item.behaviour for item in got}
     missing = [name for name in names if name not in known]
     return [*got, *all_the_same(missing, column, FAILED, reason)]
@@ -102,7 +102,7 @@ def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
-    """How many of each."""
+    """Count each verdict."""
     counts = (
         (word, sum(item.verdict == word for item in verdicts)) for word in (PASSED, FAILED, SKIPPED, NOT_RUN)
     )

@@ -91,9 +91,7 @@ def test_boot_needs_a_terminal(redirection):
         ["-c", f'exec "$0" boot {redirection}', str(REPOSITORY / "dev")], os.environ, program="/bin/sh"
     )
     assert done.returncode == 1
-    assert done.stderr.strip() == (
-        "dev: boot: standard input is no terminal; it needs one, for the guest's console"
-    )
+    assert done.stderr.strip() == ("dev: boot: standard input must be a terminal, for the guest's console")
 
 
 @pytest.mark.parametrize("name", ["two words", "a:b", "a\ttab"])
