@@ -74,7 +74,7 @@ class Observer:
     def settled(self) -> dict[str, list[int]]:
         """As `instances`, looked at until each has exactly one, for at most SETTLE_S.
 
-        A component's own short-lived child (a server's, for one request) ends before the time is up; a copy stays.
+        By then a short-lived child of a component (for one request, say) has ended; a copy stays.
         """
         deadline = Deadline(SETTLE_S)
         while True:
