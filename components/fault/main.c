@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * koboshi-fault: really break a process that knows nothing of it.
+ * koboshi-fault: cause a real failure in a process that does not cooperate.
  *
  * The victim is stopped with ptrace(2), made to execute code that goes wrong as programs go wrong
  * (a wild pointer, abort, a loop, a leak), and let go. It is not traced when it fails, so the
- * kernel and whoever watches it see an ordinary failure. x86-64 only.
+ * kernel and the supervisor see an ordinary failure. x86-64 only.
  */
 #include "victim.h"
 

@@ -179,7 +179,8 @@ int main(int argc, char **argv)
 		fail("cannot listen at", options.socket, -error);
 	generation = rfork_checkpoint();
 	if (generation < 0)
-		fprintf(stderr, "koboshi-gps: no checkpoint, a restart begins anew: %s\n", strerror((int)-generation));
+		fprintf(stderr, "koboshi-gps: no checkpoint; a restart starts the program from the beginning: %s\n",
+			strerror((int)-generation));
 	else
 		publisher.generation = generation;
 	error = notify("READY=1", true);

@@ -6,12 +6,12 @@
 #include <stdbool.h>
 
 /*
- * Send state ("READY=1", "WATCHDOG=1") to $NOTIFY_SOCKET. 0: sent or nobody asked; else -errno.
- * Without wait, -EAGAIN where whoever reads it is behind: a heartbeat must not stop the work.
+ * Send state ("READY=1", "WATCHDOG=1") to $NOTIFY_SOCKET. Return 0 if sent or if it is unset, else -errno.
+ * Without wait, return -EAGAIN if the queue is full: a heartbeat must not block the work.
  */
 int notify(const char *state, bool wait);
 
-/* Milliseconds between two WATCHDOG=1: half of $WATCHDOG_USEC; -1: nobody asked. */
+/* Milliseconds between two WATCHDOG=1: half of $WATCHDOG_USEC; -1: no heartbeat is wanted. */
 int notify_interval_ms(void);
 
 #endif

@@ -36,7 +36,7 @@ class Peer:
         self._buffer = b""
 
     def connect(self) -> bool:
-        """Connect unless connected; False: nobody there now."""
+        """Connect unless connected; return False if the peer does not listen."""
         if self._socket is not None:
             return True
         channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -51,17 +51,17 @@ class Peer:
         return True
 
     def close(self) -> None:
-        """Forget the connection."""
+        """Close the connection."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def fileno(self) -> int | None:
-        """For poll; None while not connected."""
+        """Return the descriptor for poll, or None while not connected."""
         return None if self._socket is None else self._socket.fileno()
 
     def send(self, line: str) -> None:
-        """Send a line; a peer that cannot take it is connected to anew."""
+        """Send a line; close the connection if the peer cannot take it."""
         if self._socket is not None:
             try:
                 self._socket.sendall(line.encode() + b"\n")
@@ -69,7 +69,7 @@ class Peer:
                 self.close()
 
     def receive(self) -> list[dict[str, object]]:
-        """The JSON objects that have arrived."""
+        """Return the JSON objects that have arrived."""
         if self._socket is None:
             return []
         try:
@@ -94,19 +94,19 @@ def _object(line: bytes) -> dict[str, object] | None:
 
 
 class Heard:
-    """The last thing heard from a peer, and when."""
+    """The last value from a peer, and its time."""
 
     def __init__(self) -> None:
         self.value: dict[str, object] | None = None
         self.at = 0.0
 
     def hear(self, values: list[dict[str, object]]) -> None:
-        """Keep the newest."""
+        """Keep the newest value."""
         if values:
             self.value, self.at = values[-1], time.monotonic()
 
     def fresh(self) -> dict[str, object] | None:
-        """What was heard in the last seconds."""
+        """Return the last value, or None if it is stale."""
         return self.value if self.value is not None and time.monotonic() - self.at < STALE_S else None
 
 
@@ -116,7 +116,7 @@ def _number(source: dict[str, object] | None, key: str) -> float | None:
 
 
 def advise(gps: dict[str, object] | None, tide: dict[str, object] | None) -> dict[str, object]:
-    """What the pilot says, made from what it has heard; None for what it does not know."""
+    """Return the pilot's advice from the peers' data; a value is None if it is unknown."""
     advice: dict[str, object] = {"position": None, "bridge": None, "tide": None, "clearance_m": None}
     latitude, longitude = _number(gps, "latitude"), _number(gps, "longitude")
     missing = []

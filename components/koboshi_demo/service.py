@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a Python component needs towards its supervisor: readiness, heartbeat, checkpoint, a socket.
+"""What a Python component needs to work with its supervisor: readiness, heartbeat, checkpoint, a socket.
 
 Standard library only, few imports, and no call that Linux 2.6.23 lacks.
 """
@@ -13,14 +13,14 @@ import time
 
 
 def say(text: str) -> None:
-    """One line to the component's own log."""
+    """Write one line to the component's own log."""
     print(text, file=sys.stderr, flush=True)
 
 
 def notify(state: str, wait: bool = True) -> None:
-    """Tell the supervisor `READY=1` or `WATCHDOG=1` (sd_notify's protocol), if it asked (NOTIFY_SOCKET).
+    """Send `READY=1` or `WATCHDOG=1` to the supervisor (sd_notify's protocol) if NOTIFY_SOCKET is set.
 
-    Without `wait`, BlockingIOError where whoever reads it is behind.
+    Without `wait`, raise BlockingIOError if the socket's queue is full.
     """
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
@@ -39,7 +39,7 @@ class Heartbeat:
         self._next = 0.0
 
     def beat(self) -> float | None:
-        """Send it if it is due; return the seconds until the next one (None: nobody asked)."""
+        """Send it if it is due; return the seconds until the next one (None: no heartbeat is wanted)."""
         if self.interval is None:
             return None
         now = time.monotonic()
@@ -47,7 +47,7 @@ class Heartbeat:
             self._next = now + self.interval
             try:
                 notify("WATCHDOG=1", wait=False)
-            except BlockingIOError:  # it has not read the last ones yet: one more says no more
+            except BlockingIOError:  # the queue still holds earlier ones, so another one adds nothing
                 pass
             except OSError as error:  # a supervisor that is away must not end a component that works
                 say(f"heartbeat not sent: {error}")
@@ -55,21 +55,21 @@ class Heartbeat:
 
 
 def checkpoint() -> int:
-    """A restart comes back here. Return the generation; 0 the first time, and where there is no rfork."""
+    """Take the checkpoint that restarts return to. Return the generation: 0 at first or without rfork."""
     try:
         import rfork  # type: ignore[import-not-found, unused-ignore]  # its stub is there where it is built
     except ImportError:
-        say("no module rfork: a restart begins anew")
+        say("no module rfork; a restart starts the program from the beginning")
         return 0
     try:
         return int(rfork.checkpoint())
     except OSError as error:
-        say(f"no checkpoint, a restart begins anew: {error}")
+        say(f"no checkpoint; a restart starts the program from the beginning: {error}")
         return 0
 
 
 def listen(path: str) -> socket.socket:
-    """A non-blocking Unix stream listener at path, in place of a socket left by an earlier run."""
+    """Return a non-blocking Unix stream listener at path; replace the socket of an earlier run."""
     folder = os.path.dirname(path)
     if folder:
         os.makedirs(folder, exist_ok=True)

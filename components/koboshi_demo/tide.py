@@ -24,7 +24,7 @@ CLIENTS_MAX = 32
 
 
 def answer(table: TideTable, question: str) -> dict[str, object]:
-    """Height, trend and the next high or low water at the time asked for."""
+    """Return height, trend and the next high or low water at the requested time."""
     try:
         seconds = parse_iso(question.strip())
         turn = table.next_turn(seconds)
@@ -42,7 +42,7 @@ def answer(table: TideTable, question: str) -> dict[str, object]:
 
 
 class Server:
-    """Answers many clients from one thread, and never waits for one of them."""
+    """A single-threaded server that never blocks on a client."""
 
     def __init__(self, table: TideTable, listener: socket.socket, generation: int) -> None:
         self.table, self.listener, self.generation = table, listener, generation
@@ -85,7 +85,7 @@ class Server:
             self.clients[number] = (client, rest)
 
     def step(self, seconds: float | None) -> None:
-        """Wait for work, at most so long (None: until there is some), and do it."""
+        """Wait for work for at most `seconds` (None: no limit), and do it."""
         for number, _ in self.poll.poll(None if seconds is None else int(seconds * 1000) + 1):
             if number == self.listener.fileno():
                 self._accept()

@@ -206,7 +206,7 @@ def served(tmp_path: Path) -> Iterator[Path]:
         process.kill()
         _, errors = process.communicate()
         notify.close()
-    assert "a restart begins anew" in errors
+    assert "a restart starts the program from the beginning" in errors
 
 
 def ask(path: Path, text: bytes) -> bytes:
