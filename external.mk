@@ -3,7 +3,7 @@ include $(sort $(wildcard $(BR2_EXTERNAL_KOBOSHI_PATH)/package/*/*.mk))
 
 # The kernel fragments say all that is wanted: what no fragment asks for is off, as in the quick
 # image's kernel. Buildroot would give the rest Kconfig's defaults, so before its own fixups the
-# configuration is made anew, once per set of fragments; what linux-menuconfig changes stays.
+# configuration is made again, once per set of fragments; what linux-menuconfig changes stays.
 # Of a symbol that several fragments set the last line counts; to old Kconfig it would be the first.
 define KOBOSHI_LINUX_ALLNOCONFIG
 	if ! [ $(LINUX_DIR)/koboshi.config -nt $(LINUX_DIR)/.stamp_dotconfig ]; then \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A component with memory: it fills so many megabytes, as one reads a model or a table, says READY=1 and waits.
+ * A component with memory: it fills the given number of megabytes, as if it read a model, sends READY=1 and waits.
  *
  *   daemon MB [warm]
  *

@@ -19,7 +19,7 @@
 static const char *const level_names[LEVELS] = { "user", "kernel" };
 static const enum rfork_backend backends[LEVELS] = { RFORK_BACKEND_USER, RFORK_BACKEND_KERNEL };
 
-/* The program of the paper, but for the end after so many restarts. */
+/* The program of the paper, except that it ends after a given number of restarts. */
 static _Noreturn void print_time(int fd, unsigned int count)
 {
 	char line[32];

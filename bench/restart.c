@@ -24,7 +24,7 @@ void chunk_begin(struct board *b, const struct variant *v, unsigned int count, u
 	b->owner = getpid();
 }
 
-/* Instance 0 was nobody's successor. */
+/* Instance 0 did not follow a failure, so it has no latency. */
 void chunk_end(const struct board *b, struct series *s)
 {
 	for (uint32_t i = 1; i < b->next; i++) {
