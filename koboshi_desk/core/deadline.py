@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One deadline, made by whoever starts a job and handed down to everything that waits for a part of it.
+"""One deadline for a job: its starter creates it and passes it to everything that waits for a part.
 
 Waits that each bring a time limit of their own add up to a time nobody chose. KOBOSHI_SLOW=3 in the
 environment triples every limit, for a machine that is that much slower than the one they were chosen on.

@@ -84,7 +84,7 @@ def test_a_read_only_device_is_refused(attach: Callable[..., Path], image: Path)
 
 
 def test_a_mounted_device_is_refused(attach: Callable[..., Path], image: Path, tmp_path: Path) -> None:
-    """What is mounted is in use, whoever insists."""
+    """A mounted disk is in use, and --yes-really does not change that."""
     device, point = attach("disk", SIZE), tmp_path / "point"
     point.mkdir()
     subprocess.run(["mkfs.ext2", "-q", str(device)], check=True)

@@ -27,7 +27,7 @@ def main() -> None:
             channel.sendto(state, "\0" + path[1:] if path.startswith("@") else path)
             state = b"WATCHDOG=1"
         except OSError:
-            pass  # nobody reads it just now: once more
+            pass  # the supervisor cannot take it at the moment: try again
         time.sleep(1)
 
 

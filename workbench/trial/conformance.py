@@ -102,7 +102,7 @@ class Tests:
 
 
 def build_tests(only: str = "", effort: Effort = SHORT, backend: str = "") -> Tests:
-    """Built anew where librfork has changed, under a name of this repository's; for both backends, or one."""
+    """Rebuild what has changed in librfork, in this checkout's own folder, for one or both backends."""
     if backend and backend not in BACKENDS:
         raise KoboshiError(f"--backend {backend}: no such level; there is {' and '.join(BACKENDS)}")
     build = places.cache_folder() / "objects" / cache.key(["conformance", str(REPOSITORY)])

@@ -76,7 +76,7 @@ class Fake:
         self.client: socket.socket | None = None
 
     def appear(self) -> None:
-        """Bind and listen anew, as a component started from nothing does."""
+        """Bind and listen again, as a newly started component does."""
         self.path.unlink(missing_ok=True)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(str(self.path))

@@ -203,7 +203,7 @@ def test_master_asks_again() -> None:
 
 
 def test_master_gives_up() -> None:
-    """Where nobody answers the outcome says so, and the next request is tried."""
+    """Without a reply, the outcome is silence, and the next request is sent."""
     wire = Wire(lose=list(range(1, TRIES + 1)))
     wire.control.ask("stop", "gps")
     wire.control.ask("status")
@@ -242,7 +242,7 @@ def test_long_reply_has_its_time() -> None:
 
 @pytest.mark.parametrize("name", ["$(reboot)", "a b", "a\nreboot", "a;b", "-", "A", "x" * 33])
 def test_only_names_go_to_the_shell(name: str) -> None:
-    """A shell may read the request: what is no component's name is refused here."""
+    """A shell may read the request: only a valid component name is sent."""
     control = Control("desk")
     control.ask("stop", name)
     assert control.step() == b""

@@ -86,20 +86,20 @@ def test_record_cut_off_for_good() -> None:
 
 
 def test_gap_and_repetition() -> None:
-    """A gap in SEQ counts what is missing; a SEQ seen before is no new event."""
+    """A gap in SEQ counts what is missing; a repeated SEQ is not a new event."""
     decoder, items = feed(record(1), record(4), record(4), record(5))
     assert [item.seq for item in items if isinstance(item, Record)] == [1, 4, 5]
     assert (decoder.counts.lost, decoder.counts.repeated) == (2, 1)
 
 
 def test_attached_in_the_middle() -> None:
-    """The first record after attaching to a running device is no gap."""
+    """The first record after attaching to a running device does not count as a gap."""
     decoder, _ = feed(record(100), record(101))
     assert decoder.counts.lost == 0
 
 
 def test_boots_are_counted_twice() -> None:
-    """The boot record and the kernel's banner count boots independently; SEQ begins anew."""
+    """The boot record and the kernel's banner count boots independently; SEQ starts again."""
     boot = [
         "[    0.000000] Linux version 6.12.1 (x)",
         "[    0.000000] Command line: quiet",

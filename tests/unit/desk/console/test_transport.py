@@ -116,7 +116,7 @@ def test_tty_pair(tmp_path: Path) -> None:
 
 @needs_socat
 def test_cable_pulled_in_the_middle_of_a_line(tmp_path: Path) -> None:
-    """The port comes back by itself; half a line is no record, and what was missed is counted."""
+    """The port comes back by itself; half a line is not a record, and missed records are counted."""
     with Cable(tmp_path) as cable, Reader(str(cable.desk)) as reader:
         with serial.Serial(str(cable.device)) as port:
             port.write(record(1) + record(2)[:20])

@@ -46,7 +46,7 @@ def test_slow_machines_get_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", ["0", "-1", "fast", "nan", "inf"])
 def test_wrong_factor_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    """What is no positive number is an error that names the variable."""
+    """A value that is not a positive number is an error that names the variable."""
     monkeypatch.setenv("KOBOSHI_SLOW", text)
     with pytest.raises(ValueError, match="KOBOSHI_SLOW"):
         Deadline(1)

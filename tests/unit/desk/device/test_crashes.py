@@ -134,7 +134,7 @@ def test_stack_of_a_record_has_functions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\x7fELF", b"\x7fELF\x02" + b"\xff" * 80, b"MZ" * 99], ids=len)
 def test_broken_elf(tmp_path: Path, data: bytes) -> None:
-    """What is no whole ELF file is refused."""
+    """An incomplete or invalid ELF file is rejected."""
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(KoboshiError, match="not an ELF file"):
         Elf(tmp_path / "x")

@@ -95,7 +95,7 @@ def test_times(text: str, value: float | None) -> None:
 
 
 def test_what_is_no_unit(tmp_path: Path) -> None:
-    """A file that is no unit is refused with its line."""
+    """An invalid unit file is rejected with the number of the line."""
     with pytest.raises(UnitError, match="x:2"):
         units.parse("[Service]\nhello\n", "x", "service", "x")
     with pytest.raises(UnitError, match="timer"):

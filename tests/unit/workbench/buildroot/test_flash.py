@@ -95,7 +95,7 @@ def test_who_insists_may_write_to_a_fixed_disk() -> None:
 
 
 def test_only_disk_images_are_written(tmp_path: Path) -> None:
-    """A kernel, an archive or a missing file is no disk."""
+    """A kernel, an archive or a missing file is not a disk image."""
     path = tmp_path / "bzImage"
     with pytest.raises(FlashError, match="no file"):
         flash.check_image(path)
@@ -107,7 +107,7 @@ def test_only_disk_images_are_written(tmp_path: Path) -> None:
 
 
 def test_no_device(tmp_path: Path) -> None:
-    """What is not there or is no block device is refused."""
+    """A missing file or one that is not a block device is rejected."""
     with pytest.raises(FlashError, match="No such file"):
         flash.look(tmp_path / "nothing")
     (tmp_path / "file").touch()
