@@ -55,7 +55,7 @@ class Record:
 
 @dataclass(frozen=True)
 class KernelLine:
-    """A kernel log line; `time` is its time stamp in seconds. `continued`: it begins within the name of a process."""
+    """A kernel line; `time` is its time stamp in seconds. `continued`: it begins within a process name."""
 
     time: float
     text: str
