@@ -12,7 +12,7 @@ eventually "no terminal" test -e tty
 # expect TEXT PRINTED: this line, as it comes for what printf is given
 expect() {
 	rm -rf s
-	component=sh
+	component="sh"
 	start --output tty --output-rate 100000 -- -c "printf '$2'; tool_component say:done wait"
 	wait_for '^t: done$' seen
 	kill "$runner_pid"
@@ -38,7 +38,7 @@ expect 't: @sh-\0123abcd' '@sh-0123abcd\n'
 # In two parts, with other words in between of which the runner knows nothing; and half a line at the end.
 : >seen
 rm -rf s
-component=sh
+component="sh"
 start --output tty --output-rate 100000 -- -c "printf kobo; tool_component wait-file:go; printf 'shi/1 5 '; exec tool_component wait"
 wait_for '^t: kobo$' seen
 : >go

@@ -22,6 +22,7 @@ rfork-run --name t --listen tcp:127.0.0.1:$port --ready fd:3 -- /bin/true 2>erro
 equal $? 100
 
 # A socket that another one listens on is not taken away from it, nor is a file removed; what is left over goes.
+rm -rf s
 start --listen unix:sock -- wait
 wait_for ' ready '
 inode=$(ls -i sock)

@@ -36,21 +36,19 @@ for option in --no-spare '--heartbeat-ms 10000'; do
 	rm -rf s
 done
 # An operator's restart takes longer if the component asks for it.
-start --ready notify --stop-ms 300 -- ignore-term notify:READY=1 below:1 wait-file:restart-go below:1 notify:EXTEND_TIMEOUT_USEC=60000000 \
-	below:1 sleep:1000 below:1 restart wait
+start --ready notify --stop-ms 1000 -- hold-signal:15 notify:READY=1 below:1 await-signal:15 below:1 notify:EXTEND_TIMEOUT_USEC=60000000 \
+	below:1 sleep:2000 below:1 restart wait
 wait_for ' ready '
 kill -USR1 "$runner_pid"
-: >restart-go
 wait_for ' restart gen=1 .*cause=operator status=exit:'
 kill "$runner_pid"
 finish 0
 rm -rf s
 # A stop takes longer if the component asks for it.
-start --ready notify --stop-ms 300 -- ignore-term notify:READY=1 sleep:200 notify:EXTEND_TIMEOUT_USEC=60000000 wait-file:go \
-	notify:EXTEND_TIMEOUT_USEC=60000000 sleep:1000 touch:finished exit:0
+start --ready notify --stop-ms 1000 -- hold-signal:15 notify:READY=1 notify:EXTEND_TIMEOUT_USEC=60000000 await-signal:15 \
+	notify:EXTEND_TIMEOUT_USEC=60000000 sleep:2000 touch:finished exit:0
 wait_for ' ready '
 kill "$runner_pid"
-: >go
 wait_for ' extend .*ms=60000'
 finish 0
 [ -e finished ] || fail "it was not given the time"

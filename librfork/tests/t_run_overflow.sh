@@ -6,13 +6,13 @@ restarts=500
 mkdir s
 mount -t tmpfs -o size=128k,mode=755 tmpfs s 2>/dev/null || { echo "no file system in memory can be mounted"; exit 77; }
 trap 'for pid in $runner_pid; do kill -9 $pid; done; umount -l s' EXIT
-start --burst 100000 -- wait-file:go below:$restarts crash touch:done wait
+start --burst 100000 -- wait-file:go below:$restarts crash touch:over wait
 wait_for ' ready '
 { head -c $((4096 - $(wc -c <s/events) - 1)) /dev/zero | tr '\0' x; echo; } >>s/events
 dd if=/dev/zero of=s/fill bs=1 count=200000 2>/dev/null
 : >go
 tries=600
-until [ -e done ]; do
+until [ -e over ]; do
 	tries=$((tries - 1))
 	[ $tries -gt 0 ] || fail "not $restarts restarts"
 	sleep 0.1

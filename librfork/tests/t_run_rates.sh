@@ -37,43 +37,39 @@ all 60 ' checkpoint ' || fail "they stand for $(events ' checkpoint ')"
 rm -rf s
 
 # A whole day is asked for at each SIGTERM, and one second can be had.
-start --ready notify --stop-ms 300 --extend-max-ms 1000 -- ignore-term notify:READY=1 wait-file:go \
+start --ready notify --stop-ms 1000 --extend-max-ms 1000 -- hold-signal:15 notify:READY=1 await-signal:15 \
 	notify:EXTEND_TIMEOUT_USEC=86400000000 notify:EXTEND_TIMEOUT_USEC=86400000000 wait
 wait_for ' ready '
 kill "$runner_pid"
-: >go
 finish 0
 few ' extend ' 2
 ms=$(value ms ' extend ')
-[ "$ms" -le 1300 ] || fail "it was promised $ms ms"
-rm -rf s go
+[ "$ms" -le 2000 ] || fail "it was promised $ms ms"
+rm -rf s
 
 # It asks for more time again and again: few records, and each of them tells of more.
 many=$(i=0; while [ $i -lt 200 ]; do echo notify:EXTEND_TIMEOUT_USEC=2000000 sleep:5; i=$((i + 1)); done)
-start --ready notify --stop-ms 300 -- ignore-term notify:READY=1 wait-file:go $many exit:0
+start --ready notify --stop-ms 1000 -- hold-signal:15 notify:READY=1 await-signal:15 $many exit:0
 wait_for ' ready '
 kill "$runner_pid"
-: >go
 finish 0
 few ' extend ' 12
-rm -rf s go
+rm -rf s
 
 # Whoever asks for a stop twice means it.
-start --ready notify --stop-ms 600000 -- ignore-term notify:READY=1 wait-file:go notify:EXTEND_TIMEOUT_USEC=60000000 notify:STATUS=on wait
+start --ready notify --stop-ms 600000 -- hold-signal:15 notify:READY=1 await-signal:15 notify:EXTEND_TIMEOUT_USEC=60000000 notify:STATUS=on wait
 wait_for ' ready '
 kill "$runner_pid"
-: >go
 wait_for ' status .*text=on'
 kill "$runner_pid"
 finish 0
 wait_for ' end reason=stop status=signal:SIGKILL'
-rm -rf s go
+rm -rf s
 
 # Another that asks too ends only what was added: this is the usual time again.
-start --ready notify --stop-ms 300 -- ignore-term notify:READY=1 wait-file:go notify:EXTEND_TIMEOUT_USEC=60000000 notify:STATUS=on wait
+start --ready notify --stop-ms 1000 -- hold-signal:15 notify:READY=1 await-signal:15 notify:EXTEND_TIMEOUT_USEC=60000000 notify:STATUS=on wait
 wait_for ' ready '
 kill "$runner_pid"
-: >go
 wait_for ' extend '
 sh -c "kill $runner_pid; :"
 finish 0

@@ -26,7 +26,7 @@ kill "$runner_pid"
 finish 0
 rm -rf s
 component="sh"
-start --ready notify -- -c 'tool_component notify:READY=1; exec tool_component wait'
+start --ready notify -- -c 'tool_component notify:READY=1 barrier; exec tool_component wait'
 wait_for ' ready '
 kill "$runner_pid"
 finish 0

@@ -4,7 +4,7 @@
  *
  *   notify:TEXT checkpoint crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
  *   beat:MS (for ever) below:N (skip the next unless the generation is below N) listen:PORT
- *   sleep:MS wait-file:PATH
+ *   sleep:MS wait-file:PATH hold-signal:N await-signal:N (block it; wait until it has come)
  *   ready-fd:N (a newline on it, and close it) serve (on descriptor 3: the generation to whoever connects, for ever)
  *   connect:PORT (print what is read) open-read:PATH open-write:PATH (print how it went) may:CAPABILITY (whether it has it)
  *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
@@ -284,6 +284,24 @@ static void grandchild(void)
 	dprintf(STDOUT_FILENO, "grandchild %d\n", (int)pid);
 }
 
+static void hold_signal(int number)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+}
+
+static void await_signal(int number)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	EQUAL(sigwaitinfo(&set, NULL), number);
+}
+
 /* How many of the next actions are to be left out. */
 static int act(const char *action)
 {
@@ -311,6 +329,8 @@ static int act(const char *action)
 	else if (is(action, "touch")) touch(value);
 	else if (is(action, "ready-fd")) ready_fd(atoi(value));
 	else if (is(action, "sleep")) pause_ms(atoi(value));
+	else if (is(action, "hold-signal")) hold_signal(atoi(value));
+	else if (is(action, "await-signal")) await_signal(atoi(value));
 	else if (is(action, "wait-file")) while (access(value, F_OK) < 0) pause_ms(20);
 	else if (is(action, "serve")) serve();
 	else if (is(action, "connect")) connect_to((in_port_t)atoi(value));
