@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from urllib.parse import SplitResult, urlsplit
 
 import paho.mqtt.client as paho
@@ -17,6 +18,7 @@ from koboshi_desk.device.observed import Device
 
 PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: every user can read options in /proc
 QUEUED = 10_000  # messages kept while the broker is away; further messages are dropped and counted
+LAST_S = 5.0  # how long close() waits for the broker, and then for its answer
 SCHEMES = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -39,6 +41,7 @@ class Publisher:
         self.prefix = prefix
         self.dropped = 0
         self._states: dict[tuple[str, str], str] = {}
+        self._greeted = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.max_queued_messages_set(QUEUED)
         self._client.reconnect_delay_set(1, 30)
@@ -56,6 +59,7 @@ class Publisher:
 
     def _connected(self, client: paho.Client, *_: object) -> None:
         client.publish(f"{self.prefix}/bridge/online", "true", qos=1, retain=True)
+        self._greeted.set()
 
     def take(self, device: Device, item: Item) -> None:
         """Publish an event, and the component's state if the event changed it."""
@@ -78,10 +82,12 @@ class Publisher:
         self.dropped += sent.rc == paho.MQTT_ERR_QUEUE_SIZE
 
     def close(self) -> None:
-        """Say that this bridge has gone, and go; what is queued has a moment to get out."""
+        """Publish what is queued and that this bridge has gone, then disconnect."""
+        # A short recording ends before the broker has answered the first connection.
+        self._greeted.wait(LAST_S)
         last = self._client.publish(f"{self.prefix}/bridge/online", "false", qos=1, retain=True)
         if self._client.is_connected():
-            last.wait_for_publish(5.0)
+            last.wait_for_publish(LAST_S)
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,11 @@ class Broker:
             return True
         return False
 
+    def signal(self, number: int) -> None:
+        """Stop or continue it."""
+        assert self._process
+        self._process.send_signal(number)
+
     def stop(self) -> None:
         """End it."""
         if self._process:
@@ -121,6 +127,19 @@ def test_events_reach_the_broker(broker: Broker) -> None:
     assert [event["seq"] for event in events] == list(range(1, 49))
     restart = next(event for event in events if event["event"] == "restart")
     assert (restart["component"], restart["boot"]) == ("syslogd", "0bfcc6bd")
+
+
+@needs_broker
+def test_nothing_is_lost_to_a_broker_that_answers_late(broker: Broker) -> None:
+    """A recording that ends before the broker has answered the first connection is published whole."""
+    broker.signal(signal.SIGSTOP)
+    late = threading.Timer(0.5, broker.signal, [signal.SIGCONT])
+    late.start()
+    bridge.bridge(Consoles(replays=[DEMO]), mqtt=broker.url)
+    late.join()
+    with Listener(broker) as listener:
+        poll(lambda: ("koboshi/bridge/online", "false", True) in listener.got, "last word")
+        poll(lambda: sum("component" in topic for topic in listener.topics()) == 5, "retained states")
 
 
 @needs_broker
