@@ -15,10 +15,10 @@ HEAD = """\
 <!-- Made by `python3 -m workbench.project.manifest_reference`; a test compares them. -->
 # The manifest, key by key
 
-Made from `supervisor/koboshi/manifest/schema.json`, which `koboshi manifest schema` prints for editors.
-[manifest.md](manifest.md) has an example, and what a schema cannot say: which keys go together.
+This page is generated from the schema that `koboshi manifest schema` prints for editors.
+[The manifest](manifest.md) has an example, and explains which keys belong together.
 
-`version = 1` is required. Everything else is in these tables.
+`version = 1` is required. The tables have all other keys.
 """
 COLUMNS = "\n| key | type | default | meaning |\n|---|---|---|---|\n"
 # What most strings match, in words.
@@ -98,8 +98,8 @@ def _default(rule: Schema) -> str:
 
 def _names(schema: Schema) -> str:
     names = schema["properties"]["component"]["propertyNames"]
-    own = ", ".join(f"`{name}`" for name in names["not"]["enum"])
-    return f"`NAME` matches `{names['pattern']}`, and is none of {own}.\n"
+    own = " or ".join(f"`{name}`" for name in names["not"]["enum"])
+    return f"`NAME` matches `{names['pattern']}`, and is not {own}.\n"
 
 
 def _cell(text: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Builds the documentation as a site, and refuses broken links."""
+"""Build the documentation as a site, and reject broken links."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from workbench.core.command import output
 from workbench.core.repository import REPOSITORY
 
 
-def build(to: Path | None = None) -> Path:
-    """The site's folder; a broken link or a page that is in no menu is an error."""
+def build(to: Path | None = None, checkout: Path = REPOSITORY) -> Path:
+    """Build the site and return its folder. A broken link or a page missing from the menu is an error."""
     to = to or places.cache_folder() / "site"
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(to)]
-    output(command, cwd=REPOSITORY)
+    # Not with --quiet: mkdocs would then drop its warnings before --strict counts them.
+    output([sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(to)], cwd=checkout)
     return to

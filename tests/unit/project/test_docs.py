@@ -8,6 +8,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from koboshi.manifest import check
 from koboshi_desk import cli
 from tasks import namespace
 from tests.unit import programs
+from workbench.core.command import CommandError
 from workbench.core.repository import REPOSITORY
 from workbench.project import site
 
@@ -116,6 +118,17 @@ def test_site_has_no_broken_link(tmp_path: Path) -> None:
     assert "okiagari" in page.read_text() or "Koboshi" in page.read_text()
     for html in (tmp_path / "site").rglob("*.html"):
         assert not re.search(r"(?:src|<link[^>]+href)=\"?https?:", html.read_text()), html
+
+
+@pytest.mark.parametrize("link", ["missing.md", "runner.md#no-such-heading", "../README.md"])
+def test_broken_link_fails(tmp_path: Path, link: str) -> None:
+    """A link to a missing page, to a missing heading, or out of docs/ is an error that names it."""
+    shutil.copy(REPOSITORY / "mkdocs.yml", tmp_path)
+    shutil.copytree(REPOSITORY / "docs", tmp_path / "docs")
+    with (tmp_path / "docs/design.md").open("a") as page:
+        page.write(f"\n[broken]({link})\n")
+    with pytest.raises(CommandError, match=re.escape(f"'{link}'")):
+        site.build(tmp_path / "site", tmp_path)
 
 
 def test_links_of_the_readme() -> None:
