@@ -12,15 +12,15 @@ void run_extend_begin(struct runner *r)
 	r->extend_told = r->extend_step = 0;
 }
 
-/* Moves a limit, and returns by how much it is later. */
+/* Moves a limit, never to an earlier time, and returns by how much it is later. */
 static uint64_t move(uint64_t *limit, uint64_t wanted, uint64_t most_more)
 {
 	uint64_t before = *limit;
 
-	if (!before)
+	if (!before || wanted <= before)
 		return 0;
 	*limit = wanted < before + most_more ? wanted : before + most_more;
-	return *limit > before ? *limit - before : 0;
+	return *limit - before;
 }
 
 /* The supervisor has a limit of its own for a stop, which goes by the record. */

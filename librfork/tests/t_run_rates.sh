@@ -56,12 +56,25 @@ finish 0
 few ' extend ' 12
 rm -rf s
 
-# Whoever asks for a stop twice means it.
-start --ready notify --stop-ms 600000 -- hold-signal:15 notify:READY=1 await-signal:15 notify:EXTEND_TIMEOUT_USEC=60000000 notify:STATUS=on wait
+# A component that asks for less time than it has loses none: one with an hour says that it needs a millisecond.
+start --ready notify --stop-ms 3600000 -- hold-signal:15 notify:READY=1 await-signal:15 notify:EXTEND_TIMEOUT_USEC=1000 notify:STATUS=on \
+	sleep:500 exit:0
 wait_for ' ready '
 kill "$runner_pid"
+finish 0
 wait_for ' status .*text=on'
-kill "$runner_pid"
+wait_for ' end reason=stop status=exit:0'
+rm -rf s
+
+# Whoever asks for a stop twice means it. (kill is not part of every shell.)
+start --ready notify --stop-ms 600000 -- hold-signal:15 notify:READY=1 await-signal:15 notify:EXTEND_TIMEOUT_USEC=900000000 notify:STATUS=on wait
+wait_for ' ready '
+tool_component term:$runner_pid wait-file:again term:$runner_pid &
+others=$!
+wait_for ' status .*text=on'
+: >again
+wait "$others"
+others=""
 finish 0
 wait_for ' end reason=stop status=signal:SIGKILL'
 rm -rf s

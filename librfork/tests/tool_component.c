@@ -10,7 +10,7 @@
  *   grandchild (in a session of its own; prints its PID) privileges (whether it could gain any)
  *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
  *   barrier (waits until the runner has read what was said) stranger:PID (that runner gets READY=1 of a process that is gone)
- *   flood (never stops sending, from 25 processes)
+ *   term:PID (SIGTERM to it) flood (never stops sending, from 25 processes)
  *   linger (sends a descriptor that takes long to close) group:N (join that process group; 0: one of its own)
  *   store:NAME (a file without a name in which that stands) unstore:NAME store-again:NAME (descriptor 4) stored:N (print what stands in descriptor N)
  */
@@ -329,6 +329,7 @@ static int act(const char *action)
 	else if (is(action, "touch")) touch(value);
 	else if (is(action, "ready-fd")) ready_fd(atoi(value));
 	else if (is(action, "sleep")) pause_ms(atoi(value));
+	else if (is(action, "term")) CHECK(kill(atoi(value), SIGTERM) == 0);
 	else if (is(action, "hold-signal")) hold_signal(atoi(value));
 	else if (is(action, "await-signal")) await_signal(atoi(value));
 	else if (is(action, "wait-file")) while (access(value, F_OK) < 0) pause_ms(20);
