@@ -25,11 +25,19 @@ static enum rfork_backend wanted_backend(enum rfork_backend asked)
 	return strcmp(name, "kernel") ? RFORK_BACKEND_AUTO : RFORK_BACKEND_KERNEL;
 }
 
+/* Neither level counts restarts more finely than in nanoseconds. */
+static bool valid_burst(const struct rfork_options *options)
+{
+	uint64_t window_ms = options->window_ms ? options->window_ms : RFORK_DEFAULT_WINDOW_MS;
+
+	return options->burst == RFORK_BURST_UNLIMITED || options->burst <= window_ms * RFORK_NSEC_PER_MSEC;
+}
+
 static int complete(struct rfork_options *options)
 {
 	if (options->flags & ~(uint64_t)KNOWN_FLAGS || options->restart_status > 255 ||
 	    options->exit_signal < -1 || options->exit_signal > LAST_SIGNAL ||
-	    options->backend > RFORK_BACKEND_KERNEL)
+	    options->backend > RFORK_BACKEND_KERNEL || !valid_burst(options))
 		return -EINVAL;
 	if (!options->restart_status)
 		options->restart_status = RFORK_RESTART_STATUS;

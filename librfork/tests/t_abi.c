@@ -42,6 +42,7 @@ static void create(void)
 	refused((struct rfork_args){ .exit_signal = 65 });
 	refused((struct rfork_args){ .exit_signal = 1u << 31 });
 	refused((struct rfork_args){ .restart_status = 256 });
+	refused((struct rfork_args){ .burst = 1000001, .window_ms = 1 });
 	refused((struct rfork_args){ .reserved = 1 });
 	for (size_t size = 0; size < RFORK_ARGS_SIZE_VER0; size++)
 		EQUAL(call(RFORK_CREATE, &args, size), -EINVAL);

@@ -24,6 +24,9 @@ int main(void)
 	refuse((struct rfork_options){ .exit_signal = 65 });
 	refuse((struct rfork_options){ .exit_signal = -2 });
 	refuse((struct rfork_options){ .backend = 3 });
+	/* more than one restart in a nanosecond */
+	refuse((struct rfork_options){ .burst = 1000001, .window_ms = 1 });
+	refuse((struct rfork_options){ .burst = RFORK_BURST_UNLIMITED - 1, .window_ms = 4000 });
 	EQUAL(rfork_next_event(999, &event), -EBADF);
 	EQUAL(rfork_stop(999, 0), -EBADF);
 	EQUAL(rfork_query(999, &info), -EBADF);

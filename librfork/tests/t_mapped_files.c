@@ -2,6 +2,7 @@
 /* A file that an instance opened and mapped after its restart point is closed soon after its restart: the writer's close is
  * reported, the memory is free, the file can be executed. When the group's end is reported it has been closed already. */
 #include "system.h"
+#include <sched.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
 
@@ -31,7 +32,33 @@ static int close_was_reported(int queue)
 	return read(queue, buffer, sizeof buffer) > 0;
 }
 
-static void closed_after_restart(uint64_t flags)
+static int count_templates(void)
+{
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	int count = 0;
+
+	CHECK(proc);
+	while ((entry = readdir(proc))) {
+		pid_t pid = atoi(entry->d_name);
+
+		count += pid > 0 && status_number(pid, "PPid") == getpid() && is_template(pid);
+	}
+	closedir(proc);
+	return count;
+}
+
+/* The spare is the youngest of them: it waits next, with the memory to be freed. */
+static void give_spare_realtime_policy(void)
+{
+	struct sched_param param = { .sched_priority = 1 };
+
+	EVENTUALLY(count_templates() == 2);
+	/* musl has only a stub */
+	CHECK(syscall(SYS_sched_setscheduler, find_template(), SCHED_FIFO, &param) == 0);
+}
+
+static void closed_after_restart(uint64_t flags, int realtime)
 {
 	struct rfork_options options = { .flags = flags, .burst = RFORK_BURST_UNLIMITED };
 	int rfd, queue = inotify_init();
@@ -51,6 +78,8 @@ static void closed_after_restart(uint64_t flags)
 	for (int i = 0; i < RESTARTS; i++) {
 		EVENTUALLY(*started == i + 1);
 		EQUAL(close_was_reported(queue), 0);
+		if (realtime && i == 0)
+			give_spare_realtime_policy();
 		EQUAL(rfork_kick(rfd, SIGKILL, RFORK_CAUSE_OPERATOR), 0);
 		next_event(rfd, RFORK_EV_RESTART);
 		EVENTUALLY(close_was_reported(queue));
@@ -95,8 +124,10 @@ static void closed_at_end(uint64_t flags, int how)
 int main(void)
 {
 	started = shared(sizeof *started);
-	closed_after_restart(0);
-	closed_after_restart(NO_SPARE);
+	closed_after_restart(0, 0);
+	closed_after_restart(NO_SPARE, 0);
+	if (is_kernel_level() && geteuid() == 0)
+		closed_after_restart(0, 1);
 	if (geteuid() != 0 || !getenv("RFORK_TESTS_MACHINE"))
 		return 0; /* no file systems of our own */
 	CHECK(mkdir("mounted", 0700) == 0);

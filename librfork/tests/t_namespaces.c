@@ -60,6 +60,39 @@ static int first_process(void *unused)
 	return 0;
 }
 
+/* A reader in another namespace finds the creator's PIDs in the answer, as in events. */
+static int reader_elsewhere(void *info)
+{
+	struct rfork_info *asked = info, got;
+
+	EQUAL(rfork_query(asked->rfd, &got), 0);
+	EQUAL(got.pid, asked->pid);
+	return 0;
+}
+
+static void pids_for_readers_elsewhere(void)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	struct rfork_info info;
+	int rfd, status;
+	pid_t pid;
+
+	info.pid = create_waiting(NULL, &rfd);
+	if (is_kernel_level()) {
+		EQUAL(rfork_kick(rfd, 0, RFORK_CAUSE_OPERATOR), 0);
+		info.pid = next_event(rfd, RFORK_EV_RESTART).new_pid;
+	} else {
+		EQUAL(rfork_query(rfd, &info), 0);
+	}
+	info.rfd = rfd;
+	pid = clone(reader_elsewhere, stack + sizeof stack, CLONE_NEWPID | SIGCHLD, &info);
+	CHECK(pid > 0);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	EQUAL(status, 0);
+	stop_group(rfd);
+	close(rfd);
+}
+
 /* Children would be of a namespace that the caller is not of. */
 static void refused_after_unshare(void)
 {
@@ -88,6 +121,7 @@ int main(void)
 		_exit(77);
 	EQUAL(status, 0);
 	EVENTUALLY(no_such_process(*outer));
+	pids_for_readers_elsewhere();
 	apart(refused_after_unshare);
 	return 0;
 }
