@@ -15,6 +15,7 @@ static const char usage[] =
 	"  --backend auto|user|kernel       level of rfork (auto)\n"
 	"  --on signal,status | none        restart on these too (none)\n"
 	"  --no-spare                       slower, for a task and its memory less (RFORK_NO_SPARE)\n"
+	"  --no-checkpoint                  PROGRAM cannot move its restart point (RFORK_NO_CHECKPOINT)\n"
 	"  --burst N --window-ms MS         restart intensity (5 in 10000)\n"
 	"  --probation-ms MS                time within which a crash poisons an image (0: off)\n"
 	"  --ready none|notify|file:PATH|port:N|fd:N\n"
@@ -162,7 +163,7 @@ static void add_limit(struct run_config *config, const char *text)
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
        CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, NO_SPARE,
-       ENV_FD, EXTEND_MAX };
+       NO_CHECKPOINT, ENV_FD, EXTEND_MAX };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -177,7 +178,7 @@ static const struct option known_options[] = {
 	{ "hide", 1, NULL, HIDE }, { "read-only", 1, NULL, READ_ONLY }, { "private-tmp", 0, NULL, PRIVATE_TMP },
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
 	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE },
-	{ "no-spare", 0, NULL, NO_SPARE }, { "env-fd", 1, NULL, ENV_FD },
+	{ "no-spare", 0, NULL, NO_SPARE }, { "no-checkpoint", 0, NULL, NO_CHECKPOINT }, { "env-fd", 1, NULL, ENV_FD },
 	{ "extend-max-ms", 1, NULL, EXTEND_MAX },
 	{ NULL, 0, NULL, 0 },
 };
@@ -191,6 +192,7 @@ static void take(struct run_config *config, int option, char *value)
 	case BACKEND: set_backend(config, value); break;
 	case ON: set_on(config, value); break;
 	case NO_SPARE: config->rfork.flags |= RFORK_NO_SPARE; break;
+	case NO_CHECKPOINT: config->rfork.flags |= RFORK_NO_CHECKPOINT; break;
 	case BURST: config->rfork.burst = number("burst", value, 1, UINT32_MAX); break;
 	case WINDOW: config->rfork.window_ms = number("window-ms", value, 1, UINT32_MAX); break;
 	case PROBATION: config->rfork.probation_ms = number("probation-ms", value, 0, UINT32_MAX); break;

@@ -2,7 +2,7 @@
 /*
  * A component for the tests of rfork-run: does what its arguments say, one after the other.
  *
- *   notify:TEXT checkpoint crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
+ *   notify:TEXT checkpoint no-checkpoint (which EPERM refuses) crash abort restart exit:N wait ignore-term say:TEXT touch:PATH
  *   beat:MS (for ever) below:N (skip the next unless the generation is below N) listen:PORT
  *   sleep:MS wait-file:PATH hold-signal:N await-signal:N (block it; wait until it has come)
  *   ready-fd:N (a newline on it, and close it) serve (on descriptor 3: the generation to whoever connects, for ever)
@@ -318,6 +318,7 @@ static int act(const char *action)
 	else if (is(action, "unstore")) unstore(value);
 	else if (is(action, "stored")) stored(atoi(value));
 	else if (is(action, "checkpoint")) CHECK(rfork_checkpoint() >= 0);
+	else if (is(action, "no-checkpoint")) EQUAL(rfork_checkpoint(), -EPERM);
 	else if (is(action, "crash")) kill(getpid(), SIGSEGV);
 	else if (is(action, "abort")) abort();
 	else if (is(action, "restart")) rfork_restart();

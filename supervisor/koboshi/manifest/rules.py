@@ -310,6 +310,7 @@ RESTART = {
     "probation_s": (number(0), 1.0),
     "backend": (one_of(BACKENDS), "auto"),
     "spare": (boolean, True),
+    "checkpoint": (boolean, True),
 }
 COLD = {
     "attempts": (integer(0, 1000), 5),

@@ -66,6 +66,7 @@ def _restart(component: Component) -> list[str]:
         *("--window-ms", _ms(component, "restart.window_s")),
         *("--probation-ms", _ms(component, "restart.probation_s")),
         *([] if component.values["restart.spare"] is True else ["--no-spare"]),
+        *([] if component.values["restart.checkpoint"] is True else ["--no-checkpoint"]),
     ]
 
 

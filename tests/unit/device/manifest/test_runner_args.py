@@ -43,6 +43,12 @@ def test_no_spare_only_where_asked_for() -> None:
     assert "--no-spare" in options("restart.spare = false\n")
 
 
+def test_no_checkpoint_only_where_asked_for() -> None:
+    """A component may move its restart point unless the manifest forbids it."""
+    assert "--no-checkpoint" not in options("")
+    assert "--no-checkpoint" in options("restart.checkpoint = false\n")
+
+
 def test_grants() -> None:
     """Capabilities are a mask, files and sockets are named one by one."""
     argv = options(
