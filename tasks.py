@@ -37,13 +37,21 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
 @task
 @told
 def kernel(
-    _: Context, line: str = "linux-6.12", linux_source: str = "", debug: bool = False, check: bool = False
+    _: Context,
+    line: str = "linux-6.12",
+    linux_source: str = "",
+    debug: bool = False,
+    check: bool = False,
+    footprint: bool = False,
 ) -> int:
-    """Build the kernel (--line, --linux-source, --debug, --check)."""
+    """Build the kernel (--line, --linux-source, --debug), or examine the series (--check, --footprint)."""
     from workbench.kernel import build as kernel
     from workbench.kernel import check as kernelcheck
+    from workbench.kernel import footprint as kernelfootprint
     from workbench.kernel import lines
 
+    if footprint:
+        return kernelfootprint.run()
     if check:
         return kernelcheck.run(line)
     name = line + lines.DEBUG if debug else line

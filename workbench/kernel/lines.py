@@ -29,7 +29,7 @@ class KernelLine:
     make_arguments: tuple[str, ...] = ()
     image: str = "arch/x86/boot/bzImage"
     runs_glibc: bool = True  # whether today's glibc runs there, and with it Debian's user space
-    leave_out: str = ""  # patches with this in their names are not applied
+    leave_out: tuple[str, ...] = ()  # patches with these in their names are not applied
     append: str = ""  # a guest's command line needs this
     memory_mb: int = 256  # what a guest needs at least
     slowness: float = 1.0  # how many times the time limits that an ordinary kernel keeps
@@ -112,4 +112,4 @@ def _debug(line: KernelLine) -> KernelLine:
 def _stock(line: KernelLine) -> KernelLine:
     """Without rfork, to compare with."""
     kept = tuple(path for path in line.fragments if path.name != "rfork.config")
-    return replace(line, name=line.name + STOCK, fragments=kept, leave_out="rfork")
+    return replace(line, name=line.name + STOCK, fragments=kept, leave_out=("rfork", "coredump"))

@@ -52,10 +52,10 @@ class Tree:
     state: Path
 
 
-def series(folder: Path, leave_out: str = "") -> list[Path]:
+def series(folder: Path, leave_out: tuple[str, ...] = ()) -> list[Path]:
     """The patches that `series` in the folder names, in order; none where there is no such file.
 
-    Without those whose name has `leave_out` in it.
+    Without those whose name contains a word of `leave_out`.
     """
     listing = folder / "series"
     if not listing.exists():
@@ -65,7 +65,7 @@ def series(folder: Path, leave_out: str = "") -> list[Path]:
         name = line.split("#", 1)[0].strip()
         if name and not (folder / name).is_file():
             raise SeriesError(listing, number, name)
-        if name and not (leave_out and leave_out in name):
+        if name and not any(word in name for word in leave_out):
             patches.append(folder / name)
     return patches
 
@@ -90,6 +90,13 @@ def apply(patches: list[Path], tree: Tree) -> None:
         tree.state.write_text(json.dumps(sorted(before | wanted)))
         for file in sorted(before | wanted):
             _write_back(stage / file, tree.source / file)
+
+
+def copy_pristine(patches: list[Path], tree: Tree, folder: Path) -> None:
+    """Copy the files that the patches touch into a folder, as they are without any patch."""
+    patched = set(json.loads(tree.state.read_text())) if tree.state.exists() else set()
+    for file in set().union(*map(targets, patches)):
+        _copy((tree.pristine if file in patched else tree.source) / file, folder / file)
 
 
 def apply_one(patch: Path, folder: Path) -> None:
