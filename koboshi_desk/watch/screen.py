@@ -34,7 +34,8 @@ class Screen:
 
     def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
         """Render for rich."""
-        room = (options.height or 40) - 2  # the log's title, and the keys
+        # rich's Live hands no height down, only the terminal's size
+        room = (options.height or options.size.height) - 2  # the log's title, and the keys
         devices = self._shown_devices(max(1, room // (HEAD + 1)))
         room -= HEAD * len(devices)
         rows = shares([len(device.model.components) for device in devices], room - min(LOG_LEAST, room // 3))

@@ -27,14 +27,14 @@ pytestmark = pytest.mark.skipif(shutil.which("socat") is None, reason="socat is 
 
 
 class Terminal:
-    """A terminal of 100 by 30 with `koboshi watch` in it."""
+    """A terminal with `koboshi watch` in it."""
 
     LIMIT_S = LIMIT_S
     PROGRAM: tuple[str, ...] = (sys.executable, "-m", "koboshi_desk.cli", "watch")
 
-    def __init__(self, *words: str, **environment: str) -> None:
+    def __init__(self, *words: str, size: tuple[int, int] = (30, 100), **environment: str) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         tree = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'supervisor'}", "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
             [*self.PROGRAM, *words],
@@ -106,6 +106,19 @@ def test_a_restart_is_ordered_by_keys(tmp_path: Path) -> None:
         assert terminal.ends() == 0
     (recorded,) = tmp_path.glob("*.log")
     assert record(2) in recorded.read_bytes()
+
+
+@pytest.mark.parametrize("size", [(24, 80), (16, 60), (50, 132)])
+def test_newest_record_and_keys_fit(tmp_path: Path, size: tuple[int, int]) -> None:
+    """In a terminal of any height, the newest record and the line below it are on the screen."""
+    log = tmp_path / "log"
+    log.write_bytes(record(1, "boot", id="1a2b3c4d") + b"".join(record(number) for number in range(2, 90)))
+    with Terminal("--replay", str(log), size=size) as terminal:
+        terminal.shows("8.900")  # the newest record's time: all are read
+        terminal.press("jr")
+        terminal.shows("is recorded, and takes no requests")
+        terminal.press("q")
+        assert terminal.ends() == 0
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + 15)])
