@@ -10,6 +10,7 @@
 #include "internal.h"
 
 enum { THREADS = 20, START = 22 };	/* as proc(5) counts */
+enum { READINGS = 3 };	/* of two clocks; the process may be held up between them */
 
 /* False: it cannot be read. What a kernel does not tell stays 0. */
 bool rfork_stat_read(int fd, struct rfork_stat *stat)
@@ -44,16 +45,27 @@ bool rfork_proc_is_ours(void)
 	return strtol(text, NULL, 10) == getpid();
 }
 
-/* How far the clock of /proc is ahead of rfork_now(): it also counts the time that the machine was suspended. */
+/* How far the clock of /proc is ahead of rfork_now(): it also counts the time that the machine was suspended. Never less than
+ * that: the two are not read at once, and what lies in between must not make a process younger. */
 static int64_t suspended_ns(void)
 {
 #ifdef CLOCK_BOOTTIME
+	int64_t found = INT64_MAX;
 	struct timespec boot;
 
-	if (clock_gettime(CLOCK_BOOTTIME, &boot) == 0)
-		return (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec - (int64_t)rfork_now();
-#endif
+	for (int i = 0; i < READINGS; i++) {
+		int64_t now = (int64_t)rfork_now(), ahead;
+
+		if (clock_gettime(CLOCK_BOOTTIME, &boot) < 0)
+			return 0;
+		ahead = (int64_t)boot.tv_sec * 1000000000 + boot.tv_nsec - now;
+		if (ahead < found)
+			found = ahead;
+	}
+	return found;
+#else
 	return 0;
+#endif
 }
 
 /* Whether the process that has this PID began after that time, to a tick of the kernel's clock. False if /proc cannot tell. */
