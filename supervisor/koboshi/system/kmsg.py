@@ -6,14 +6,16 @@ from __future__ import annotations
 import re
 
 # arch/x86/mm/fault.c and arch/x86/kernel/traps.c; 2.6.23 says rip and names no file.
+# A process names itself, in at most 15 bytes, and the name may look like all of this: the last PID is the kernel's.
 _CRASH = re.compile(
-    r"(?P<name>\S.{0,15}?)\[(?P<pid>\d+)\]:? (?:segfault at|trap|general protection)"
-    r".*? r?ip[: ](?P<ip>[0-9a-f]+)"
+    r"^(?:traps: )?.{1,15}\[(?P<pid>\d+)\]:? "
+    r"(?:segfault at [0-9a-f]+|trap [a-z ]+|general protection(?: fault)?)"
+    r" r?ip[: ](?P<ip>[0-9a-f]+) r?sp[: ][0-9a-f]+ error[: ][0-9a-f]+"
 )
 _FILE = re.compile(r" in (?P<file>\S+)\[(?:(?P<offset>[0-9a-f]+),)?(?P<base>[0-9a-f]+)\+[0-9a-f]+\]")
 # kernel.print-fatal-signals: show_regs() of arch/x86/kernel/process_64.c, a few lines.
 _FATAL = "potentially unexpected fatal signal"
-_OWNER = re.compile(r"\bPID: (\d+) Comm: ")
+_OWNER = re.compile(r"^CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: ")
 _REGISTER = re.compile(r"\b(R[A-Z0-9]{1,2}|EFLAGS|CR2): +(?:[0-9a-f]{4}:)?(?:0x)?([0-9a-f]{4,16})\b")
 _LINES = 16
 _KEPT = 64
@@ -21,7 +23,7 @@ _KEPT = 64
 
 def parse(line: str) -> tuple[int, str] | None:
     """PID and place of a crash: FILE+0xOFFSET, or 0xADDRESS where the kernel named no file."""
-    found = _CRASH.search(line)
+    found = _CRASH.match(line)
     if found is None:
         return None
     pid, address = int(found["pid"]), int(found["ip"], 16)
@@ -60,7 +62,7 @@ class Crashes:
             self._owner, self._left = 0, _LINES
         elif self._left:
             self._left -= 1
-            owner = _OWNER.search(line)
+            owner = _OWNER.match(line)
             if owner is not None:
                 self._owner = int(owner[1])
                 self.registers[self._owner] = {}

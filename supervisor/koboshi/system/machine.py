@@ -28,6 +28,7 @@ _VOLATILE = ("tmpfs", "ramfs", "rootfs", "devtmpfs", "overlay")
 # One above the lowest value, which would mean "never"; the second before Linux 2.6.36.
 _OOM_LAST = (("/proc/self/oom_score_adj", "-999"), ("/proc/self/oom_adj", "-16"))
 SYSRQ = "/proc/sysrq-trigger"
+_KERNEL = 0  # syslog's facility: what programs write to /dev/kmsg has another one
 
 
 class Machine:
@@ -269,7 +270,8 @@ class Machine:
                 return lines
             if not record:
                 return lines
-            lines.append(record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace"))
+            if record.partition(b",")[0].isdigit() and int(record.partition(b",")[0]) >> 3 == _KERNEL:
+                lines.append(record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace"))
 
 
 def _set(path: str, value: str) -> None:

@@ -30,11 +30,12 @@ class Terminal:
     """A terminal with `koboshi watch` in it."""
 
     LIMIT_S = LIMIT_S
+    SIZE = (30, 100)  # rows, columns
     PROGRAM: tuple[str, ...] = (sys.executable, "-m", "koboshi_desk.cli", "watch")
 
-    def __init__(self, *words: str, size: tuple[int, int] = (30, 100), **environment: str) -> None:
+    def __init__(self, *words: str, **environment: str) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *self.SIZE, 0, 0))
         tree = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'supervisor'}", "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
             [*self.PROGRAM, *words],
@@ -109,11 +110,14 @@ def test_a_restart_is_ordered_by_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(24, 80), (16, 60), (50, 132)])
-def test_newest_record_and_keys_fit(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_newest_record_and_keys_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
     """In a terminal of any height, the newest record and the line below it are on the screen."""
     log = tmp_path / "log"
     log.write_bytes(record(1, "boot", id="1a2b3c4d") + b"".join(record(number) for number in range(2, 90)))
-    with Terminal("--replay", str(log), size=size) as terminal:
+    monkeypatch.setattr(Terminal, "SIZE", size)
+    with Terminal("--replay", str(log)) as terminal:
         terminal.shows("8.900")  # the newest record's time: all are read
         terminal.press("jr")
         terminal.shows("is recorded, and takes no requests")
