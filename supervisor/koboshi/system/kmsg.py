@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 # arch/x86/mm/fault.c and arch/x86/kernel/traps.c; 2.6.23 says rip and names no file.
-# A process names itself, in at most 15 bytes, and the name may look like all of this: the last PID is the kernel's.
+# A process names itself, in at most 15 bytes, and the name may look like all of this: the last PID counts.
 _CRASH = re.compile(
     r"^(?:traps: )?.{1,15}\[(?P<pid>\d+)\]:? "
     r"(?:segfault at [0-9a-f]+|trap [a-z ]+|general protection(?: fault)?)"
