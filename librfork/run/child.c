@@ -86,10 +86,12 @@ static void reset_signals(const struct run_origin *origin)
 
 _Noreturn void run_child(const struct run_config *config, const struct run_origin *origin)
 {
+	char text[RUN_ERROR_MAX + 1];
 	int error;
 	int64_t restarts = rfork_generation();
 	uint64_t generation = origin->generation + (uint64_t)(restarts > 0 ? restarts : 0);
 
+	run_exec_give(config, generation);
 	run_oom_usual();
 	run_ready_fd_give(config, generation);
 	run_cgroup_enter(config, generation == 0);
@@ -108,8 +110,11 @@ _Noreturn void run_child(const struct run_config *config, const struct run_origi
 	if (config->directory && chdir(config->directory) < 0)
 		run_fail("chdir", config->directory);
 	reset_signals(origin);
+	run_exec_begin();
 	execvp(config->argv[0], config->argv);
 	error = errno;
 	run_complain("cannot execute", config->argv[0], error);
+	run_problem_text(text, "cannot execute", config->argv[0], error);
+	run_exec_failed(text);
 	_exit(error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE);
 }

@@ -107,10 +107,14 @@ static void on_checkpoint(struct runner *r, const struct rfork_event *event)
 
 static void finish(struct runner *r, const struct rfork_event *event, const char *reason, enum run_exit code)
 {
-	char status[32];
+	char status[32], error[7 + RUN_QUOTED_MAX] = "";
 
-	run_record(&r->log, "end", "reason=%s status=%s old=%d", reason, run_status_text(event->status, status),
-		   (int)event->old_pid);
+	if (r->exec.failed) {
+		strcpy(error, " error=");
+		run_quote(r->exec.text, error + 7, RUN_QUOTED_MAX);
+	}
+	run_record(&r->log, "end", "reason=%s status=%s old=%d%s", reason, run_status_text(event->status, status),
+		   (int)event->old_pid, error);
 	r->ended = true;
 	r->exit = code;
 }
@@ -145,7 +149,9 @@ static void on_end(struct runner *r, const struct rfork_event *event)
 
 	close(r->rfd);
 	r->rfd = -1;
-	if (r->never_ready && event->reason != RFORK_END_EXIT)
+	if (r->exec.failed)
+		finish(r, event, "exec", RUN_ENDED);
+	else if (r->never_ready && event->reason != RFORK_END_EXIT)
 		finish(r, event, rfork_end_name(RFORK_END_BURST), RUN_ENDED);
 	else if (event->reason != RFORK_END_POISONED)
 		finish(r, event, rfork_end_name(event->reason), well ? RUN_DONE : RUN_ENDED);
@@ -172,6 +178,7 @@ void run_group_events(struct runner *r)
 	for (int left = EVENTS_AT_ONCE; left && !r->ended && next(r, &event); left--) {
 		/* What was said before the event counts before it: READY=1 and then a
 		 * checkpoint is an image that is ready. */
+		run_exec_heed(r);
 		run_notes(r);
 		if (event.type != RFORK_EV_CHECKPOINT)
 			tell_the_rest(r);

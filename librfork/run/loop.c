@@ -53,12 +53,13 @@ static uint64_t earliest(const struct runner *r)
 static void sleep_until_something(struct runner *r, const sigset_t *mask)
 {
 	uint64_t deadline = earliest(r), now = rfork_now();
-	struct pollfd waiting[5] = {
+	struct pollfd waiting[6] = {
 		{ .fd = r->rfd, .events = POLLIN },
 		{ .fd = r->notes_at > now ? -1 : r->notify, .events = POLLIN },
 		{ .fd = r->probe, .events = POLLOUT },
 		{ .fd = r->config->output_pipe[0], .events = POLLIN },
 		{ .fd = r->ready_said ? -1 : r->config->ready_pipe[0], .events = POLLIN },
+		run_exec_poll(r),
 	};
 	struct timespec left = { 0 };
 
@@ -66,7 +67,7 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		left.tv_sec = (time_t)((deadline - now) / 1000000000);
 		left.tv_nsec = (long)((deadline - now) % 1000000000);
 	}
-	if (ppoll(waiting, 5, deadline ? &left : NULL, mask) <= 0)
+	if (ppoll(waiting, 6, deadline ? &left : NULL, mask) <= 0)
 		return;
 	if (waiting[2].revents)
 		run_probe(r);
@@ -152,6 +153,7 @@ void run_loop(struct runner *r)
 	while (!r->ended) {
 		sleep_until_something(r, &open_mask);
 		run_output_drain(r);
+		run_exec_heed(r);
 		run_notes(r);
 		run_group_events(r);
 		if (r->ended)

@@ -25,7 +25,7 @@ void run_usual_signals(void)
 int main(int argc, char **argv)
 {
 	static struct run_config config;
-	static struct runner runner = { .config = &config, .rfd = -1, .probe = -1 };
+	static struct runner runner = { .config = &config, .rfd = -1, .probe = -1, .exec.fd = -1 };
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	run_parse(&config, argc, argv);
@@ -44,6 +44,7 @@ int main(int argc, char **argv)
 	run_ready_check(&config);
 	run_listen_open(&config);
 	run_ready_fd_open(&config);
+	run_exec_open(&config);
 	run_store_open(&config);
 	run_output_open(&config, &runner.capture);
 	/* Whoever reads our standard error may go; the component stays. */

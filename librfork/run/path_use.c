@@ -11,7 +11,11 @@
 
 _Noreturn void run_path_fail(const char *what)
 {
-	fprintf(stderr, "rfork-run: %s: %s\n", what, run_path_reason());
+	char text[RUN_ERROR_MAX + 1];
+
+	run_path_complain(what);
+	snprintf(text, sizeof text, "%s: %s", what, run_path_reason());
+	run_exec_failed(text);
 	exit(RUN_SYSTEM);
 }
 

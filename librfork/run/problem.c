@@ -18,6 +18,17 @@ _Noreturn void run_misuse(const char *format, ...)
 	exit(RUN_USAGE);
 }
 
+/* A long object loses its middle, and the reason stays. */
+void run_problem_text(char text[RUN_ERROR_MAX + 1], const char *what, const char *object, int error)
+{
+	size_t most = RUN_ERROR_MAX - strlen(what) - strlen(strerror(error)) - 8, length = strlen(object), half = most / 2;
+
+	if (length <= most)
+		snprintf(text, RUN_ERROR_MAX + 1, "%s%s%s: %s", what, length ? " " : "", object, strerror(error));
+	else
+		snprintf(text, RUN_ERROR_MAX + 1, "%s %.*s...%s: %s", what, (int)half, object, object + length - half, strerror(error));
+}
+
 /* Not fatal: a component does not go down because a record could not be written. */
 void run_complain(const char *what, const char *object, int error)
 {
@@ -26,6 +37,11 @@ void run_complain(const char *what, const char *object, int error)
 
 _Noreturn void run_fail(const char *what, const char *object)
 {
-	run_complain(what, object, errno);
+	char text[RUN_ERROR_MAX + 1];
+	int error = errno;
+
+	run_complain(what, object, error);
+	run_problem_text(text, what, object, error);
+	run_exec_failed(text);
 	exit(RUN_SYSTEM);
 }

@@ -180,8 +180,11 @@ void run_instance_begun(struct runner *r)
 	if (r->probe >= 0)
 		close(r->probe);
 	r->probe = -1;
-	if (r->config->ready == READY_NONE || (r->warm && r->checkpoint_was_ready)) {
+	if (r->warm && (r->config->ready == READY_NONE || r->checkpoint_was_ready)) {
 		run_instance_ready(r, r->start_ns);
+	} else if (r->config->ready == READY_NONE) {
+		if (run_has_executed(r))
+			run_instance_ready(r, rfork_now());
 	} else {
 		if (r->config->ready_ms)
 			r->ready_by = rfork_now() + ms(r->config->ready_ms);
@@ -229,26 +232,13 @@ void run_forget_ready_file(const struct run_config *config)
 
 /* An instance of a cold restart removes the file itself, just before it executes its
  * program: until then the file is the former one's. */
-static bool has_executed(pid_t pid)
-{
-	struct stat ours, its;
-	char path[32];
-
-	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
-	if (stat("/proc/self/exe", &ours) < 0)
-		return true;
-	if (stat(path, &its) < 0)
-		return errno != ENOENT;
-	return its.st_ino != ours.st_ino || its.st_dev != ours.st_dev;
-}
-
 static bool file_is_there(const struct runner *r)
 {
 	struct run_place place;
 	struct stat st;
 	bool there;
 
-	if (!has_executed(r->pid) || !run_path_find(r->config, -1, r->config->ready_path, false, &place))
+	if (!run_has_executed(r) || !run_path_find(r->config, -1, r->config->ready_path, false, &place))
 		return false;
 	there = fstatat(place.folder, place.name, &st, 0) == 0;
 	run_path_leave(&place);
@@ -314,8 +304,8 @@ void run_probe(struct runner *r)
 		return;
 	if (r->config->ready == READY_FILE)
 		there = file_is_there(r);
-	else
-		there = port_answers(r);
+	else	/* before its exec the port can only be another's */
+		there = run_has_executed(r) && port_answers(r);
 	if (there)
 		run_instance_ready(r, rfork_now());
 	else

@@ -199,6 +199,20 @@ void run_log_check(struct run_log *log)
 	poke(log);
 }
 
+/* As a value in a record: what does not fit is left out, from a whole character on. */
+void run_quote(const char *text, char *out, size_t size)
+{
+	for (char *end = out + size; *text && end - out > 3; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c > ' ' && c < 0x7f && c != '%' && c != '*')
+			*out++ = (char)c;
+		else
+			out += sprintf(out, "%%%02X", c);
+	}
+	*out = '\0';
+}
+
 /* Every value that rfork-run writes is a number or one of its own words, so that none
  * needs escaping. */
 void run_record(struct run_log *log, const char *event, const char *format, ...)

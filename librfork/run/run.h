@@ -18,6 +18,8 @@
 #define RUN_NAME_MAX 32
 #define RUN_MAX_LISTEN 16
 #define RUN_MAX_GRANTS 64
+#define RUN_ERROR_MAX 200	/* bytes of a reason in words */
+#define RUN_QUOTED_MAX 360	/* of these in a record, which has fewer than 512 */
 
 enum run_exit { RUN_DONE = 0, RUN_ENDED = 1, RUN_USAGE = 100, RUN_SYSTEM = 111 };
 enum run_ready { READY_NONE, READY_NOTIFY, READY_FILE, READY_PORT, READY_FD };
@@ -59,6 +61,7 @@ struct run_config {
 	int store[2];			/* who looks, and who puts */
 	unsigned int store_max;		/* 0: nothing is stored */
 	int ready_fd, ready_pipe[2];
+	int exec_sockets[2];		/* the runner's, and the one on which each instance passes its channel */
 	int output_pipe[2];		/* -1: the instance opens its output itself */
 	uint32_t output_rate;		/* bytes a second; 0: what suits the kind of output */
 	/* confinement */
@@ -99,6 +102,7 @@ void run_find_more_groups(struct run_config *config);
 _Noreturn __attribute__((format(printf, 1, 2))) void run_misuse(const char *format, ...);
 _Noreturn void run_fail(const char *what, const char *object);
 void run_complain(const char *what, const char *object, int error);
+void run_problem_text(char text[RUN_ERROR_MAX + 1], const char *what, const char *object, int error);
 
 /* state.c */
 char *run_state_path(const struct run_config *config, const char *file);
@@ -140,6 +144,7 @@ void run_log_open(struct run_log *log, const struct run_config *config);
 __attribute__((format(printf, 3, 4))) void run_record(struct run_log *log, const char *event, const char *format, ...);
 void run_log_check(struct run_log *log);
 bool run_log_waits(const struct run_log *log);
+void run_quote(const char *text, char *out, size_t size);
 const char *run_status_text(int status, char text[32]);
 const char *run_boot_id(void);
 
@@ -245,6 +250,14 @@ const char *run_rate_summary(struct run_rate *rate);
 
 /* loop.c */
 #define RUN_PENDING 16
+struct run_exec {		/* execute.c */
+	int fd;			/* the channel of an instance that has not executed its program yet; -1: none */
+	uint64_t generation;	/* that one's, or the last one's */
+	uint64_t executed;	/* 1 more than the generation of the last one that has executed it; 0: none has */
+	bool begun, failed;
+	char text[RUN_ERROR_MAX + 1];
+	size_t length;
+};
 struct runner {
 	const struct run_config *config;
 	struct run_log log;
@@ -267,6 +280,7 @@ struct runner {
 	bool store_published;
 	bool stopping;
 	struct run_capture capture;
+	struct run_exec exec;
 	unsigned int late;	/* instances in a row that did not get ready in time */
 	unsigned int held_up;	/* heartbeats in a row that this process looked at too late to judge */
 	bool never_ready;	/* more than restart intensity allows: being stopped for it */
@@ -317,6 +331,16 @@ void run_store_check(struct runner *r);
 void run_store_heed(struct runner *r, struct run_note *note);
 void run_store_drop(struct run_note *note);
 unsigned int run_store_give(const struct run_config *config, char *names, size_t size);
+
+/* execute.c */
+struct pollfd;
+void run_exec_open(struct run_config *config);
+void run_exec_give(const struct run_config *config, uint64_t generation);
+void run_exec_begin(void);
+void run_exec_failed(const char *text);
+void run_exec_heed(struct runner *r);
+bool run_has_executed(const struct runner *r);
+struct pollfd run_exec_poll(const struct runner *r);
 
 /* readyfd.c */
 int run_high_fd(int fd);

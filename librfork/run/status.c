@@ -6,24 +6,11 @@
 
 #define SPACING_NS (1000 * RFORK_NSEC_PER_MSEC)
 
-static void quote(const char *text, char out[3 * RUN_STATUS_MAX + 1])
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c > ' ' && c < 0x7f && c != '%' && c != '*')
-			*out++ = (char)c;
-		else
-			out += sprintf(out, "%%%02X", c);
-	}
-	*out = '\0';
-}
-
 static void tell(struct runner *r)
 {
 	char text[3 * RUN_STATUS_MAX + 1];
 
-	quote(r->status, text);
+	run_quote(r->status, text, sizeof text);
 	run_record(&r->log, "status", "pid=%d text=%s%s", (int)r->pid, text, run_rate_summary(&r->status_rate));
 	r->status_at = 0;
 	r->status_next = rfork_now() + SPACING_NS;
