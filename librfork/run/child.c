@@ -95,7 +95,7 @@ _Noreturn void run_child(const struct run_config *config, const struct run_origi
 	run_oom_usual();
 	run_ready_fd_give(config, generation);
 	run_cgroup_enter(config, generation == 0);
-	run_output_give(config);
+	run_output_give(config, generation);
 	/* The first instance's was removed before it began. */
 	if (rfork_generation() > 0)
 		run_forget_ready_file(config);

@@ -57,6 +57,7 @@ static void record_restart(struct runner *r, const struct rfork_event *event)
 {
 	char status[32];
 
+	run_words_keep(r);
 	run_record(&r->log, "restart",
 		   "gen=%llu level=%s backend=%s cause=%s status=%s old=%d pid=%d fail_us=%llu start_us=%llu latency_us=%llu",
 		   (unsigned long long)r->generation, r->warm ? "warm" : "cold", r->backend,
@@ -88,6 +89,7 @@ static void tell_the_rest(struct runner *r)
 {
 	if (run_rate_makes_up(&r->checkpoint_rate, true))
 		record_checkpoint(r);
+	run_output_drain(r);
 	run_output_flush(r);
 }
 
@@ -113,6 +115,7 @@ static void finish(struct runner *r, const struct rfork_event *event, const char
 		strcpy(error, " error=");
 		run_quote(r->exec.text, error + 7, RUN_QUOTED_MAX);
 	}
+	run_words_keep(r);
 	run_record(&r->log, "end", "reason=%s status=%s old=%d%s", reason, run_status_text(event->status, status),
 		   (int)event->old_pid, error);
 	r->ended = true;
@@ -188,5 +191,6 @@ void run_group_events(struct runner *r)
 		case RFORK_EV_CHECKPOINT: on_checkpoint(r, &event); break;
 		case RFORK_EV_END: on_end(r, &event); break;
 		}
+		run_output_drain(r);
 	}
 }

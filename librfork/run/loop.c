@@ -57,7 +57,7 @@ static void sleep_until_something(struct runner *r, const sigset_t *mask)
 		{ .fd = r->rfd, .events = POLLIN },
 		{ .fd = r->notes_at > now ? -1 : r->notify, .events = POLLIN },
 		{ .fd = r->probe, .events = POLLOUT },
-		{ .fd = r->config->output_pipe[0], .events = POLLIN },
+		{ .fd = r->words.waits ? -1 : r->config->output_pipe[0], .events = POLLIN },
 		{ .fd = r->ready_said ? -1 : r->config->ready_pipe[0], .events = POLLIN },
 		run_exec_poll(r),
 	};

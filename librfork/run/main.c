@@ -47,6 +47,7 @@ int main(int argc, char **argv)
 	run_exec_open(&config);
 	run_store_open(&config);
 	run_output_open(&config, &runner.capture);
+	run_words_open(&config);
 	/* Whoever reads our standard error may go; the component stays. */
 	sigaction(SIGPIPE, &ignore, &runner.origin.pipe);
 	rfork_bucket_init(&runner.bucket, config.rfork.burst, config.rfork.window_ms);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #define HALF (128 * 1024)	/* of the ring: FILE and FILE.1 */
-#define CHUNK 4096
 #define TURN 16			/* chunks, then something else has its turn */
 #define FILE_RATE (256 * 1024)	/* bytes a second */
 #define LINE_RATE 2048		/* a line has other things to carry */
@@ -113,6 +112,14 @@ static void rotate(const struct run_config *config, struct run_capture *c)
 	}
 }
 
+/* Once for each reason. */
+static void note_loss(const struct run_config *config, struct run_capture *c, int error)
+{
+	if (error && error != c->error)
+		run_complain("write", config->output, error);
+	c->error = error;
+}
+
 static void put(const struct run_config *config, struct run_capture *c, const char *data, size_t length)
 {
 	ssize_t written;
@@ -121,9 +128,15 @@ static void put(const struct run_config *config, struct run_capture *c, const ch
 		rotate(config, c);
 	else if (c->sink < 0 && rfork_now() >= c->reopen_at)
 		reopen(config, c);
+	if (c->sink < 0) {
+		c->dropped += length;
+		return;
+	}
+	errno = ENOSPC;		/* for a part */
 	written = write(c->sink, data, length);
 	if (written > 0)
 		c->size += written;
+	note_loss(config, c, written == (ssize_t)length ? 0 : errno);
 	c->dropped += length - (written > 0 ? (size_t)written : 0);
 }
 
@@ -196,25 +209,47 @@ void run_output_check(struct runner *r)
 		put_line(r->config, &r->capture);
 }
 
-/* Before an event is recorded: an instance's last words come before the news of its end. */
-void run_output_drain(struct runner *r)
+void run_output_take(struct runner *r, const char *data, size_t length)
 {
-	char data[CHUNK];
+	take(r->config, &r->capture, data, length);
+}
+
+/* False: there is no more for now. */
+static bool drain_once(struct runner *r)
+{
+	struct run_capture *c = &r->capture;
+	size_t done;
 	ssize_t got;
 
-	if (r->config->output_pipe[0] < 0)
+	if (!c->held_length) {
+		got = read(r->config->output_pipe[0], c->held, sizeof c->held);
+		c->held_length = got > 0 ? (size_t)got : 0;
+	}
+	done = run_words_take(r, c->held, c->held_length);
+	c->held_length -= done;
+	memmove(c->held, c->held + done, c->held_length);
+	return done && !run_words_wait(r);
+}
+
+/* Before an event is recorded: an instance's last words come before the news of its end, and the next one's first words after
+ * it. */
+void run_output_drain(struct runner *r)
+{
+	if (r->config->output_pipe[0] < 0 || run_words_wait(r))
 		return;
-	for (int i = 0; i < TURN && (got = read(r->config->output_pipe[0], data, sizeof data)) > 0; i++)
-		take(r->config, &r->capture, data, (size_t)got);
+	for (int i = 0; i < TURN && drain_once(r); i++)
+		;
 }
 
 /* In an instance. */
-void run_output_give(const struct run_config *config)
+void run_output_give(const struct run_config *config, uint64_t generation)
 {
 	int fd = config->output_pipe[1];
 
 	if (!config->output)
 		return;
+	if (fd >= 0 && generation)
+		run_words_mark(fd, generation);
 	if (fd < 0)
 		fd = open_once(config, 0);
 	if (fd < 0)

@@ -170,6 +170,7 @@ void run_instance_begun(struct runner *r)
 {
 	r->ready = false;
 	r->main_pid = 0;
+	run_words_forget(r);
 	if (!r->stopping)
 		run_extend_begin(r);
 	r->status[0] = '\0';

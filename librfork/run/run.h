@@ -223,7 +223,27 @@ struct run_lines {		/* what goes onto a terminal, a line at a time */
 size_t run_lines_take(struct run_lines *lines, const char *data, size_t length, bool *whole);
 size_t run_lines_give(struct run_lines *lines, const char *name, char *out, size_t size);
 
+/* words.c */
+#define RUN_MARK 17
+#define RUN_WORDS_MAX 480
+struct run_words {
+	char last[RUN_WORDS_MAX];
+	size_t length;
+	size_t matched;		/* bytes of a mark, and then of its generation */
+	uint64_t generation;
+	bool waits;		/* for the restart that begins that generation */
+	unsigned int kept;
+};
+struct runner;
+void run_words_open(const struct run_config *config);
+void run_words_mark(int pipe, uint64_t generation);
+size_t run_words_take(struct runner *r, const char *data, size_t length);
+bool run_words_wait(struct runner *r);
+void run_words_forget(struct runner *r);
+void run_words_keep(struct runner *r);
+
 /* output.c */
+#define RUN_CHUNK 4096
 #define RUN_MARKED_MAX (RUN_NAME_MAX + 3 + 2 * RUN_LINE_MAX)
 struct run_capture {
 	int sink;
@@ -233,6 +253,9 @@ struct run_capture {
 	off_t size;
 	uint64_t rate, tokens, refilled, dropped; /* bytes a second; bytes; when; bytes */
 	uint64_t reopen_at;	/* when the file is tried again, which could not be opened */
+	int error;		/* why the last write took less than all; 0: it did not */
+	char held[RUN_CHUNK];	/* what the next instance has said already */
+	size_t held_length;
 };
 void run_output_open(struct run_config *config, struct run_capture *capture);
 
@@ -280,6 +303,7 @@ struct runner {
 	bool store_published;
 	bool stopping;
 	struct run_capture capture;
+	struct run_words words;
 	struct run_exec exec;
 	unsigned int late;	/* instances in a row that did not get ready in time */
 	unsigned int held_up;	/* heartbeats in a row that this process looked at too late to judge */
@@ -358,6 +382,7 @@ void run_note_process_group(struct runner *r);
 void run_output_drain(struct runner *r);
 void run_output_flush(struct runner *r);
 void run_output_check(struct runner *r);
-void run_output_give(const struct run_config *config);
+void run_output_take(struct runner *r, const char *data, size_t length);
+void run_output_give(const struct run_config *config, uint64_t generation);
 
 #endif
