@@ -21,12 +21,12 @@ from koboshi_desk.manifest.units import Unit, count, mebibytes, seconds, yes
 # Restart= values and the closest causes for restart.on.
 RESTART = {
     "no": ["request", "error"],
-    "on-success": ["request", "error"],
+    "on-success": ["request", "error", "exit"],
     "on-failure": ["request", "error", "signal", "status"],
     "on-abnormal": ["request", "error", "signal"],
     "on-abort": ["request", "error", "signal"],
     "on-watchdog": ["request", "error"],
-    "always": ["request", "error", "signal", "status"],
+    "always": ["request", "error", "signal", "status", "exit"],
 }
 # These say nothing that a manifest would have to say.
 WITHOUT_LOSS = re.compile(
@@ -198,9 +198,7 @@ def _readiness(unit: Unit, made: Converted) -> None:
 def _restarts(unit: Unit, made: Converted) -> None:
     wish = unit.last("Service.Restart") or "no"
     made.set("restart.on", RESTART.get(wish, RESTART["on-failure"]))
-    if wish == "always":
-        made.remarks.append("Restart=always: an end with status 0 is an end here; nothing starts it again")
-    elif wish in ("no", "on-success", "on-watchdog"):
+    if wish in ("no", "on-success", "on-watchdog"):
         made.remarks.append(f"Restart={wish}: a crash is restarted here all the same")
     delay = seconds(unit.last("Service.RestartSec"))
     made.set("cold.delay_s", delay)

@@ -124,11 +124,8 @@ static void finish(struct runner *r, const struct rfork_event *event, const char
 
 /* Cold at once, from the start of PROGRAM; with the same restart intensity over all
  * groups, or a program whose checkpoint is always bad would go round for ever. */
-static void on_poisoned(struct runner *r, const struct rfork_event *event)
+static void begin_again(struct runner *r, const struct rfork_event *event)
 {
-	char status[32];
-
-	run_record(&r->log, "poisoned", "old=%d status=%s", (int)event->old_pid, run_status_text(event->status, status));
 	if (!rfork_bucket_take(&r->bucket, event->fail_ns)) {
 		finish(r, event, rfork_end_name(RFORK_END_BURST), RUN_ENDED);
 		return;
@@ -145,6 +142,20 @@ static void on_poisoned(struct runner *r, const struct rfork_event *event)
 	run_instance_begun(r);
 }
 
+static void on_poisoned(struct runner *r, const struct rfork_event *event)
+{
+	char status[32];
+
+	run_record(&r->log, "poisoned", "old=%d status=%s", (int)event->old_pid, run_status_text(event->status, status));
+	begin_again(r, event);
+}
+
+/* rfork itself never restarts what ends with status 0. */
+static bool restarts_on_exit(const struct runner *r, const struct rfork_event *event)
+{
+	return r->config->on_exit && !r->stopping && event->reason == RFORK_END_EXIT && event->cause == RFORK_CAUSE_EXIT;
+}
+
 static void on_end(struct runner *r, const struct rfork_event *event)
 {
 	bool well = event->reason == RFORK_END_STOP ||
@@ -156,6 +167,8 @@ static void on_end(struct runner *r, const struct rfork_event *event)
 		finish(r, event, "exec", RUN_ENDED);
 	else if (r->never_ready && event->reason != RFORK_END_EXIT)
 		finish(r, event, rfork_end_name(RFORK_END_BURST), RUN_ENDED);
+	else if (restarts_on_exit(r, event))
+		begin_again(r, event);
 	else if (event->reason != RFORK_END_POISONED)
 		finish(r, event, rfork_end_name(event->reason), well ? RUN_DONE : RUN_ENDED);
 	else if (r->stopping)

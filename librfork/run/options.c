@@ -13,7 +13,7 @@ static const char usage[] =
 	"  --state DIR                      where events, lock and notify are kept (none)\n"
 	"  --poke SOCKET                    datagram socket told of each event (none)\n"
 	"  --backend auto|user|kernel       level of rfork (auto)\n"
-	"  --on signal,status | none        restart on these too (none)\n"
+	"  --on signal,status,exit | none   restart on these too (none)\n"
 	"  --no-spare                       slower, for a task and its memory less (RFORK_NO_SPARE)\n"
 	"  --no-checkpoint                  PROGRAM cannot move its restart point (RFORK_NO_CHECKPOINT)\n"
 	"  --burst N --window-ms MS         restart intensity (5 in 10000)\n"
@@ -98,6 +98,7 @@ static void set_backend(struct run_config *config, const char *text)
 static void set_on(struct run_config *config, char *text)
 {
 	config->rfork.flags &= ~(uint64_t)(RFORK_ON_SIGNAL | RFORK_ON_STATUS);
+	config->on_exit = false;
 	if (!strcmp(text, "none"))
 		return;
 	for (char *word = strtok(text, ","); word; word = strtok(NULL, ",")) {
@@ -105,8 +106,10 @@ static void set_on(struct run_config *config, char *text)
 			config->rfork.flags |= RFORK_ON_SIGNAL;
 		else if (!strcmp(word, "status"))
 			config->rfork.flags |= RFORK_ON_STATUS;
+		else if (!strcmp(word, "exit"))
+			config->on_exit = true;
 		else if (strcmp(word, "request") && strcmp(word, "error"))
-			run_misuse("--on: '%s' is not signal or status (request and error always restart)", word);
+			run_misuse("--on: '%s' is not signal, status or exit (request and error always restart)", word);
 	}
 }
 

@@ -77,6 +77,7 @@ struct run_config {
 	const char *more_groups[RUN_MAX_GROUPS];
 	unsigned int more_group_count;
 	bool keep;
+	bool on_exit;			/* restart after status 0 too */
 	bool limit_capabilities, no_new_privileges, cgroup_made, private_tmp;
 };
 

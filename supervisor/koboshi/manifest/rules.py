@@ -20,7 +20,8 @@ PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 FATES = ("leave", "notify", "restart")
 MAX_LISTEN = 16  # as many as rfork-run takes
-CAUSES = ("request", "error", "signal", "status")
+CAUSES = ("request", "error", "signal", "status", "exit")
+USUAL_CAUSES = CAUSES[:4]
 BACKENDS = ("auto", "kernel", "user")
 # Times become milliseconds in an unsigned int on their way to rfork-run.
 MAX_SECONDS = 1_000_000
@@ -176,7 +177,7 @@ def needs(value: object) -> tuple[str, ...]:
 
 def causes(value: object) -> tuple[str, ...]:
     """What a restart follows on."""
-    expected = "request and error, and of signal and status those that apply"
+    expected = "request and error, and of signal, status and exit those that apply"
     names = strings(value, expected)
     for index, name in enumerate(names):
         if name not in CAUSES:
@@ -304,7 +305,7 @@ CGROUP = {
     "cpu_percent": (integer(1, 100000), None),
 }
 RESTART = {
-    "on": (causes, CAUSES),
+    "on": (causes, USUAL_CAUSES),
     "burst": (integer(1), 5),
     "window_s": (number(0, above=True), 10.0),
     "probation_s": (number(0), 1.0),

@@ -59,7 +59,7 @@ def environment(component: Component) -> bytes:
 
 
 def _restart(component: Component) -> list[str]:
-    more = [cause for cause in component.words("restart.on") if cause in ("signal", "status")]
+    more = [cause for cause in component.words("restart.on") if cause in ("signal", "status", "exit")]
     return [
         *("--on", ",".join(more) or "none"),
         *("--burst", str(component.values["restart.burst"])),

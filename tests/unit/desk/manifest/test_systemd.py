@@ -60,6 +60,7 @@ def test_what_is_carried_over() -> None:
         "cold": {"delay_s": 0.5, "window_s": 400},
     }
     assert made["store"]["cold"] == {"attempts": 3, "window_s": 3600}
+    assert made["store"]["restart"] == {"on": ["request", "error", "signal", "status", "exit"]}
 
 
 def test_what_is_not() -> None:
@@ -76,7 +77,6 @@ def test_what_is_not() -> None:
         "$VARIABLES and %specifiers are not replaced: write what they stand for",
         "ExecStart= had no absolute path: is it in /usr/bin?",
         "Type=forking is not known: it must stay in the foreground, for which daemons have an option",
-        "Restart=always: an end with status 0 is an end here; nothing starts it again",
     ]
 
 

@@ -49,6 +49,12 @@ def test_no_checkpoint_only_where_asked_for() -> None:
     assert "--no-checkpoint" in options("restart.checkpoint = false\n")
 
 
+def test_what_always_runs() -> None:
+    """restart.on has what a restart follows beyond request and error; exit is not there by itself."""
+    assert pairs(options(""), "--on") == ["signal,status"]
+    assert pairs(options('restart.on = ["request", "error", "exit"]\n'), "--on") == ["exit"]
+
+
 def test_grants() -> None:
     """Capabilities are a mask, files and sockets are named one by one."""
     argv = options(
