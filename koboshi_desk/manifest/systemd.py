@@ -13,7 +13,7 @@ from pathlib import Path
 from koboshi.manifest.capabilities import CAPABILITIES
 from koboshi.manifest.check import parse
 from koboshi.manifest.model import ManifestRefusedError
-from koboshi.manifest.rules import COLD, LADDER, MAX_LISTEN
+from koboshi.manifest.rules import COLD, HANG_SIGNALS, LADDER, MAX_LISTEN, STOP_TIMEOUT_S
 
 from koboshi_desk.manifest import units
 from koboshi_desk.manifest.units import Unit, count, mebibytes, seconds, yes
@@ -192,6 +192,10 @@ def _readiness(unit: Unit, made: Converted) -> None:
     if stored > most:
         made.remarks.append(f"FileDescriptorStoreMax={stored}: {most} is as much as there is")
     made.set("heartbeat_s", seconds(unit.last("Service.WatchdogSec")) or None)
+    if (signal := unit.last("Service.WatchdogSignal")) in HANG_SIGNALS:
+        made.set("heartbeat_signal", signal)
+    elif signal:
+        made.remarks.append(f"WatchdogSignal={signal}: one of {', '.join(HANG_SIGNALS)}")
     made.set("stop_timeout_s", seconds(unit.last("Service.TimeoutStopSec")))
 
 
@@ -212,20 +216,25 @@ def _restarts(unit: Unit, made: Converted) -> None:
 
 
 def _hangs(made: Converted) -> None:
-    """A hang comes at most each two heartbeats; limits that would never trip then are refused."""
+    """Limits that would never trip are refused: a hang comes at most every two heartbeats, or later."""
     beat, attempts = made.values.get("heartbeat_s"), made.values.get("cold.attempts", COLD["attempts"][1])
     if not isinstance(beat, float):
         return
     assert isinstance(attempts, int)
     window = made.values.get("cold.window_s", COLD["window_s"][1])
     assert isinstance(window, float)
-    if attempts and 2 * beat >= window / attempts:
-        made.set("cold.window_s", 4 * beat * attempts)
+    ended = 2 * beat
+    if "heartbeat_signal" in made.values:
+        stop = made.values.get("stop_timeout_s", STOP_TIMEOUT_S)
+        assert isinstance(stop, float)
+        ended += stop
+    if attempts and ended >= window / attempts:
+        made.set("cold.window_s", 2 * ended * attempts)
         made.remarks.append(
-            f"cold.window_s is {4 * beat * attempts:g}: else {attempts} hangs were never too many"
+            f"cold.window_s is {2 * ended * attempts:g}: else {attempts} hangs were never too many"
         )
-    if 2 * beat >= LADDER["good_run_s"][1]:
-        made.set("ladder.good_run_s", 4 * beat)
+    if ended >= LADDER["good_run_s"][1]:
+        made.set("ladder.good_run_s", 2 * ended)
 
 
 def _toml(value: object) -> str:

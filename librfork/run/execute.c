@@ -138,7 +138,7 @@ static void conclude(struct runner *r)
 		rfork_stop(r->rfd, 0);
 		e->failed |= !r->stopping;
 		r->stopping = true;
-		r->kick_by = r->ready_by = r->beat_by = r->end_by = r->probe_at = 0;
+		r->kick_by = r->ready_by = r->beat_by = r->end_by = r->hang_by = r->probe_at = 0;
 	} else if (e->begun) {
 		e->executed = e->generation + 1;
 	}

@@ -55,14 +55,18 @@ static unsigned long long micros(uint64_t ns)
 
 static void record_restart(struct runner *r, const struct rfork_event *event)
 {
+	const char *detected = run_hang_detected(r, event);
 	char status[32];
 
 	run_words_keep(r);
 	run_record(&r->log, "restart",
-		   "gen=%llu level=%s backend=%s cause=%s status=%s old=%d pid=%d fail_us=%llu start_us=%llu latency_us=%llu",
+		   "gen=%llu level=%s backend=%s cause=%s status=%s old=%d pid=%d fail_us=%llu start_us=%llu latency_us=%llu%s",
 		   (unsigned long long)r->generation, r->warm ? "warm" : "cold", r->backend,
 		   rfork_cause_name(event->cause), run_status_text(event->status, status), (int)event->old_pid,
-		   (int)r->pid, micros(r->fail_ns), micros(r->start_ns), micros(r->start_ns - r->fail_ns));
+		   (int)r->pid, micros(r->fail_ns), micros(r->start_ns), micros(r->start_ns - r->fail_ns),
+		   detected);
+	if (*detected)		/* the downtime of the next `ready` begins here */
+		r->fail_ns = r->hung_since;
 }
 
 static void on_restart(struct runner *r, const struct rfork_event *event)
@@ -116,8 +120,8 @@ static void finish(struct runner *r, const struct rfork_event *event, const char
 		run_quote(r->exec.text, error + 7, RUN_QUOTED_MAX);
 	}
 	run_words_keep(r);
-	run_record(&r->log, "end", "reason=%s status=%s old=%d%s", reason, run_status_text(event->status, status),
-		   (int)event->old_pid, error);
+	run_record(&r->log, "end", "reason=%s status=%s old=%d%s%s", reason, run_status_text(event->status, status),
+		   (int)event->old_pid, run_hang_detected(r, event), error);
 	r->ended = true;
 	r->exit = code;
 }

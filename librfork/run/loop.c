@@ -39,7 +39,7 @@ static void take_signals(sigset_t *original)
 
 static uint64_t earliest(const struct runner *r)
 {
-	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by,
+	const uint64_t deadlines[] = { r->ready_by, r->beat_by, r->probe_at, r->stop_by, r->kick_by, r->hang_by,
 					r->status_at, r->log.retry_at, r->end_by, r->notes_at,
 					run_rate_due(&r->store_rate), run_rate_due(&r->checkpoint_rate), r->capture.due };
 	uint64_t first = 0;
@@ -95,7 +95,7 @@ static void stop(struct runner *r, uint64_t grace)
 	r->stopping = true;
 	r->stop_by = r->stop_plain = grace;
 	r->stop_sender = stop_sender;
-	r->kick_by = r->ready_by = r->beat_by = r->end_by = 0;
+	r->kick_by = r->ready_by = r->beat_by = r->end_by = r->hang_by = 0;
 	run_extend_begin(r);
 	run_note_process_group(r);
 	rfork_stop(r->rfd, SIGTERM);

@@ -21,6 +21,7 @@ static const char usage[] =
 	"  --ready none|notify|file:PATH|port:N|fd:N\n"
 	"  --ready-ms MS                    time to get ready (0: for ever)\n"
 	"  --heartbeat-ms MS                WATCHDOG=1 at least this often (0: off)\n"
+	"  --heartbeat-signal NAME          to what hangs, and SIGKILL --stop-ms later (SIGKILL at once)\n"
 	"  --stop-ms MS                     between SIGTERM and SIGKILL (5000)\n"
 	"  --extend-max-ms MS               how much longer EXTEND_TIMEOUT_USEC= may make any of these, in all (300000)\n"
 	"  --user NAME --directory DIR --env K=V --rlimit NAME=N --output FILE\n"
@@ -113,6 +114,13 @@ static void set_on(struct run_config *config, char *text)
 	}
 }
 
+static void set_heartbeat_signal(struct run_config *config, const char *name)
+{
+	config->heartbeat_signal = run_signal_number(name);
+	if (!config->heartbeat_signal || config->heartbeat_signal == SIGKILL)
+		run_misuse("--heartbeat-signal: '%s' is not a signal that a program can catch, as SIGABRT", name);
+}
+
 static void set_ready(struct run_config *config, const char *text)
 {
 	if (!strcmp(text, "none")) {
@@ -166,7 +174,7 @@ static void add_limit(struct run_config *config, const char *text)
 enum { NAME = 1, STATE, POKE, BACKEND, ON, BURST, WINDOW, PROBATION, READY, READY_MS, HEARTBEAT, STOP,
        USER, DIRECTORY, ENV, RLIMIT, OUTPUT, HELP, LISTEN, GROUP, CAPABILITIES, NO_NEW, READ, WRITE, ROOT,
        CGROUP, CGROUP_SET, OUTPUT_RATE, KEEP, HIDE, READ_ONLY, PRIVATE_TMP, STACK, STORE, NO_SPARE,
-       NO_CHECKPOINT, ENV_FD, EXTEND_MAX };
+       NO_CHECKPOINT, ENV_FD, EXTEND_MAX, HEARTBEAT_SIGNAL };
 
 static const struct option known_options[] = {
 	{ "name", 1, NULL, NAME }, { "state", 1, NULL, STATE }, { "poke", 1, NULL, POKE },
@@ -182,7 +190,7 @@ static const struct option known_options[] = {
 	{ "output-rate", 1, NULL, OUTPUT_RATE }, { "keep", 0, NULL, KEEP },
 	{ "stack", 1, NULL, STACK }, { "store", 1, NULL, STORE },
 	{ "no-spare", 0, NULL, NO_SPARE }, { "no-checkpoint", 0, NULL, NO_CHECKPOINT }, { "env-fd", 1, NULL, ENV_FD },
-	{ "extend-max-ms", 1, NULL, EXTEND_MAX },
+	{ "extend-max-ms", 1, NULL, EXTEND_MAX }, { "heartbeat-signal", 1, NULL, HEARTBEAT_SIGNAL },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -202,6 +210,7 @@ static void take(struct run_config *config, int option, char *value)
 	case READY: set_ready(config, value); break;
 	case READY_MS: config->ready_ms = number("ready-ms", value, 0, UINT32_MAX); break;
 	case HEARTBEAT: config->heartbeat_ms = number("heartbeat-ms", value, 0, UINT32_MAX); break;
+	case HEARTBEAT_SIGNAL: set_heartbeat_signal(config, value); break;
 	case STOP: config->stop_ms = number("stop-ms", value, 0, UINT32_MAX); break;
 	case EXTEND_MAX: config->extend_max_ms = number("extend-max-ms", value, 0, UINT32_MAX); break;
 	case USER: config->user = value; break;

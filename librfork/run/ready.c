@@ -24,7 +24,8 @@ static uint64_t ms(uint32_t value)
 static void has_beaten(struct runner *r)
 {
 	r->held_up = 0;
-	r->beat_by = rfork_now() + ms(r->config->heartbeat_ms);
+	r->alive_ns = rfork_now();
+	r->beat_by = r->alive_ns + ms(r->config->heartbeat_ms);
 }
 
 void run_instance_ready(struct runner *r, uint64_t when)
@@ -32,6 +33,7 @@ void run_instance_ready(struct runner *r, uint64_t when)
 	uint64_t downtime = r->generation && when > r->fail_ns ? when - r->fail_ns : 0;
 
 	run_note_process_group(r);
+	r->alive_ns = when;
 	r->ready = true;
 	r->late = 0;
 	r->ready_by = r->probe_at = 0;
@@ -48,8 +50,19 @@ void run_instance_ready(struct runner *r, uint64_t when)
 static void is_ending(struct runner *r)
 {
 	r->beat_by = 0;
+	r->alive_ns = rfork_now();
 	if (!r->stop_by && !r->kick_by && !r->end_by)
 		r->end_by = rfork_now() + ms(r->config->stop_ms);
+}
+
+/* It says so itself, which is a sign of life. */
+static void is_broken(struct runner *r)
+{
+	r->alive_ns = rfork_now();
+	if (r->stopping)
+		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+	else if (!r->hang_by)
+		run_hang(r);
 }
 
 static void heed(struct runner *r, struct run_note *note)
@@ -66,7 +79,7 @@ static void heed(struct runner *r, struct run_note *note)
 	if (what & NOTE_ALIVE && r->beat_by)
 		has_beaten(r);
 	if (what & NOTE_TRIGGER && r->pid && r->rfd >= 0)
-		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+		is_broken(r);
 	if (what & NOTE_STOPPING)
 		is_ending(r);
 	if (what & NOTE_EXTEND)
@@ -177,7 +190,8 @@ void run_instance_begun(struct runner *r)
 	r->status_at = 0;
 	if (!r->warm)
 		r->cold_generation = r->generation;
-	r->ready_by = r->beat_by = r->probe_at = r->kick_by = r->end_by = 0;
+	r->ready_by = r->beat_by = r->probe_at = r->kick_by = r->end_by = r->hang_by = r->hung_since = 0;
+	r->alive_ns = r->start_ns;
 	if (r->probe >= 0)
 		close(r->probe);
 	r->probe = -1;
@@ -327,21 +341,16 @@ static void check_heartbeat(struct runner *r, uint64_t now)
 		r->beat_by = now + period;
 		return;
 	}
-	r->beat_by = 0;
-	rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
+	run_hang(r);
 }
 
 /* Time limits of half a minute never add up to a burst in ten seconds, so these are
  * counted by themselves: in a row, however long that takes. */
 static void not_ready_in_time(struct runner *r)
 {
-	r->ready_by = 0;
-	if (++r->late <= r->config->rfork.burst) {
-		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
-		return;
-	}
-	r->never_ready = r->stopping = true;
-	rfork_stop(r->rfd, SIGKILL);
+	if (++r->late > r->config->rfork.burst)
+		r->never_ready = r->stopping = true;
+	run_hang(r);
 }
 
 void run_check_deadlines(struct runner *r)
@@ -360,11 +369,10 @@ void run_check_deadlines(struct runner *r)
 	}
 	if (r->stopping)
 		return;
+	run_hang_check(r);
 	check_heartbeat(r, now);
-	if (r->end_by && now >= r->end_by) {
-		r->end_by = 0;
-		rfork_kick(r->rfd, SIGKILL, RFORK_CAUSE_HEARTBEAT);
-	}
+	if (r->end_by && now >= r->end_by)
+		run_hang(r);
 	if (r->ready_by && now >= r->ready_by)
 		not_ready_in_time(r);
 }

@@ -234,7 +234,7 @@ void run_record(struct run_log *log, const char *event, const char *format, ...)
 
 static const char *signal_name(int signal)
 {
-	static const char *const names[] = {
+	static const char *const names[NSIG] = {
 		[SIGHUP] = "HUP", [SIGINT] = "INT", [SIGQUIT] = "QUIT", [SIGILL] = "ILL", [SIGTRAP] = "TRAP",
 		[SIGABRT] = "ABRT", [SIGBUS] = "BUS", [SIGFPE] = "FPE", [SIGKILL] = "KILL", [SIGUSR1] = "USR1",
 		[SIGSEGV] = "SEGV", [SIGUSR2] = "USR2", [SIGPIPE] = "PIPE", [SIGALRM] = "ALRM", [SIGTERM] = "TERM",
@@ -242,7 +242,16 @@ static const char *signal_name(int signal)
 		[SIGPROF] = "PROF", [SIGIO] = "IO", [SIGPWR] = "PWR", [SIGSYS] = "SYS",
 	};
 
-	return signal > 0 && (size_t)signal < sizeof names / sizeof *names ? names[signal] : NULL;
+	return signal > 0 && signal < NSIG ? names[signal] : NULL;
+}
+
+/* Of SIGABRT and so on; 0: there is none of that name. */
+int run_signal_number(const char *name)
+{
+	for (int number = 1; number < NSIG; number++)
+		if (!strncmp(name, "SIG", 3) && signal_name(number) && !strcmp(name + 3, signal_name(number)))
+			return number;
+	return 0;
 }
 
 /* "exit:3", "signal:SIGSEGV", or by number where the signal has no name. */

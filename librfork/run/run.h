@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 #include "../src/internal.h"
@@ -47,6 +48,7 @@ struct run_config {
 	const char *ready_path;
 	uint16_t ready_port;
 	uint32_t ready_ms, heartbeat_ms, stop_ms, extend_max_ms;
+	int heartbeat_signal;		/* 0: SIGKILL at once */
 	char *environment[RUN_MAX_SETTINGS];
 	struct run_limit limits[RUN_MAX_SETTINGS];
 	unsigned int environment_count, limit_count;
@@ -147,6 +149,7 @@ void run_log_check(struct run_log *log);
 bool run_log_waits(const struct run_log *log);
 void run_quote(const char *text, char *out, size_t size);
 const char *run_status_text(int status, char text[32]);
+int run_signal_number(const char *name);
 const char *run_boot_id(void);
 
 /* notify.c */
@@ -189,6 +192,8 @@ void run_oom_usual(void);
 
 /* stack.c */
 enum run_exit run_stack(const struct run_config *config);
+void run_stack_head(FILE *to, pid_t pid);
+void run_stack_tell(FILE *to, pid_t pid, uint64_t place, uint64_t stack);
 
 /* listen.c */
 void run_listen_open(struct run_config *config);
@@ -311,6 +316,8 @@ struct runner {
 	bool never_ready;	/* more than restart intensity allows: being stopped for it */
 	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
 	uint64_t end_by;	/* after STOPPING=1 */
+	uint64_t alive_ns;	/* when it last gave a sign of life */
+	uint64_t hung_since, hang_by;	/* 0: it has not been found to hang; until when the heartbeat signal has time */
 	struct run_rate status_rate, checkpoint_rate, store_rate;
 	uint64_t extend_left;	/* by how much the limits above can still be moved */
 	uint64_t extend_told, extend_step;	/* until when, and for how long, the last `extend` record said */
@@ -339,6 +346,11 @@ void run_forget_ready_file(const struct run_config *config);
 void run_ready_check(const struct run_config *config);
 void run_probe(struct runner *r);
 void run_check_deadlines(struct runner *r);
+
+/* hang.c */
+void run_hang(struct runner *r);
+void run_hang_check(struct runner *r);
+const char *run_hang_detected(struct runner *r, const struct rfork_event *event);
 
 /* extend.c */
 void run_extend_begin(struct runner *r);

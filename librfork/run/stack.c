@@ -66,13 +66,13 @@ static bool find_registers(const char *head, size_t size, struct elf_prstatus *s
 }
 
 /* Where there is code of files. */
-static size_t find_code(const char *pid, struct code *found, size_t most)
+static size_t find_code(pid_t pid, struct code *found, size_t most)
 {
 	char path[64], line[512];
 	size_t count = 0;
 	FILE *maps;
 
-	snprintf(path, sizeof path, "/proc/%s/maps", pid);
+	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
 	maps = fopen(path, "re");
 	while (maps && count < most && fgets(line, sizeof line, maps)) {
 		struct code *c = &found[count];
@@ -115,30 +115,43 @@ static const struct code *code_of(const struct code *code, size_t count, uint64_
 	return NULL;
 }
 
-/* PID and CLOCK_MONOTONIC, and a line for each caller that the stack tells of. */
-static void tell(FILE *to, const char *pid, const struct elf_prstatus *status)
+static void tell_place(FILE *to, const struct code *c, uint64_t place)
+{
+	fprintf(to, "%s+0x%llx\n", c->path, (unsigned long long)(place - c->start + c->offset));
+}
+
+/* PID and CLOCK_MONOTONIC. */
+void run_stack_head(FILE *to, pid_t pid)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fprintf(to, "%d %lld.%06ld\n", (int)pid, (long long)now.tv_sec, now.tv_nsec / 1000);
+}
+
+/* A line for the place, if there is one, and for each caller that the stack tells of. */
+void run_stack_tell(FILE *to, pid_t pid, uint64_t place, uint64_t stack)
 {
 	static struct code code[64];
 	static uint64_t words[DEEP / 8];
 	size_t count = find_code(pid, code, sizeof code / sizeof *code), told = 0;
-	uint64_t stack = (uint64_t)status->pr_reg[STACK_POINTER] & ~7ull;
-	struct timespec now;
+	const struct code *here = code_of(code, count, place);
 	char path[64];
 	ssize_t got = 0;
 	int memory;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	fprintf(to, "%s %lld.%06ld\n", pid, (long long)now.tv_sec, now.tv_nsec / 1000);
-	snprintf(path, sizeof path, "/proc/%s/mem", pid);
+	if (here)
+		tell_place(to, here, place);
+	snprintf(path, sizeof path, "/proc/%d/mem", (int)pid);
 	memory = open(path, O_RDONLY | O_CLOEXEC);
 	/* Up to the stack's end there may be less. */
 	for (size_t size = sizeof words; memory >= 0 && size >= 64 && got <= 0; size /= 2)
-		got = pread(memory, words, size, (off_t)stack);
+		got = pread(memory, words, size, (off_t)(stack & ~7ull));
 	for (ssize_t i = 0; i < got / 8 && told < CALLERS; i++) {
 		const struct code *c = code_of(code, count, words[i]);
 
 		if (c && after_call(memory, words[i])) {
-			fprintf(to, "%s+0x%llx\n", c->path, (unsigned long long)(words[i] - c->start + c->offset));
+			tell_place(to, c, words[i]);
 			told++;
 		}
 	}
@@ -163,7 +176,8 @@ enum run_exit run_stack(const struct run_config *config)
 	file = fopen(draft, "we");
 	if (!file)
 		run_fail("open", draft);
-	tell(file, pid, &status);
+	run_stack_head(file, atoi(pid));
+	run_stack_tell(file, atoi(pid), 0, (uint64_t)status.pr_reg[STACK_POINTER]);
 	if (fclose(file) != 0 || rename(draft, path) < 0) {
 		int error = errno;
 

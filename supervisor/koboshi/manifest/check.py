@@ -211,20 +211,18 @@ class _Checker:
             problem = f"{delay:g} is more than cold.delay_max_s, {longest:g}"
             self.wrong((*path, "delay_s"), problem, f"at most that, or a delay_max_s of {delay:g}")
             return
-        beat = values["heartbeat_s"]
-        if isinstance(beat, float) and attempts and beat * 2 >= window / attempts:
+        noticed, how = _hang_ends(values)
+        if noticed and attempts and noticed >= window / attempts:
             problem = f"the limit never trips: an attempt comes back each {window / attempts:g} s of service"
-            expected = (
-                f"more than 2 * heartbeat_s ({beat * 2:g} s), in which a hang is noticed: a longer window_s"
-            )
+            expected = f"more than {how} ({noticed:g} s), in which a hang is noticed: a longer window_s"
             self.wrong((*path, "attempts"), problem, expected)
 
     def ladder_limit(self, path: Path, values: dict[str, object]) -> None:
-        beat, good = values["heartbeat_s"], values["ladder.good_run_s"]
+        (noticed, how), good = _hang_ends(values), values["ladder.good_run_s"]
         assert isinstance(good, float)
-        if isinstance(beat, float) and values["ladder.same_fault"] and beat * 2 >= good:
+        if noticed and values["ladder.same_fault"] and noticed >= good:
             problem = f"the limit never trips: {good:g} s count as a good run"
-            expected = f"more than 2 * heartbeat_s ({beat * 2:g} s), in which a hang is noticed"
+            expected = f"more than {how} ({noticed:g} s), in which a hang is noticed"
             self.wrong((*path, "good_run_s"), problem, expected)
 
     def downtime_limit(self, path: Path, values: dict[str, object], table: object) -> None:
@@ -278,6 +276,16 @@ class _Checker:
         loop = [*trail[trail.index(name) :], name]
         problem = f"needs go round: {' -> '.join(loop)}"
         self.wrong(("component", loop[0], "needs"), problem, "needs without a way back")
+
+
+def _hang_ends(values: dict[str, object]) -> tuple[float, str]:
+    """Seconds within which a component that hangs is ended, and what they are made of; 0: it never is."""
+    beat, stop = values["heartbeat_s"], values["stop_timeout_s"]
+    if not isinstance(beat, float):
+        return 0.0, ""
+    if values["heartbeat_signal"] is None or not isinstance(stop, float):
+        return beat * 2, "2 * heartbeat_s"
+    return beat * 2 + stop, "2 * heartbeat_s + stop_timeout_s"
 
 
 def _key(part: str | int) -> str:

@@ -22,9 +22,25 @@ FATES = ("leave", "notify", "restart")
 MAX_LISTEN = 16  # as many as rfork-run takes
 CAUSES = ("request", "error", "signal", "status", "exit")
 USUAL_CAUSES = CAUSES[:4]
+# To a component that hangs: a program can catch them, and they end one that does not.
+HANG_SIGNALS = (
+    "SIGABRT",
+    "SIGQUIT",
+    "SIGTERM",
+    "SIGINT",
+    "SIGHUP",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGSEGV",
+    "SIGBUS",
+    "SIGTRAP",
+    "SIGXCPU",
+    "SIGALRM",
+)
 BACKENDS = ("auto", "kernel", "user")
 # Times become milliseconds in an unsigned int on their way to rfork-run.
 MAX_SECONDS = 1_000_000
+STOP_TIMEOUT_S = 5.0
 MAX_COUNT = 2**31 - 1
 MAX_VARIABLES = 64  # as many as rfork-run takes
 
@@ -370,7 +386,9 @@ COMPONENT: dict[str, object] = {
     "ready": (ready, "none"),
     "ready_timeout_s": (number(0, above=True), 30.0),
     "heartbeat_s": (number(0.1), None),
-    "stop_timeout_s": (number(0, above=True), 5.0),
+    "heartbeat_signal": (one_of(HANG_SIGNALS), None),
+    "stop_timeout_s": (number(0, above=True), STOP_TIMEOUT_S),
+    "extend_max_s": (number(0), 300.0),
     "restart": RESTART,
     "cold": COLD,
     "ladder": LADDER,

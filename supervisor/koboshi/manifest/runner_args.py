@@ -34,7 +34,7 @@ def arguments(component: Component, program: str, directory: str, poke: str, cgr
     argv = [program, "--name", component.name, "--state", directory, "--poke", poke]
     argv += ["--backend", str(component.get("restart.backend"))]
     argv += _restart(component) + _readiness(component)
-    argv += ["--stop-ms", _ms(component, "stop_timeout_s")]
+    argv += ["--stop-ms", _ms(component, "stop_timeout_s"), "--extend-max-ms", _ms(component, "extend_max_s")]
     argv += ["--directory", str(component.get("directory"))]
     # Without the option rfork-run changes nothing, which is also how an ordinary user can run it.
     if component.get("user") != "root":
@@ -76,6 +76,8 @@ def _readiness(component: Component) -> list[str]:
         argv += ["--ready-ms", _ms(component, "ready_timeout_s")]
     if component.values["heartbeat_s"] is not None:
         argv += ["--heartbeat-ms", _ms(component, "heartbeat_s")]
+    if component.values["heartbeat_signal"] is not None:
+        argv += ["--heartbeat-signal", str(component.values["heartbeat_signal"])]
     return argv
 
 

@@ -80,6 +80,14 @@ def test_what_is_not() -> None:
     ]
 
 
+def test_the_signal_of_the_watchdog() -> None:
+    """It is carried over, and the limits still trip with the time that it takes."""
+    text = "[Service]\nExecStart=/a\nWatchdogSec=20\nTimeoutStopSec=90\nWatchdogSignal="
+    made = converted(unit("a.service", text + "SIGABRT\n"))["a"]
+    assert (made["heartbeat_signal"], made["cold"]["window_s"]) == ("SIGABRT", 1300)
+    assert "heartbeat_signal" not in converted(unit("a.service", text + "SIGKILL\n"))["a"]
+
+
 def test_an_empty_value_forgets() -> None:
     """As in a drop-in, an empty value takes back what stood before it."""
     made = converted(unit("a.service", "[Service]\nExecStart=/a\nExecStart=\nExecStart=/b\n"))

@@ -55,6 +55,15 @@ def test_what_always_runs() -> None:
     assert pairs(options('restart.on = ["request", "error", "exit"]\n'), "--on") == ["exit"]
 
 
+def test_hangs_and_longer_stops() -> None:
+    """The signal for a hang and the limit of extensions are options of the runner."""
+    assert "--heartbeat-signal" not in options("")
+    assert pairs(options(""), "--extend-max-ms") == ["300000"]
+    argv = options('heartbeat_s = 4\nheartbeat_signal = "SIGABRT"\nextend_max_s = 0\n')
+    assert pairs(argv, "--heartbeat-signal") == ["SIGABRT"]
+    assert pairs(argv, "--extend-max-ms") == ["0"]
+
+
 def test_grants() -> None:
     """Capabilities are a mask, files and sockets are named one by one."""
     argv = options(

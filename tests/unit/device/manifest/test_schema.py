@@ -54,6 +54,8 @@ SCALARS = st.sampled_from(
         "user",
         "root",
         "Root",
+        "SIGABRT",
+        "SIGKILL",
     ]
 )
 VALUES = st.one_of(
