@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A control group of the component's own: its limits, and no process of it that outlives it. The group itself stays:
  * what the component has left on a tmpfs, in shared memory or in the page cache is charged to it, and a new group would
- * let each start fill as much again. Where there are none (Linux 2.6.23), its process group has to do. */
+ * let each start fill as much again. Where it cannot be
+ * emptied, sweep.c does what can be done. */
 #include "run.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -103,6 +104,7 @@ void run_cgroup_open(struct run_config *config)
 	if (mkdir(config->cgroup, 0755) < 0 && errno != EEXIST)
 		return;
 	config->cgroup_made = access(config->cgroup, W_OK) == 0;
+	config->cgroup_kills = config->cgroup_made && put(config->cgroup, "cgroup.kill", "1") == 0;
 	kill_all(config->cgroup);
 	enable(config, parent);
 	lift(config);
@@ -121,7 +123,7 @@ void run_cgroup_open(struct run_config *config)
 /* In an instance. What its predecessor's children still do would be done twice. */
 void run_cgroup_enter(const struct run_config *config, bool first)
 {
-	setpgid(0, 0);
+	setsid();
 	if (!config->cgroup_made)
 		return;
 	if (!first && !is_empty(config->cgroup))
@@ -130,33 +132,12 @@ void run_cgroup_enter(const struct run_config *config, bool first)
 		run_fail("cgroup.procs", config->cgroup);
 }
 
-/* With the component's rights: it chose the number, and its group may be gone and the number another's. */
-static void kill_process_group(const struct runner *r)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (!r->config->user || (setgid(r->config->gid) == 0 && setuid(r->config->uid) == 0))
-			kill(-r->process_group, SIGKILL);
-		_exit(0);
-	}
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
 /* The component has ended, and with it all that it has started. Whoever named the group may remove it. */
 void run_cgroup_close(struct runner *r)
 {
-	if (r->process_group > 1 && r->process_group != getpgrp())
-		kill_process_group(r);
+	const struct run_remains all = { .runner = getpid(), .monitor = r->monitor, .session = r->exec.pid, .instance = r->pid };
+
+	run_sweep(r->config, &all);
 	if (r->config->cgroup_made)
 		kill_all(r->config->cgroup);
-}
-
-void run_note_process_group(struct runner *r)
-{
-	pid_t group = r->pid ? getpgid(r->pid) : -1;
-
-	if (group > 1)
-		r->process_group = group;
 }

@@ -10,9 +10,16 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define ABOUT_TO 'x'
+#define SWEPT_S 3		/* a runner that does not answer does not hold up a restart for longer */
+
+struct hello {
+	uint64_t generation;
+	pid_t pid;
+};
 
 /* In an instance: its end, or -1. */
 static int channel = -1;
@@ -25,13 +32,14 @@ void run_exec_open(struct run_config *config)
 		config->exec_sockets[i] = run_high_fd(config->exec_sockets[i]);
 }
 
-static bool send_generation(int to, uint64_t generation, int fd)
+static bool say_hello(int to, const struct hello *hello, int fd)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr header;
 	} rights;
-	struct iovec part = { &generation, sizeof generation };
+	struct hello copy = *hello;
+	struct iovec part = { &copy, sizeof copy };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
 	if (fd >= 0) {
@@ -46,19 +54,37 @@ static bool send_generation(int to, uint64_t generation, int fd)
 	return sendmsg(to, &message, MSG_NOSIGNAL) > 0;
 }
 
+/* What the instance before has left would be in the way of this one, with its ports above all. */
+static void wait_for_sweep(void)
+{
+	struct timeval most = { .tv_sec = SWEPT_S };
+	char c;
+
+	setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+	recv(channel, &c, 1, 0);
+	most.tv_sec = 0;
+	setsockopt(channel, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+}
+
 /* In an instance, first of all. Without a channel the runner takes the program for executed. */
 void run_exec_give(const struct run_config *config, uint64_t generation)
 {
+	struct hello hello;
 	int ends[2] = { -1, -1 };
 
+	memset(&hello, 0, sizeof hello);
+	hello.generation = generation;
+	hello.pid = getpid();
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0)
 		channel = run_high_fd(ends[0]);
-	if (!send_generation(config->exec_sockets[1], generation, ends[1])) {
+	if (!say_hello(config->exec_sockets[1], &hello, ends[1])) {
 		channel = -1;
-		send_generation(config->exec_sockets[1], generation, -1);
+		say_hello(config->exec_sockets[1], &hello, -1);
 	}
 	if (ends[1] >= 0)
 		close(ends[1]);
+	if (generation && !config->cgroup_kills && channel >= 0)
+		wait_for_sweep();
 }
 
 /* In an instance, last of all: without this, the end of the channel only means that the instance has died. */
@@ -83,6 +109,22 @@ void run_exec_failed(const char *text)
 		errno = 0;
 }
 
+static void sweep_before(struct runner *r, const struct hello *next)
+{
+	struct run_exec *e = &r->exec;
+	const struct run_remains before = {
+		.runner = getpid(), .monitor = r->monitor, .session = e->pid,
+		.instance = r->pid == next->pid ? 0 : r->pid, .next = next->pid,
+	};
+
+	e->generation = next->generation;
+	e->pid = next->pid;
+	if (!e->generation || e->fd < 0)
+		return;
+	run_sweep(r->config, &before);
+	send(e->fd, "", 1, MSG_NOSIGNAL);
+}
+
 /* Receive the channel of the next instance. */
 static bool take_channel(struct runner *r)
 {
@@ -91,11 +133,12 @@ static bool take_channel(struct runner *r)
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr header;
 	} rights;
-	struct iovec part = { &e->generation, sizeof e->generation };
+	struct hello hello;
+	struct iovec part = { &hello, sizeof hello };
 	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = rights.bytes,
 				  .msg_controllen = sizeof rights.bytes };
 
-	if (recvmsg(r->config->exec_sockets[0], &message, MSG_DONTWAIT) != sizeof e->generation)
+	if (recvmsg(r->config->exec_sockets[0], &message, MSG_DONTWAIT) != sizeof hello)
 		return false;
 	e->fd = -1;
 	e->begun = message.msg_controllen == 0;
@@ -104,6 +147,7 @@ static bool take_channel(struct runner *r)
 		memcpy(&e->fd, CMSG_DATA(&rights.header), sizeof e->fd);
 		fcntl(e->fd, F_SETFD, FD_CLOEXEC);
 	}
+	sweep_before(r, &hello);
 	return true;
 }
 

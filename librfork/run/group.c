@@ -35,9 +35,12 @@ bool run_group_create(struct runner *r)
 	pid_t pid;
 
 	run_forget_ready_file(r->config);
+	run_sweep_reap(false);
 	pid = rfork_create(&r->config->rfork, &r->rfd);
 	if (pid == 0)
 		run_child(r->config, &r->origin);
+	run_sweep_reap(true);
+	r->monitor = r->config->rfork.backend == RFORK_BACKEND_USER ? pid : 0;
 	if (pid < 0) {
 		run_complain("rfork", r->config->argv[0], -pid);
 		return false;

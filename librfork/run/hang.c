@@ -29,7 +29,7 @@ static bool ended_within(pid_t pid, unsigned int ms, int *status)
 
 	while ((got = waitpid(pid, status, WNOHANG | __WALL)) == 0 && rfork_now() < deadline)
 		nanosleep(&step, NULL);
-	return got == pid;
+	return got != 0;	/* a child that was reaped at once (sweep.c) has ended too */
 }
 
 static bool read_word(pid_t pid, const char *file, char word[WORD_MAX])
@@ -90,7 +90,7 @@ static void tell_registers(FILE *to, const struct user_regs_struct *regs)
 
 static bool stop_it(pid_t pid)
 {
-	int status;
+	int status = 0;
 
 	if (ptrace(SEIZE, pid, NULL, NULL) == 0)
 		return ptrace(INTERRUPT, pid, NULL, NULL) == 0 && ended_within(pid, STOPS_MS, &status) && WIFSTOPPED(status);

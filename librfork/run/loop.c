@@ -97,7 +97,6 @@ static void stop(struct runner *r, uint64_t grace)
 	r->stop_sender = stop_sender;
 	r->kick_by = r->ready_by = r->beat_by = r->end_by = r->hang_by = 0;
 	run_extend_begin(r);
-	run_note_process_group(r);
 	rfork_stop(r->rfd, SIGTERM);
 }
 

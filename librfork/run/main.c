@@ -45,6 +45,7 @@ int main(int argc, char **argv)
 	run_listen_open(&config);
 	run_ready_fd_open(&config);
 	run_exec_open(&config);
+	run_sweep_open();
 	run_store_open(&config);
 	run_output_open(&config, &runner.capture);
 	run_words_open(&config);

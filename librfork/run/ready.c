@@ -32,7 +32,6 @@ void run_instance_ready(struct runner *r, uint64_t when)
 {
 	uint64_t downtime = r->generation && when > r->fail_ns ? when - r->fail_ns : 0;
 
-	run_note_process_group(r);
 	r->alive_ns = when;
 	r->ready = true;
 	r->late = 0;

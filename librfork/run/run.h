@@ -80,7 +80,7 @@ struct run_config {
 	unsigned int more_group_count;
 	bool keep;
 	bool on_exit;			/* restart after status 0 too */
-	bool limit_capabilities, no_new_privileges, cgroup_made, private_tmp;
+	bool limit_capabilities, no_new_privileges, cgroup_made, cgroup_kills, private_tmp;
 };
 
 /* options.c, accounts.c */
@@ -283,6 +283,7 @@ struct run_exec {		/* execute.c */
 	int fd;			/* the channel of an instance that has not executed its program yet; -1: none */
 	uint64_t generation;	/* that one's, or the last one's */
 	uint64_t executed;	/* 1 more than the generation of the last one that has executed it; 0: none has */
+	pid_t pid;		/* that one's; it leads a session */
 	bool begun, failed;
 	char text[RUN_ERROR_MAX + 1];
 	size_t length;
@@ -296,7 +297,7 @@ struct runner {
 	int rfd, notify, probe;		/* probe: a connect under way, or -1 */
 	struct rfork_event first;	/* read while the group was set up */
 	bool has_first;
-	pid_t pid, main_pid, process_group;
+	pid_t pid, main_pid, monitor;	/* monitor: of the user level, else 0 */
 	uint64_t main_start;	/* run_process.start of main_pid */
 	uint64_t status_next, status_at; /* when the status below is recorded; 0: it has been */
 	char status[RUN_STATUS_MAX + 1];
@@ -385,11 +386,19 @@ void run_ready_fd_open(struct run_config *config);
 void run_ready_fd_give(const struct run_config *config, uint64_t generation);
 bool run_ready_fd_said(struct runner *r);
 
+/* sweep.c */
+struct run_remains {		/* whose: pids, 0 where there is none */
+	pid_t runner, monitor, session, instance;
+	pid_t next;		/* to be spared */
+};
+void run_sweep_open(void);
+void run_sweep_reap(bool reap);
+void run_sweep(const struct run_config *config, const struct run_remains *of);
+
 /* cgroup.c */
 void run_cgroup_open(struct run_config *config);
 void run_cgroup_enter(const struct run_config *config, bool first);
 void run_cgroup_close(struct runner *r);
-void run_note_process_group(struct runner *r);
 
 /* output.c */
 void run_output_drain(struct runner *r);

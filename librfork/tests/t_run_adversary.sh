@@ -43,7 +43,7 @@ kill "$runner_pid"
 finish 0
 rm -rf s
 
-# The runner kills the component's process group with the component's rights.
+# The process group that a component joins is not the one that its runner kills.
 [ "$(id -u)" = 0 ] && grep -q '^nobody:' /etc/passwd || exit 0
 chmod 755 . "$(dirname "$PWD")"
 cp "$(command -v tool_component)" component

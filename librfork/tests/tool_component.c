@@ -13,6 +13,8 @@
  *   term:PID (SIGTERM to it) flood (never stops sending, from 25 processes)
  *   spin (for ever, without a system call)
  *   linger (sends a descriptor that takes long to close) group:N (join that process group; 0: one of its own)
+ *   flood (never stops sending, from 25 processes)
+ *   linger (sends a descriptor that takes long to close) group:N (join that process group, or say why not; 0: one of its own)
  *   store:NAME (a file without a name in which that stands) unstore:NAME store-again:NAME (descriptor 4) stored:N (print what stands in descriptor N)
  */
 #include "linger.h"
@@ -314,7 +316,7 @@ static int act(const char *action)
 	else if (is(action, "barrier")) barrier();
 	else if (is(action, "stranger")) stranger(atoi(value));
 	else if (is(action, "flood")) flood();
-	else if (is(action, "group")) CHECK(setpgid(0, atoi(value)) == 0);
+	else if (is(action, "group")) { if (setpgid(0, atoi(value)) < 0) perror("setpgid"); }
 	else if (is(action, "store-again")) store_again(value);
 	else if (is(action, "unstore")) unstore(value);
 	else if (is(action, "stored")) stored(atoi(value));
