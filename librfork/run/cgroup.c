@@ -132,6 +132,24 @@ void run_cgroup_enter(const struct run_config *config, bool first)
 		run_fail("cgroup.procs", config->cgroup);
 }
 
+/* How many of the group the OOM killer has killed; 0 where that is not counted. */
+uint64_t run_cgroup_oom_kills(const struct run_config *config)
+{
+	char path[512], word[32];
+	unsigned long long count = 0;
+	FILE *from;
+
+	if (!config->cgroup_made)
+		return 0;
+	snprintf(path, sizeof path, "%s/memory.events", config->cgroup);
+	from = fopen(path, "re");
+	while (from && fscanf(from, "%31s %llu", word, &count) == 2 && strcmp(word, "oom_kill"))
+		count = 0;
+	if (from)
+		fclose(from);
+	return count;
+}
+
 /* The component has ended, and with it all that it has started. Whoever named the group may remove it. */
 void run_cgroup_close(struct runner *r)
 {

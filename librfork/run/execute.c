@@ -109,11 +109,19 @@ void run_exec_failed(const char *text)
 		errno = 0;
 }
 
+/* This process may be late, and the instance have gone on without it: then orphans may be the children of one after it. */
+static bool runs_now(const struct runner *r, pid_t pid)
+{
+	struct rfork_info info;
+
+	return rfork_query(r->rfd, &info) == 0 && info.pid == pid;
+}
+
 static void sweep_before(struct runner *r, const struct hello *next)
 {
 	struct run_exec *e = &r->exec;
 	const struct run_remains before = {
-		.runner = getpid(), .monitor = r->monitor, .session = e->pid,
+		.runner = runs_now(r, next->pid) ? getpid() : 0, .monitor = r->monitor, .session = e->pid,
 		.instance = r->pid == next->pid ? 0 : r->pid, .next = next->pid,
 	};
 

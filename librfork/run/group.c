@@ -56,6 +56,13 @@ static unsigned long long micros(uint64_t ns)
 	return ns / 1000;
 }
 
+/* The OOM killer's SIGKILL is not an operator's. */
+static bool is_oom(const struct runner *r, const struct rfork_event *event)
+{
+	return event->cause == RFORK_CAUSE_SIGNAL && WIFSIGNALED(event->status) && WTERMSIG(event->status) == SIGKILL &&
+	       run_cgroup_oom_kills(r->config) > r->oom_kills;
+}
+
 static void record_restart(struct runner *r, const struct rfork_event *event)
 {
 	const char *detected = run_hang_detected(r, event);
@@ -65,7 +72,7 @@ static void record_restart(struct runner *r, const struct rfork_event *event)
 	run_record(&r->log, "restart",
 		   "gen=%llu level=%s backend=%s cause=%s status=%s old=%d pid=%d fail_us=%llu start_us=%llu latency_us=%llu%s",
 		   (unsigned long long)r->generation, r->warm ? "warm" : "cold", r->backend,
-		   rfork_cause_name(event->cause), run_status_text(event->status, status), (int)event->old_pid,
+		   is_oom(r, event) ? "oom" : rfork_cause_name(event->cause), run_status_text(event->status, status), (int)event->old_pid,
 		   (int)r->pid, micros(r->fail_ns), micros(r->start_ns), micros(r->start_ns - r->fail_ns),
 		   detected);
 	if (*detected)		/* the downtime of the next `ready` begins here */
@@ -123,8 +130,8 @@ static void finish(struct runner *r, const struct rfork_event *event, const char
 		run_quote(r->exec.text, error + 7, RUN_QUOTED_MAX);
 	}
 	run_words_keep(r);
-	run_record(&r->log, "end", "reason=%s status=%s old=%d%s%s", reason, run_status_text(event->status, status),
-		   (int)event->old_pid, run_hang_detected(r, event), error);
+	run_record(&r->log, "end", "reason=%s status=%s old=%d%s%s%s", reason, run_status_text(event->status, status),
+		   (int)event->old_pid, is_oom(r, event) ? " cause=oom" : "", run_hang_detected(r, event), error);
 	r->ended = true;
 	r->exit = code;
 }

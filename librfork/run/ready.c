@@ -191,6 +191,7 @@ void run_instance_begun(struct runner *r)
 		r->cold_generation = r->generation;
 	r->ready_by = r->beat_by = r->probe_at = r->kick_by = r->end_by = r->hang_by = r->hung_since = 0;
 	r->alive_ns = r->start_ns;
+	r->oom_kills = run_cgroup_oom_kills(r->config);
 	if (r->probe >= 0)
 		close(r->probe);
 	r->probe = -1;

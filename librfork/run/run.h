@@ -317,6 +317,7 @@ struct runner {
 	bool never_ready;	/* more than restart intensity allows: being stopped for it */
 	uint64_t ready_by, beat_by, probe_at, stop_by, kick_by; /* 0: none */
 	uint64_t end_by;	/* after STOPPING=1 */
+	uint64_t oom_kills;	/* in its control group, before it began */
 	uint64_t alive_ns;	/* when it last gave a sign of life */
 	uint64_t hung_since, hang_by;	/* 0: it has not been found to hang; until when the heartbeat signal has time */
 	struct run_rate status_rate, checkpoint_rate, store_rate;
@@ -388,7 +389,8 @@ bool run_ready_fd_said(struct runner *r);
 
 /* sweep.c */
 struct run_remains {		/* whose: pids, 0 where there is none */
-	pid_t runner, monitor, session, instance;
+	pid_t runner;		/* whose orphans they may be */
+	pid_t monitor, session, instance;
 	pid_t next;		/* to be spared */
 };
 void run_sweep_open(void);
@@ -398,6 +400,7 @@ void run_sweep(const struct run_config *config, const struct run_remains *of);
 /* cgroup.c */
 void run_cgroup_open(struct run_config *config);
 void run_cgroup_enter(const struct run_config *config, bool first);
+uint64_t run_cgroup_oom_kills(const struct run_config *config);
 void run_cgroup_close(struct runner *r);
 
 /* output.c */

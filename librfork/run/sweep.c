@@ -111,7 +111,7 @@ static bool is_template(pid_t pid)
 
 static bool is_left(const struct run_remains *of, const struct process *p)
 {
-	if (p->pid == of->runner || p->pid == of->next || p->pid == getpid())
+	if (p->pid == of->next || p->pid == getpid())
 		return false;
 	if (of->monitor && (p->pid == of->monitor || p->parent == of->monitor))
 		return false;	/* the group's own */
@@ -119,7 +119,7 @@ static bool is_left(const struct run_remains *of, const struct process *p)
 		return !is_template(p->pid);
 	if (of->instance > 1 && (p->pid == of->instance || p->parent == of->instance))
 		return !is_template(p->pid);
-	return is_subreaper && p->parent == of->runner && !is_runner(p->pid) && !is_template(p->pid);
+	return is_subreaper && of->runner && p->parent == of->runner && !is_runner(p->pid) && !is_template(p->pid);
 }
 
 static bool has_chosen_parent(const struct process *all, size_t count, const struct process *p)
