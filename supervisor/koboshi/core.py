@@ -7,7 +7,7 @@ import json
 from collections import deque
 
 from koboshi.device import Device, Owner
-from koboshi.evidence import Evidence, Said
+from koboshi.evidence import Evidence
 from koboshi.journal import Console, Journal
 from koboshi.manifest import runner_args
 from koboshi.manifest.model import Manifest
@@ -15,8 +15,8 @@ from koboshi.state.component import Component
 from koboshi.state.known import Known
 from koboshi.system.calls import System
 from koboshi.system.events import Follower
-from koboshi.system.kmsg import Crashes
 from koboshi.system.paths import Paths
+from koboshi.traces import Traces, last_line
 from koboshi.wire.event import Event
 
 # Without pidfd, runners that an earlier supervisor started are looked at this often.
@@ -24,10 +24,6 @@ LIVENESS_S = 1.0
 # A commit that failed, on a full /run, is tried again this soon.
 COMMIT_RETRY_S = 1.0
 _SIGHUP, _SIGUSR1 = 1, 10
-# So much of a component's output is looked at after a crash.
-_TAIL = 512
-# What rfork-run has left of a crash comes with it, however slow the machine is.
-_FRESH_S = 30.0
 
 
 class Core(Owner):
@@ -39,7 +35,7 @@ class Core(Owner):
         self.boot = system.boot_id()
         self.journal = Journal(system, paths.events, Console(system))
         self.device = Device(system, self, paths.sysrq)
-        self.crashes = Crashes()
+        self.traces = Traces(system, paths)
         self.evidence = Evidence(system, self.boot, paths.run)
         self.manifest = Manifest(paths.manifest, "", {}, {})
         self.components: dict[str, Component] = {}
@@ -84,10 +80,17 @@ class Core(Owner):
         """See System."""
         return self.system.start_before(pid, moment)
 
-    def fault_site(self, pid: int) -> str:
-        """From the kernel's log."""
-        self.crashes.take(self.system.kernel_messages())
-        return self.crashes.sites.get(pid, "")
+    def fault_site(self, component: Known, event: Event) -> str:
+        """See Traces."""
+        return self.traces.site(component, event)
+
+    def was_oom(self, event: Event) -> bool:
+        """See Traces."""
+        return self.traces.was_oom(event.integer("old"))
+
+    def last_line(self, component: Known, event: Event) -> str:
+        """Of its output."""
+        return last_line(self.traces.words(component, event))
 
     def dependents(self, names: set[str]) -> set[str]:
         """These, and all that need them, directly or not."""
@@ -99,27 +102,8 @@ class Core(Owner):
 
     def crashed(self, component: Known, event: Event, decision: str) -> None:
         """Into the ring, after the next commit."""
-        # The last one of a burst is told by the runner's end alone.
-        self.crashes.take(self.system.kernel_messages())
-        line = self.crashes.lines.get(event.integer("old"), "")
-        path = component.spec.get("output") if component.spec is not None else None
-        path = path or self.paths.component(component.name) + "/output"
-        user = str(component.spec.get("user")) if component.spec is not None else "root"
-        tail = self.system.tail(path, _TAIL, user) if path.startswith("/") else b""
-        output = tail.decode("utf-8", "replace")
-        registers = self.crashes.registers.get(event.integer("old"), {})
-        said = Said(line, registers, self._stack(event), output)
-        if self.evidence.note(component, event, decision, said):
+        if self.evidence.note(component, event, decision, self.traces.said(component, event)):
             self.later("evidence")
-
-    def _stack(self, event: Event) -> list[str]:
-        """Who called whom, as `rfork-run --stack` has just left it; one of 32 files."""
-        pid = event.integer("old")
-        got = self.system.read(f"{self.paths.stacks}/{pid % 32}", 0)
-        head, *places = got[1].decode("utf-8", "replace").splitlines() if got is not None and got[1] else [""]
-        owner, _, at = head.partition(" ")
-        # Another one's, long ago, with the same number or the same rest of it?
-        return places if owner == str(pid) and abs(event.time - float(at)) < _FRESH_S else []
 
     def others(self, component: Known, rung: str) -> list[str]:
         """Those that need it; on the rung above, its group too and all that need one of that."""

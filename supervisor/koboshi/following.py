@@ -68,9 +68,12 @@ class Following(Core):
             component.handle("gone")
 
     def _note_exit(self, component: Component, status: int) -> None:
-        if status in (100, 111):
+        # Without an `end` the log could not be written. With one, it says why.
+        if status in (100, 111) or not component.reason:
             got = self.system.read(self.paths.component(component.name) + "/errors", 0)
             text = got[1].decode("utf-8", "replace").strip() if got is not None else ""
             # After wrong use the reason comes first, and then where to read more; a failed call comes last.
-            line = text.splitlines()[0 if status == 100 else -1] if text else f"rfork-run: status {status}"
-            component.error = line[:200]
+            if text:
+                component.error = text.splitlines()[0 if status == 100 else -1][:200]
+            elif component.error is None:
+                component.error = f"rfork-run: status {status}"

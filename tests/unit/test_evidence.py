@@ -43,7 +43,7 @@ def crashes(supervisor: Supervisor) -> list[dict[str, object]]:
 def test_what_is_in_it(world: World) -> None:
     """Component, place, the kernel's words, its last output, memory, and what was decided."""
     supervisor = boot(world, DISK)
-    world.write(f"{RUN}/a/output", b"reading port\nlost sync\n")
+    world.says["a"] = b"reading port\nlost sync\n"
     world.write("/proc/meminfo", b"MemTotal: 9 kB\nMemFree: 1000 kB\nMemAvailable: 2000 kB\n")
     crash(world, supervisor)
     (record,) = crashes(supervisor)
@@ -102,7 +102,7 @@ def test_they_outlive_a_reboot(world: World) -> None:
 def test_whatever_it_prints(world: World, output: bytes) -> None:
     """A component's output makes no record longer than its slot."""
     supervisor = boot(world, DISK)
-    world.write(f"{RUN}/a/output", output)
+    world.says["a"] = output
     crash(world, supervisor)
     assert len(crashes(supervisor)) == 1
     assert len(world.files["/data/crash.01"][1]) == SLOT_BYTES
@@ -111,7 +111,7 @@ def test_whatever_it_prints(world: World, output: bytes) -> None:
 def test_for_people(world: World) -> None:
     """koboshictl shows a line, and below it what was said last."""
     supervisor = boot(world, DISK)
-    world.write(f"{RUN}/a/output", b"lost sync\n")
+    world.says["a"] = b"lost sync\n"
     crash(world, supervisor)
     text = ctl._crashes(crashes(supervisor))
     assert text.splitlines()[0].endswith("a error signal:SIGSEGV a+0x1136 -> warm")
@@ -175,7 +175,7 @@ def test_deep_stacks_are_cut(world: World) -> None:
     pid = world.runner("a").instance
     places = "".join(f"/{'x' * 120}+{number:#x}\n" for number in range(12))
     world.write(f"{RUN}/stacks.d/{pid % 32}", f"{pid} {world.now + 10:.6f}\n{places}".encode())
-    world.write(f"{RUN}/a/output", b"y" * 500)
+    world.says["a"] = b"y" * 500
     crash(world, supervisor)
     (record,) = crashes(supervisor)
     assert record["stack"] == places.splitlines()[:4]
@@ -192,3 +192,131 @@ def test_a_disk_that_takes_nothing(world: World) -> None:
     world.disk_error = ""
     crash(world, supervisor, 100.0)
     assert [record["number"] for record in crashes(supervisor)] == [1, 2, 3, 4, 5, 6]
+
+
+def end(world: World, supervisor: Supervisor, keys: str) -> dict[str, object]:
+    """A restart with these keys, and the crash record of it."""
+    world.now += 10
+    runner = world.runner("a")
+    old, runner.instance = runner.instance, world.new_process()
+    world.processes.pop(old)
+    runner.keep_words()
+    at = round(world.now * 1e6)
+    runner.event(
+        "restart",
+        f"gen=1 level=cold {keys} old={old} pid={runner.instance} fail_us={at} start_us={at} latency_us=1",
+    )
+    runner.ready()
+    pump(supervisor)
+    return crashes(supervisor)[-1]
+
+
+def test_a_crash_in_a_thread(world: World) -> None:
+    """The kernel names the thread's ID; its line and its registers are the component's all the same."""
+    supervisor = boot(world, DISK)
+    world.kmsg += [
+        "a[4711]: segfault at 8 ip 0000000000401136 sp 00007ffc error 4 in a[1136,401000+1000]",
+        "potentially unexpected fatal signal 11.",
+        "CPU: 0 PID: 4711 Comm: a Not tainted",
+        "RSP: 002b:00007ffc0 EFLAGS: 00000246",
+    ]
+    record = end(world, supervisor, "cause=error status=signal:SIGSEGV")
+    assert record["fault"] == "error signal:SIGSEGV a+0x1136"
+    assert "a[4711]" in str(record["kernel"])
+    assert record["registers"] == {"rsp": "7ffc0", "eflags": "246"}
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("a[4711]: trap divide error ip:401136 sp:7ffc error:0 in a[401000+1000]", "signal:SIGSEGV"),
+        (
+            "a[{alive}]: segfault at 8 ip 0000000000401136 sp 00007ffc error 4 in a[1136,401000+1000]",
+            "signal:SIGSEGV",
+        ),
+    ],
+)
+def test_another_process_is_no_thread_of_it(world: World, line: str, status: str) -> None:
+    """A line about another signal, or about a process that is still there, is not taken for its own."""
+    supervisor = boot(world, DISK)
+    world.kmsg.append(line.format(alive=world.new_process()))
+    assert end(world, supervisor, f"cause=error status={status}")["fault"] == f"error {status}"
+
+
+def test_of_two_threads_the_one_with_its_name(world: World) -> None:
+    """Where several lines would fit, the name of the program decides."""
+    supervisor = boot(world, DISK)
+    world.kmsg += [LINE.format(pid=4711), LINE.replace("a[{pid}]", "b[4712]").replace("1136", "1f00")]
+    assert (
+        end(world, supervisor, "cause=error status=signal:SIGSEGV")["fault"]
+        == "error signal:SIGSEGV a+0x1136"
+    )
+
+
+def test_an_old_line_is_not_taken(world: World) -> None:
+    """A thread that crashed long ago has nothing to do with it."""
+    supervisor = boot(world, DISK)
+    world.kmsg.append(LINE.format(pid=4711))
+    supervisor.traces.look()
+    world.now += 60
+    assert end(world, supervisor, "cause=error status=signal:SIGSEGV")["fault"] == "error signal:SIGSEGV"
+
+
+def test_aborts_differ(world: World) -> None:
+    """The first place in the program's own code tells aborts apart; without callers, what it said."""
+    supervisor = boot(world, DISK)
+    abort = "cause=error status=signal:SIGABRT"
+    for frames, fault in (
+        ("/lib/libc.so.6+0x9\n/a+0x10\n", "a+0x10"),
+        ("/lib/libc.so.6+0x9\n/a+0x20\n", "a+0x20"),
+    ):
+        pid = world.runner("a").instance
+        world.write(f"{supervisor.paths.stacks}/{pid % 32}", f"{pid} {world.now + 10}\n{frames}".encode())
+        assert end(world, supervisor, abort)["fault"] == f"error signal:SIGABRT {fault}"
+    world.says["a"] = b"a: main.c:71: put: Assertion `room > 0' failed.\n"
+    assert "put: Assertion" in str(end(world, supervisor, abort)["fault"])
+
+
+def test_a_crash_in_the_library_is_its_callers(world: World) -> None:
+    """Two callers of one function of the C library are two faults."""
+    supervisor = boot(world, DISK)
+    pid = world.runner("a").instance
+    world.write(
+        f"{supervisor.paths.stacks}/{pid % 32}",
+        f"{pid} {world.now + 10}\n/lib/libc.so.6+0x9\n/a+0x10\n".encode(),
+    )
+    world.kmsg.append(LINE.format(pid=pid).replace("in a[", "in libc.so.6["))
+    assert (
+        end(world, supervisor, "cause=error status=signal:SIGSEGV")["fault"] == "error signal:SIGSEGV a+0x10"
+    )
+
+
+def test_a_hang(world: World) -> None:
+    """Its record has what rfork-run saw, and the downtime begins with the last sign of life."""
+    supervisor = boot(world, DISK)
+    pid = world.runner("a").instance
+    seen = f"{pid} {world.now + 10}\nstate=R\nwchan=0\nrip=401136\n/a+0x1136\n/a+0x20\n"
+    world.write(f"{RUN}/a/hang", seen.encode())
+    before = supervisor.components["a"].downtime.total
+    record = end(world, supervisor, "cause=heartbeat status=signal:SIGKILL detect_us=2000000")
+    assert record["registers"] == {"state": "R", "wchan": "0", "rip": "401136"}
+    assert record["stack"] == ["/a+0x1136", "/a+0x20"]
+    assert record["fault"] == "heartbeat signal:SIGKILL a+0x1136"
+    assert 2.0 <= supervisor.components["a"].downtime.total - before < 2.1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Out of memory: Killed process {pid} (a) total-vm:9kB, anon-rss:8kB, UID:0",
+        "Memory cgroup out of memory: Killed process {pid} (a) total-vm:9kB, anon-rss:8kB",
+        "Killed process {pid} (a)",
+    ],
+)
+def test_an_oom_kill(world: World, line: str) -> None:
+    """The kernel's log tells it from an operator's SIGKILL, in the record too."""
+    supervisor = boot(world, DISK)
+    world.kmsg.append(line.format(pid=world.runner("a").instance))
+    assert end(world, supervisor, "cause=signal status=signal:SIGKILL")["fault"] == "oom signal:SIGKILL"
+    assert [r.keys["cause"] for r in world.records() if r.event == "restart"] == ["oom"]
+    assert end(world, supervisor, "cause=signal status=signal:SIGKILL")["fault"] == "signal signal:SIGKILL"

@@ -41,7 +41,7 @@ class Claim:
 def claims(spec: Component) -> list[Claim]:
     """What this component's manifest declares, fault by fault."""
     on = set(spec.words("restart.on"))
-    caught = on & {"error", "status", "signal"}  # a program may catch the signal, and end in its own way
+    caught = on & {"error", "status", "signal", "exit"}  # a program may catch the signal, and end in its own way
     beat = {"heartbeat"} if spec.values["heartbeat_s"] is not None else set()
     exits_cold = "status" not in on
     memory = spec.values["limits.memory_mb"] or spec.values["cgroup.memory_mb"]
@@ -51,7 +51,7 @@ def claims(spec: Component) -> list[Claim]:
         Claim("abort", caught, exits_cold),
         Claim("kill", {"signal"} & on, "signal" not in on),
         Claim("hang", beat, skip="" if beat else "no heartbeat_s"),
-        Claim("leak", on | beat, True, True, "" if memory else "no memory_mb in limits or cgroup"),
+        Claim("leak", on | beat | {"oom"}, True, True, "" if memory else "no memory_mb in limits or cgroup"),
         Claim("descriptors", on | beat, True, True, "" if crash else "no limits.files"),
         Claim("runner", set(), True),
         Claim("burst", set(), True, skip=_no_burst(spec)),
@@ -84,8 +84,11 @@ def limit_s(spec: Component) -> float:
 
 def notice_s(spec: Component, claim: Claim) -> float:
     """Within this the first event must come; the death of a runner is told by its successor only."""
-    beat = spec.number("heartbeat_s") if claim.fault == "hang" else 0.0
-    return limit_s(spec) if claim.cold else WITHSTAND_S + 3 * beat
+    hang = claim.fault == "hang"
+    beat = spec.number("heartbeat_s") if hang else 0.0
+    # What is stopped does not heed the signal that comes before SIGKILL.
+    last = spec.number("stop_timeout_s") if hang and spec.values["heartbeat_signal"] is not None else 0.0
+    return limit_s(spec) if claim.cold else WITHSTAND_S + 3 * beat + last
 
 
 def back(events: list[Event]) -> bool:

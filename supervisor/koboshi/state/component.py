@@ -92,7 +92,7 @@ class Component(Known):
     def wait_again(self) -> None:
         """Start once what it needs is ready; what the ladder knows stays."""
         self.by = self.after = ""
-        self.error = None
+        self.error = self.said = None
         self.enter("waiting")
 
     def forget_runner(self) -> None:
@@ -107,6 +107,10 @@ class Component(Known):
         if self.ended_well:
             self.downtime.cancel()
             self.enter("ended")
+        elif self.reason == "exec":
+            # The next start would fail as this one did.
+            self.out_of_service()
+            self.give_up()
         else:
             self.climb()
 
@@ -165,8 +169,9 @@ class Component(Known):
             self.out.last_resort(self)
 
     def why(self) -> dict[str, object]:
-        """What rfork-run complained of, for a record."""
-        return {} if self.error is None else {"error": self.error}
+        """What rfork-run complained of, and what the component said last, for a record."""
+        both = {"error": self.error, "said": self.said}
+        return {key: value for key, value in both.items() if value is not None}
 
     def skip_warm(self) -> None:
         """Stop it, to start it cold after a delay: the same fault again and again."""

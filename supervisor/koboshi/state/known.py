@@ -36,6 +36,8 @@ KEPT: dict[str, object] = {
     **SHOWN,
     "runner_start": 0,
     "pid_start": 0,
+    # The last line of output before its last failure.
+    "said": None,
     # Number and time of the event that was taken over last.
     "last": 0,
     "last_time": None,
@@ -64,7 +66,9 @@ KEPT: dict[str, object] = {
 STOP_GRACE_S = 3.0
 RUNGS = ("cold", "dependents", "group")
 # Restarts for these causes say that something is wrong with the component.
-FAULTS = ("error", "signal", "status", "heartbeat")
+FAULTS = ("error", "signal", "status", "heartbeat", "oom")
+# As much of its last words as a line of the console has room for.
+_SAID_MOST = 120
 
 
 class Outbox(ABC):
@@ -91,8 +95,16 @@ class Outbox(ABC):
         """The start time of a process that is there and started before `moment`; 0 for none."""
 
     @abstractmethod
-    def fault_site(self, pid: int) -> str:
-        """Where in its program this process crashed, if the kernel has told; else nothing."""
+    def fault_site(self, component: Known, event: Event) -> str:
+        """Where the instance crashed, or what else tells this crash from others; else nothing."""
+
+    @abstractmethod
+    def was_oom(self, event: Event) -> bool:
+        """Whether the OOM killer has ended the instance of this event."""
+
+    @abstractmethod
+    def last_line(self, component: Known, event: Event) -> str:
+        """The last line of the output of the instance that has ended."""
 
     @abstractmethod
     def crashed(self, component: Known, event: Event, decision: str) -> None:
@@ -138,6 +150,7 @@ class Known:
         self.since = _float(values["since"])
         self.error = values["error"]
         self.says = values["says"]
+        self.said = values["said"]
         self.rung = values["rung"]
         self.fault = values["fault"]
         self.runner_start = _int(values["runner_start"])
@@ -270,10 +283,21 @@ class Known:
     def note(self, event: Event) -> None:
         """One event of the runner's log: recorded as it is, and taken over."""
         self.last, self.last_time = event.number, event.time
+        self.find_cause(event)
         self.record(event.name, dict(event.keys), event.time)
         note = _NOTES.get(event.name)
         if note is not None:
             note(self, event)
+
+    def find_cause(self, event: Event) -> None:
+        """Tell an OOM kill, which no control group has counted, from an operator's SIGKILL."""
+        killed = event.name in ("restart", "end") and event.keys.get("status") == "signal:SIGKILL"
+        if killed and event.keys.get("cause", "signal") == "signal" and self.out.was_oom(event):
+            event.keys["cause"] = "oom"
+
+    def note_words(self, event: Event) -> None:
+        """What it said last, for the records about what follows."""
+        self.said = self.out.last_line(self, event)[-_SAID_MOST:] or None
 
     def note_started(self, event: Event) -> None:
         """A runner holds the component's lock and runs it: this is the runner, whoever started it."""
@@ -323,12 +347,13 @@ class Known:
         if self.cause in FAULTS:
             self.note_fault(event)
         if self.cause != "operator" and self.been_ready:
-            self.downtime.begin(event.integer("fail_us") / 1e6)
+            self.downtime.begin((event.integer("fail_us") - event.integer("detect_us")) / 1e6)
         self.note_pid(event)
 
     def note_fault(self, event: Event) -> None:
         """Whether this fault is the last one again, with no good run in between."""
-        site = self.out.fault_site(event.integer("old"))
+        self.note_words(event)
+        site = self.out.fault_site(self, event)
         fault = " ".join(word for word in (str(self.cause), str(self.status), site) if word)
         ran = event.time - self.since if self.state == "ready" else 0.0
         good = self.spec is None or ran >= self.spec.number("ladder.good_run_s")
@@ -348,8 +373,14 @@ class Known:
     def note_end(self, event: Event) -> None:
         """The runner is about to end."""
         self.reason, self.status = event.keys.get("reason"), event.keys.get("status")
-        if self.reason != "stop" and not self.ended_well:
+        if self.reason == "exec":
+            self.error, self.said = event.keys.get("error"), None
+        elif self.reason != "stop" and not self.ended_well:
+            self.note_words(event)
+            self.cause = event.keys.get("cause", self.cause)
             self.out.crashed(self, event, "ladder")
+        if self.been_ready and event.integer("detect_us"):
+            self.downtime.begin(event.time - event.integer("detect_us") / 1e6)
         self.pid = self.pid_start = 0
 
     @property

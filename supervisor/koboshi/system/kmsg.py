@@ -6,32 +6,48 @@ from __future__ import annotations
 import re
 
 # arch/x86/mm/fault.c and arch/x86/kernel/traps.c; 2.6.23 says rip and names no file.
-# A process names itself, in at most 15 bytes, and the name may look like all of this: the last PID counts.
 _CRASH = re.compile(
-    r"^(?:traps: )?.{1,15}\[(?P<pid>\d+)\]:? "
-    r"(?:segfault at [0-9a-f]+|trap [a-z ]+|general protection(?: fault)?)"
-    r" r?ip[: ](?P<ip>[0-9a-f]+) r?sp[: ][0-9a-f]+ error[: ][0-9a-f]+"
+    r"(?P<name>\S.{0,15}?)\[(?P<pid>\d+)\]:? (?:segfault at|trap|general protection)"
+    r".*? r?ip[: ](?P<ip>[0-9a-f]+)"
 )
 _FILE = re.compile(r" in (?P<file>\S+)\[(?:(?P<offset>[0-9a-f]+),)?(?P<base>[0-9a-f]+)\+[0-9a-f]+\]")
 # kernel.print-fatal-signals: show_regs() of arch/x86/kernel/process_64.c, a few lines.
 _FATAL = "potentially unexpected fatal signal"
-_OWNER = re.compile(r"^CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: ")
+_OWNER = re.compile(r"\bPID: (\d+) Comm: ")
 _REGISTER = re.compile(r"\b(R[A-Z0-9]{1,2}|EFLAGS|CR2): +(?:[0-9a-f]{4}:)?(?:0x)?([0-9a-f]{4,16})\b")
 _LINES = 16
+# The clock of the kernel's log is not adjusted, and drifts from CLOCK_MONOTONIC.
+_SOON_S = 10.0
+# mm/oom_kill.c, of the machine and of a control group; 2.6.23 names the process that it dies for first.
+_KILLED = re.compile(r"\b[Kk]illed process (\d+) ")
+# What the kernel says, and the signals that the process may have ended with.
+_SIGNALS = (
+    ("segfault", ("SIGSEGV", "SIGBUS")),
+    ("general protection", ("SIGSEGV", "SIGBUS")),
+    ("trap divide", ("SIGFPE",)),
+    ("trap invalid opcode", ("SIGILL",)),
+    ("trap int3", ("SIGTRAP",)),
+    ("trap stack", ("SIGBUS",)),
+)
 _KEPT = 64
 
 
-def parse(line: str) -> tuple[int, str] | None:
-    """PID and place of a crash: FILE+0xOFFSET, or 0xADDRESS where the kernel named no file."""
-    found = _CRASH.match(line)
+def _fits(line: str, status: str) -> bool:
+    signals = next((names for text, names in _SIGNALS if text in line), ())
+    return status.removeprefix("signal:") in signals
+
+
+def parse(line: str) -> tuple[int, str, str] | None:
+    """Thread, place and name of a crash; the place is FILE+0xOFFSET, or 0xADDRESS without a file."""
+    found = _CRASH.search(line)
     if found is None:
         return None
     pid, address = int(found["pid"]), int(found["ip"], 16)
     mapped = _FILE.search(line)
     if mapped is None:
-        return pid, f"{address:#x}"
+        return pid, f"{address:#x}", found["name"]
     offset = int(mapped["offset"], 16) if mapped["offset"] else address - int(mapped["base"], 16)
-    return pid, f"{mapped['file']}+{offset:#x}"
+    return pid, f"{mapped['file']}+{offset:#x}", found["name"]
 
 
 class Crashes:
@@ -41,28 +57,55 @@ class Crashes:
         self.sites: dict[int, str] = {}
         self.lines: dict[int, str] = {}
         self.registers: dict[int, dict[str, str]] = {}
+        # Threads whose process is not known yet: name and time.
+        self.fresh: dict[int, tuple[str, float]] = {}
+        self.out_of_memory: dict[int, None] = {}
         # The process whose registers are being told, and for how many lines yet.
         self._owner = self._left = 0
 
-    def take(self, lines: list[str]) -> None:
+    def take(self, lines: list[tuple[float, str]]) -> None:
         """More of the kernel's log."""
-        for line in lines:
+        for time, line in lines:
             found = parse(line)
             if found is not None:
-                pid, site = found
+                pid, site, name = found
                 self.sites.pop(pid, None)
                 self.sites[pid], self.lines[pid] = site, line
+                self.fresh[pid] = name, time
                 while len(self.sites) > _KEPT:
                     oldest = next(iter(self.sites))
                     del self.sites[oldest], self.lines[oldest]
+                    self.fresh.pop(oldest, None)
+            killed = _KILLED.search(line)
+            if killed is not None:
+                self.out_of_memory[int(killed[1])] = None
+                while len(self.out_of_memory) > _KEPT:
+                    del self.out_of_memory[next(iter(self.out_of_memory))]
             self._take_registers(line)
+
+    def claim(self, pid: int, gone: set[int], status: str, program: str, time: float) -> None:
+        """Take the crash of a thread for the crash of its process, which ended with this status at this time.
+
+        The kernel names the thread, which is gone from /proc. So a line about a thread that is `gone` must
+        fit in signal and time, and must be the only one that fits, or that has the program's name.
+        """
+        if pid not in self.sites:
+            soon = [tid for tid in gone if tid in self.fresh and abs(self.fresh[tid][1] - time) < _SOON_S]
+            fitting = [tid for tid in soon if _fits(self.lines[tid], status)]
+            named = [tid for tid in fitting if self.fresh[tid][0] == program[:15]]
+            chosen = fitting if len(fitting) == 1 else named
+            if len(chosen) == 1:
+                self.sites[pid], self.lines[pid] = self.sites[chosen[0]], self.lines[chosen[0]]
+                if chosen[0] in self.registers:
+                    self.registers[pid] = self.registers[chosen[0]]
+        self.fresh.clear()
 
     def _take_registers(self, line: str) -> None:
         if _FATAL in line:
             self._owner, self._left = 0, _LINES
         elif self._left:
             self._left -= 1
-            owner = _OWNER.match(line)
+            owner = _OWNER.search(line)
             if owner is not None:
                 self._owner = int(owner[1])
                 self.registers[self._owner] = {}

@@ -28,7 +28,6 @@ _VOLATILE = ("tmpfs", "ramfs", "rootfs", "devtmpfs", "overlay")
 # One above the lowest value, which would mean "never"; the second before Linux 2.6.36.
 _OOM_LAST = (("/proc/self/oom_score_adj", "-999"), ("/proc/self/oom_adj", "-16"))
 SYSRQ = "/proc/sysrq-trigger"
-_KERNEL = 0  # syslog's facility: what programs write to /dev/kmsg has another one
 
 
 class Machine:
@@ -253,14 +252,14 @@ class Machine:
             return f"{error.filename}: {error.strerror}" if program else ""
         return ""
 
-    def kernel_messages(self) -> list[str]:
-        """What the kernel has said since the last call; at first, all that it still has."""
+    def kernel_messages(self) -> list[tuple[float, str]]:
+        """What the kernel has said since the last call, with its time; at first, all that it still has."""
         if self.kmsg_fd < 0:
             try:
                 self.kmsg_fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
                 return []
-        lines: list[str] = []
+        lines: list[tuple[float, str]] = []
         while True:
             try:
                 record = os.read(self.kmsg_fd, 8192)
@@ -270,8 +269,11 @@ class Machine:
                 return lines
             if not record:
                 return lines
-            if record.partition(b",")[0].isdigit() and int(record.partition(b",")[0]) >> 3 == _KERNEL:
-                lines.append(record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace"))
+            head, _, text = record.partition(b";")
+            level, _number, micros, *_more = head.split(b",")
+            # What others write into /dev/kmsg has a facility of theirs; the kernel's own is 0.
+            if int(level) < 8:
+                lines.append((int(micros) / 1e6, text.partition(b"\n")[0].decode("utf-8", "replace")))
 
 
 def _set(path: str, value: str) -> None:

@@ -73,18 +73,35 @@ class Runner:
         """One line of the log, and a poke."""
         self.world.log(self.name, event, keys)
 
+    def keep_words(self) -> None:
+        """The last output of the instance, with the number of the event that is next."""
+        words = self.world.says.get(self.name, b"")[-480:]
+        number = len(self.world.events.get(self.name, [])) + 1
+        slot = b"%d %d\n%s" % (number, len(words), words)
+        path = f"{RUN}/{self.name}/words"
+        slots = bytearray(self.world.files.get(path, (0, b""))[1].ljust(4096, b"\0"))
+        slots[number % 8 * 512 : number % 8 * 512 + 512] = slot.ljust(512, b"\0")
+        self.world.write(path, bytes(slots))
+
+    def refuse(self, error: str, status: str = "exit:127") -> None:
+        """The program cannot be executed: it was never ready."""
+        self.event("end", f"reason=exec status={status} old={self.instance} error={error}")
+        self.end(1)
+
     def crash(self) -> None:
         """The component crashes and is restarted."""
         old, self.instance = self.instance, self.world.new_process()
         self.world.processes.pop(old)
         self.generation += 1
         keys = f"gen={self.generation} level=warm backend=kernel cause=error status=signal:SIGSEGV old={old}"
+        self.keep_words()
         moments = f"fail_us={round(self.world.now * 1e6)} start_us={round(self.world.now * 1e6) + 143}"
         self.event("restart", f"{keys} pid={self.instance} {moments} latency_us=143")
         self.ready()
 
     def finish(self, reason: str, status: str = "exit:0") -> None:
         """The component has ended for good, and so does the runner."""
+        self.keep_words()
         self.event("end", f"reason={reason} status={status} old={self.instance}")
         self.end(0 if reason in ("exit", "stop") else 1)
 
@@ -137,6 +154,8 @@ class World:
         self.reboots = 0
         self.boot = 0
         self.events: dict[str, list[tuple[str, str]]] = {}
+        # What components print.
+        self.says: dict[str, bytes] = {}
 
     def new_process(self) -> int:
         """A PID, with the start time that goes with it."""
@@ -364,9 +383,9 @@ class FakeSystem(System):
         self.world.stacks = (program, folder)
         return ""
 
-    def kernel_messages(self) -> list[str]:
+    def kernel_messages(self) -> list[tuple[float, str]]:
         lines, self.world.kmsg = self.world.kmsg, []
-        return lines
+        return [(self.world.now, line) for line in lines]
 
     def happened(self) -> list[tuple[str, int]]:
         """What `wait` would tell now."""

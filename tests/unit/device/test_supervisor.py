@@ -189,11 +189,62 @@ def test_runner_that_refuses(world: World) -> None:
     """What rfork-run says when it fails is in the status."""
     world.slow = {"a"}
     supervisor = boot(world, ONE)
-    world.write(f"{RUN}/a/errors", b"rfork-run: chdir /nowhere: No such file or directory\n")
+    world.write(f"{RUN}/a/errors", b"rfork-run: open /run/koboshi/a/lock: No space left on device\n")
     world.runner("a").end(111)
     pump(supervisor)
-    assert supervisor.components["a"].error == "rfork-run: chdir /nowhere: No such file or directory"
-    assert world.records()[-1].keys["error"] == "rfork-run: chdir /nowhere: No such file or directory"
+    assert supervisor.components["a"].error == "rfork-run: open /run/koboshi/a/lock: No space left on device"
+    assert world.records()[-1].keys["error"] == "rfork-run: open /run/koboshi/a/lock: No space left on device"
+
+
+def test_a_program_that_cannot_be_executed(world: World) -> None:
+    """It is given up at once, with the reason in record and status, however many attempts are left."""
+    world.slow = {"a"}
+    supervisor = boot(world, ONE)
+    world.runner("a").refuse("cannot%20execute%20/a:%20No%20such%20file%20or%20directory")
+    pump(supervisor)
+    assert world.names("a") == ["declared", "starting", "started", "end", "given-up"]
+    assert world.records()[-1].keys["error"] == "cannot execute /a: No such file or directory"
+    component = supervisor.components["a"]
+    assert (component.state, component.error) == ("given-up", world.records()[-1].keys["error"])
+    assert not supervisor.evidence.records()
+
+
+def test_what_needs_it_is_not_started(world: World) -> None:
+    """A program that cannot be executed was never ready; an operator's start tries it again."""
+    world.slow = {"a"}
+    supervisor = boot(world, CHAIN)
+    world.runner("a").refuse("chdir%20/x:%20No%20such%20file%20or%20directory", "exit:111")
+    pump(supervisor)
+    assert states(supervisor) == {"a": "given-up", "b": "waiting", "c": "waiting"}
+    world.slow = set()
+    answer(supervisor, "start", "a")
+    pump(supervisor)
+    assert states(supervisor) == {"a": "ready", "b": "ready", "c": "ready"}
+    assert supervisor.components["a"].error is None
+
+
+def test_a_log_that_could_not_be_written(world: World) -> None:
+    """The record of the end is lost, and what rfork-run complained of takes its place."""
+    supervisor = boot(world, ONE)
+    reason = "rfork-run: write /run/koboshi/a/events: Read-only file system"
+    world.write(f"{RUN}/a/errors", f"{reason}\n".encode())
+    world.runner("a").end(1)
+    pump(supervisor)
+    assert (world.records()[-1].event, world.records()[-1].keys["error"]) == ("cold", reason)
+
+
+def test_why_it_is_given_up(world: World) -> None:
+    """The last line of its output is in `cold` and in `given-up`, and not that of an earlier failure."""
+    supervisor = boot(world, ONE.replace("attempts = 3", "attempts = 1"))
+    world.says["a"] = b"Traceback\nModuleNotFoundError: No module named 'gps'\n"
+    world.runner("a").finish("exit", "exit:1")
+    pump(supervisor)
+    sleep(supervisor, 2)
+    world.says["a"] = b""
+    world.runner("a").finish("exit", "exit:1")
+    pump(supervisor)
+    told = {r.event: r.keys.get("said") for r in world.records() if r.event in ("cold", "given-up")}
+    assert told == {"cold": "ModuleNotFoundError: No module named 'gps'", "given-up": None}
 
 
 def test_runner_used_wrongly(world: World) -> None:

@@ -142,6 +142,7 @@ ENDED = event("end", reason="exit", status="signal:SIGKILL")
         ("hang", "heartbeat_s = 1", [event("restart", cause="signal"), READY], "failed"),
         ("hang", "heartbeat_s = 1", [], "failed"),
         ("leak", "limits.memory_mb = 9", [], "withstood"),
+        ("leak", "cgroup.memory_mb = 9", [event("restart", cause="oom"), READY], "passed"),
         ("runner", "", [event("restart", cause="signal"), READY], "failed"),
     ],
 )

@@ -47,8 +47,16 @@ class Notes(Outbox):
         """The instance is there only where it has outlived its runner."""
         return 7 if self.orphan else 0
 
-    def fault_site(self, pid):
+    def fault_site(self, component, event):
         """The kernel told nothing."""
+        return ""
+
+    def was_oom(self, event):
+        """It killed nobody."""
+        return False
+
+    def last_line(self, component, event):
+        """It said nothing."""
         return ""
 
     def others(self, component, rung):
