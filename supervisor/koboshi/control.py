@@ -143,9 +143,11 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
     component = supervisor.components.get(name) if isinstance(name, str) else None
     if component is None:
         return _refusal(f"no component {name!r}; there are " + ", ".join(supervisor.components))
+    wish = _WISHES[command]
+    if command == "stop" and component.state == "stopping" and component.by == "operator":
+        wish = "stop-now"
     if command != "start":
         component.by = "operator"
-    wish = _WISHES[command]
     if wish == "restart-now" and wish not in TABLE[component.state]:
         return _refusal(f"{component.name} is {component.state}")
     component.handle(wish)

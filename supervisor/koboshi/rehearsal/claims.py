@@ -41,7 +41,8 @@ class Claim:
 def claims(spec: Component) -> list[Claim]:
     """What this component's manifest declares, fault by fault."""
     on = set(spec.words("restart.on"))
-    caught = on & {"error", "status", "signal", "exit"}  # a program may catch the signal, and end in its own way
+    # A program may catch the signal, and end in its own way.
+    caught = on & {"error", "status", "signal", "exit"}
     beat = {"heartbeat"} if spec.values["heartbeat_s"] is not None else set()
     exits_cold = "status" not in on
     memory = spec.values["limits.memory_mb"] or spec.values["cgroup.memory_mb"]

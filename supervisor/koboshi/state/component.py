@@ -205,6 +205,11 @@ class Component(Known):
         """Stop the runner that has the lock: it is another than the one that was told to."""
         self.out.signal(self.runner, self.runner_start, signal.SIGTERM)
 
+    def halt_now(self) -> None:
+        """Tell the runner a second time: it kills the component at once, whatever time is left."""
+        self.no_start_after()
+        self.halt_again()
+
     def start_after(self) -> None:
         """Start it once it has stopped."""
         if self.after != "remove":
@@ -246,8 +251,8 @@ class Component(Known):
 
 
 # go: what it needs is ready; gone: its runner has ended; timer: its deadline has passed; stop, start and
-# restart-now: an operator, a reload, a shutdown or another's ladder; same-fault: the ladder's limit of faults
-# alike is reached; the others are rfork-run's.
+# restart-now: an operator, a reload, a shutdown or another's ladder; stop-now: an operator's second stop;
+# same-fault: the ladder's limit of faults alike is reached; the others are rfork-run's.
 EVENTS = (
     "go",
     "timer",
@@ -257,6 +262,7 @@ EVENTS = (
     "same-fault",
     "gone",
     "stop",
+    "stop-now",
     "start",
     "restart-now",
 )
@@ -311,6 +317,7 @@ TABLE: dict[str, dict[str, Cell]] = {
         "start": (Component.start_after, ("stopping",)),
         "restart-now": (Component.start_after, ("stopping",)),
         "stop": (Component.no_start_after, ("stopping",)),
+        "stop-now": (Component.halt_now, ("stopping",)),
     },
     "stopped": _NOT_WANTED,
     "ended": {**_NOT_WANTED, "stop": _REST},

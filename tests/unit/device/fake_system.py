@@ -50,6 +50,7 @@ class Runner:
         self.exit = 0
         self.instance = 0
         self.generation = 0
+        self.stopper = 0
 
     def run(self) -> None:
         """Get the lock, or give up after a while; then start the component."""
@@ -113,12 +114,13 @@ class Runner:
         self.world.processes.pop(self.pid, None)
         self.instance = 0
 
-    def signal(self, number: int) -> None:
-        """What rfork-run does about a signal."""
+    def signal(self, number: int, sender: int = 0) -> None:
+        """What rfork-run does about a signal; a second one from the same process kills at once."""
+        again, self.stopper = number == signal.SIGTERM and 0 != sender == self.stopper, sender
         if number == signal.SIGKILL or (number == signal.SIGTERM and not self.instance):
             self.end(-number)
-        elif number == signal.SIGTERM and self.name not in self.world.stubborn:
-            self.finish("stop", "signal:SIGTERM")
+        elif number == signal.SIGTERM and (again or self.name not in self.world.stubborn):
+            self.finish("stop", "signal:SIGKILL" if again else "signal:SIGTERM")
         elif number == signal.SIGUSR1:
             self.crash()
 
@@ -313,7 +315,7 @@ class FakeSystem(System):
         if number == signal.SIGKILL:
             self.world.sigkilled.append(pid)
         if pid in self.world.runners:
-            self.world.runners[pid].signal(number)
+            self.world.runners[pid].signal(number, self.me)
         else:
             self.world.processes.pop(pid)
         return True

@@ -55,6 +55,35 @@ def test_a_runner_that_does_not_stop_is_killed(world: World) -> None:
     assert world.holder("a") is None
 
 
+def test_a_second_stop_kills(world: World) -> None:
+    """A component that takes its time to stop is killed at once by the operator's second request."""
+    supervisor = boot(world, ONE)
+    world.stubborn = {"a"}
+    answer(supervisor, "stop", "a")
+    pump(supervisor)
+    assert states(supervisor) == {"a": "stopping"}
+    assert answer(supervisor, "stop", "a")["ok"]
+    pump(supervisor)
+    assert states(supervisor) == {"a": "stopped"}
+    assert supervisor.components["a"].status == "signal:SIGKILL"
+    assert world.sigkilled == []
+
+
+def test_the_first_stop_of_an_operator_is_not_the_second(world: World) -> None:
+    """A stop by the ladder that is under way does not make an operator's first stop kill."""
+    supervisor = boot(world, ONE)
+    world.stubborn = {"a"}
+    supervisor.components["a"].by = "ladder"
+    supervisor.components["a"].handle("stop")
+    supervisor.settle()
+    answer(supervisor, "stop", "a")
+    pump(supervisor)
+    assert states(supervisor) == {"a": "stopping"}
+    answer(supervisor, "stop", "a")
+    pump(supervisor)
+    assert states(supervisor) == {"a": "stopped"}
+
+
 @pytest.mark.parametrize(
     ("command", "name", "word"),
     [("stop", "x", "no component 'x'"), ("jump", "a", "unknown command"), (None, None, "unknown")],
