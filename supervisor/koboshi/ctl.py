@@ -73,11 +73,13 @@ def _request(command: str, rest: list[str]) -> dict[str, object]:
 
 def _check(rest: list[str]) -> int:
     from koboshi.manifest import files
+    from koboshi.system import places
 
     if len(rest) > 1:
         raise UsageError
     default = os.environ.get("KOBOSHI_ETC", "/etc/koboshi") + "/koboshi.toml"
-    return files.main(rest or [default])
+    path = rest[0] if rest else default
+    return files.main([path]) or places.main(path)
 
 
 def _rehearse(names: list[str], as_json: bool) -> int:

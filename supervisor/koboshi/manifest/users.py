@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Whether this device has the users that a manifest names: the one thing about it that a host cannot know."""
+"""Whether this device has the users that a manifest names, which a host cannot know."""
 
 from __future__ import annotations
 
@@ -28,13 +28,20 @@ def check(manifest: Manifest, passwd: bytes) -> None:
     wrong = [name for name, component in manifest.components.items() if component.get("user") not in known]
     if not wrong:
         return
-    texts = ((manifest.file, manifest.text), *manifest.more)
-    places = [(file, locate(text)) for file, text in texts]
+    expected = "one in /etc/passwd"
+    found = [
+        (name, "user", f"{manifest.components[name].get('user')} is no user of this device", expected)
+        for name in wrong
+    ]
+    raise ManifestRefusedError(located(manifest, found))
+
+
+def located(manifest: Manifest, found: list[tuple[str, str, str, str]]) -> list[ManifestError]:
+    """Mistakes, each of a component and a key of it, in the order of their lines."""
+    places = [(file, locate(text)) for file, text in ((manifest.file, manifest.text), *manifest.more)]
     errors: list[ManifestError] = []
-    for name in wrong:
-        path: Path = ("component", name, "user")
-        problem = f"{manifest.components[name].get('user')} is no user of this device"
-        key = ".".join(str(part) for part in path)
+    for name, key, problem, expected in found:
+        path: Path = ("component", name, key)
         file, lines = next((p for p in places if ("component", name) in p[1]), places[0])
-        errors.append(ManifestError(file, line_of(lines, path), key, problem, "one in /etc/passwd"))
-    raise ManifestRefusedError(sorted(errors, key=lambda error: error.line))
+        errors.append(ManifestError(file, line_of(lines, path), ".".join(map(str, path)), problem, expected))
+    return sorted(errors, key=lambda error: error.line)

@@ -64,6 +64,7 @@ OWNERS = {
     "system/client.py": {"os", "socket"},
     "system/machine.py": {"os", "fcntl", "signal"},
     "system/opening.py": {"os", "fcntl"},
+    "system/places.py": {"os"},
     "system/utf8.py": {"os"},
     "ctl.py": {"os"},
     "publish/mqtt.py": {"os", "socket"},
