@@ -18,6 +18,7 @@
 #define HEAD 65536	/* bytes of the dump in which the first note is */
 #define DEEP 8192	/* bytes of the stack that are looked at */
 #define CALLERS 12
+#define LIBRARY 6	/* of these in the C library: abort(3) alone has a few, some of them stale */
 #define SLOTS 32	/* files that are kept, whoever crashes */
 #define STACK_POINTER 19
 
@@ -115,6 +116,17 @@ static const struct code *code_of(const struct code *code, size_t count, uint64_
 	return NULL;
 }
 
+static bool is_library(const char *path)
+{
+	static const char *const names[] = { "libc.", "libc-", "libm.", "libm-", "libpthread", "libgcc_s", "libstdc++", "ld-", "ld." };
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strncmp(base, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
 static void tell_place(FILE *to, const struct code *c, uint64_t place)
 {
 	fprintf(to, "%s+0x%llx\n", c->path, (unsigned long long)(place - c->start + c->offset));
@@ -134,7 +146,7 @@ void run_stack_tell(FILE *to, pid_t pid, uint64_t place, uint64_t stack)
 {
 	static struct code code[64];
 	static uint64_t words[DEEP / 8];
-	size_t count = find_code(pid, code, sizeof code / sizeof *code), told = 0;
+	size_t count = find_code(pid, code, sizeof code / sizeof *code), told = 0, library = 0;
 	const struct code *here = code_of(code, count, place);
 	char path[64];
 	ssize_t got = 0;
@@ -150,10 +162,12 @@ void run_stack_tell(FILE *to, pid_t pid, uint64_t place, uint64_t stack)
 	for (ssize_t i = 0; i < got / 8 && told < CALLERS; i++) {
 		const struct code *c = code_of(code, count, words[i]);
 
-		if (c && after_call(memory, words[i])) {
-			tell_place(to, c, words[i]);
-			told++;
-		}
+		if (!c || !after_call(memory, words[i]))
+			continue;
+		if (is_library(c->path) && library++ >= LIBRARY)
+			continue;
+		tell_place(to, c, words[i]);
+		told++;
 	}
 	if (memory >= 0)
 		close(memory);

@@ -29,6 +29,10 @@ hangs -- notify:READY=1 below:1 spin beat:50
 grep -q '^state=R$' s/hang || fail "not busy: $(cat s/hang)"
 grep -qE '^/.*tool_component\+0x[0-9a-f]+$' s/hang || fail "no place: $(cat s/hang)"
 
+# The C library does not use up the callers.
+hangs -- notify:READY=1 below:1 deep:20 beat:50
+[ "$(grep -c 'tool_component+0x' s/hang)" -ge 6 ] || fail "too few callers of its own: $(cat s/hang)"
+
 # Detection is told apart from recovery, and belongs to the downtime.
 at_least "$(value detect_us ' restart ')" 300000
 at_least "$(value downtime_us ' ready ')" "$(value detect_us ' restart ')"

@@ -11,7 +11,7 @@
  *   fill:KIB (write so much to standard output) free-port (print one) receive:SOCKET (print datagrams for ever, one a line) env:NAME
  *   barrier (waits until the runner has read what was said) stranger:PID (that runner gets READY=1 of a process that is gone)
  *   term:PID (SIGTERM to it) flood (never stops sending, from 25 processes)
- *   eat (memory, for ever)
+ *   eat (memory, for ever) deep:N (wait below so many calls of qsort(3))
  *   spin (for ever, without a system call)
  *   linger (sends a descriptor that takes long to close) group:N (join that process group, or say why not; 0: one of its own)
  *   store:NAME (a file without a name in which that stands) unstore:NAME store-again:NAME (descriptor 4) stored:N (print what stands in descriptor N)
@@ -305,6 +305,26 @@ static void await_signal(int number)
 	EQUAL(sigwaitinfo(&set, NULL), number);
 }
 
+static int depth;
+
+static void deep(int levels);
+
+static int compare(const void *a, const void *b)
+{
+	deep(depth - 1);
+	return *(const char *)a - *(const char *)b;
+}
+
+static void deep(int levels)
+{
+	char two[] = "ba";
+
+	while (!levels)
+		pause();
+	depth = levels;
+	qsort(two, 2, 1, compare);
+}
+
 /* How many of the next actions are to be left out. */
 static int act(const char *action)
 {
@@ -327,6 +347,7 @@ static int act(const char *action)
 	else if (is(action, "restart")) rfork_restart();
 	else if (is(action, "exit")) _exit(atoi(value));
 	else if (is(action, "wait")) for (;;) pause();
+	else if (is(action, "deep")) deep(atoi(value));
 	else if (is(action, "eat")) for (;;) memset(mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, 1 << 20);
 	else if (is(action, "spin")) for (;;) __asm__ volatile("");
 	else if (is(action, "ignore-term")) signal(SIGTERM, SIG_IGN);

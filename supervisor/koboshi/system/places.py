@@ -71,8 +71,9 @@ def interpreter(program: str) -> str:
 
 def _folders(component: Component) -> Iterator[Problem]:
     directory, output = str(component.get("directory")), component.get("output")
+    known = os.path.isdir(_below(component, "/"))
     hidden = component.values["mounts.private_tmp"] is True and (directory + "/").startswith("/tmp/")
-    if not hidden and not os.path.isdir(_below(component, directory)):
+    if known and not hidden and not os.path.isdir(_below(component, directory)):
         yield "directory", f"{directory} is not a folder", "a folder of this device"
     if output is not None and output.startswith("/") and not os.path.isdir(os.path.dirname(output)):
         yield "output", f"{os.path.dirname(output)} is not a folder", "a file in a folder of this device"
