@@ -115,6 +115,6 @@ _Noreturn void run_child(const struct run_config *config, const struct run_origi
 	error = errno;
 	run_complain("cannot execute", config->argv[0], error);
 	run_problem_text(text, "cannot execute", config->argv[0], error);
-	run_exec_failed(text);
+	run_channel_fail(text);
 	_exit(error == ENOENT ? NOT_FOUND : CANNOT_EXECUTE);
 }

@@ -21,9 +21,6 @@ struct hello {
 	pid_t pid;
 };
 
-/* In an instance: its end, or -1. */
-static int channel = -1;
-
 void run_exec_open(struct run_config *config)
 {
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, config->exec_sockets) < 0)
@@ -55,7 +52,7 @@ static bool say_hello(int to, const struct hello *hello, int fd)
 }
 
 /* What the instance before has left would be in the way of this one, with its ports above all. */
-static void wait_for_sweep(void)
+static void wait_for_sweep(int channel)
 {
 	struct timeval most = { .tv_sec = SWEPT_S };
 	char c;
@@ -70,7 +67,7 @@ static void wait_for_sweep(void)
 void run_exec_give(const struct run_config *config, uint64_t generation)
 {
 	struct hello hello;
-	int ends[2] = { -1, -1 };
+	int ends[2] = { -1, -1 }, channel = -1;
 
 	memset(&hello, 0, sizeof hello);
 	hello.generation = generation;
@@ -83,8 +80,9 @@ void run_exec_give(const struct run_config *config, uint64_t generation)
 	}
 	if (ends[1] >= 0)
 		close(ends[1]);
+	run_channel_set(channel);
 	if (generation && !config->cgroup_kills && channel >= 0)
-		wait_for_sweep();
+		wait_for_sweep(channel);
 }
 
 /* In an instance, last of all: without this, the end of the channel only means that the instance has died. */
@@ -92,21 +90,8 @@ void run_exec_begin(void)
 {
 	char c = ABOUT_TO;
 
-	if (channel >= 0)
-		send(channel, &c, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-/* Returns when the runner has seen to it that this instance's end causes no restart. Does nothing in the runner itself. */
-void run_exec_failed(const char *text)
-{
-	char c;
-
-	if (channel < 0)
-		return;
-	send(channel, text, strlen(text), MSG_NOSIGNAL);
-	shutdown(channel, SHUT_WR);
-	while (recv(channel, &c, 1, 0) > 0 || errno == EINTR)
-		errno = 0;
+	if (run_channel() >= 0)
+		send(run_channel(), &c, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 /* This process may be late, and the instance have gone on without it: then orphans may be the children of one after it. */
@@ -195,8 +180,6 @@ static void conclude(struct runner *r)
 		e->executed = e->generation + 1;
 	}
 	leave(e);	/* only now may the instance end */
-	if (r->config->ready == READY_NONE && !r->ready && e->executed > r->generation)
-		run_instance_ready(r, rfork_now());
 }
 
 /* Whether what is next comes from an instance of which the runner has not read yet. */

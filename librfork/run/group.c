@@ -208,7 +208,7 @@ void run_group_events(struct runner *r)
 	for (int left = EVENTS_AT_ONCE; left && !r->ended && next(r, &event); left--) {
 		/* What was said before the event counts before it: READY=1 and then a
 		 * checkpoint is an image that is ready. */
-		run_exec_heed(r);
+		run_instance_executed(r);
 		run_notes(r);
 		if (event.type != RFORK_EV_CHECKPOINT)
 			tell_the_rest(r);

@@ -152,7 +152,7 @@ void run_loop(struct runner *r)
 	while (!r->ended) {
 		sleep_until_something(r, &open_mask);
 		run_output_drain(r);
-		run_exec_heed(r);
+		run_instance_executed(r);
 		run_notes(r);
 		run_group_events(r);
 		if (r->ended)

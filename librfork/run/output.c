@@ -209,7 +209,7 @@ void run_output_check(struct runner *r)
 		put_line(r->config, &r->capture);
 }
 
-void run_output_take(struct runner *r, const char *data, size_t length)
+static void pass_on(struct runner *r, const char *data, size_t length)
 {
 	take(r->config, &r->capture, data, length);
 }
@@ -225,7 +225,7 @@ static bool drain_once(struct runner *r)
 		got = read(r->config->output_pipe[0], c->held, sizeof c->held);
 		c->held_length = got > 0 ? (size_t)got : 0;
 	}
-	done = run_words_take(r, c->held, c->held_length);
+	done = run_words_take(r, c->held, c->held_length, pass_on);
 	c->held_length -= done;
 	memmove(c->held, c->held + done, c->held_length);
 	return done && !run_words_wait(r);

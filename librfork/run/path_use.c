@@ -15,7 +15,7 @@ _Noreturn void run_path_fail(const char *what)
 
 	run_path_complain(what);
 	snprintf(text, sizeof text, "%s: %s", what, run_path_reason());
-	run_exec_failed(text);
+	run_channel_fail(text);
 	exit(RUN_SYSTEM);
 }
 

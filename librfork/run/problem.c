@@ -42,6 +42,6 @@ _Noreturn void run_fail(const char *what, const char *object)
 
 	run_complain(what, object, error);
 	run_problem_text(text, what, object, error);
-	run_exec_failed(text);
+	run_channel_fail(text);
 	exit(RUN_SYSTEM);
 }

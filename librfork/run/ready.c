@@ -45,6 +45,14 @@ void run_instance_ready(struct runner *r, uint64_t when)
 		   (unsigned long long)r->generation, (unsigned long long)downtime / 1000);
 }
 
+/* What is ready as soon as it has executed its program. */
+void run_instance_executed(struct runner *r)
+{
+	run_exec_heed(r);
+	if (r->config->ready == READY_NONE && !r->ready && !r->ended && run_has_executed(r))
+		run_instance_ready(r, rfork_now());
+}
+
 /* It is busy ending, and beats no more. Another limit takes the heartbeat's place, unless one is set already. */
 static void is_ending(struct runner *r)
 {

@@ -243,7 +243,8 @@ struct run_words {
 struct runner;
 void run_words_open(const struct run_config *config);
 void run_words_mark(int pipe, uint64_t generation);
-size_t run_words_take(struct runner *r, const char *data, size_t length);
+typedef void run_words_pass(struct runner *r, const char *data, size_t length);
+size_t run_words_take(struct runner *r, const char *data, size_t length, run_words_pass *pass);
 bool run_words_wait(struct runner *r);
 void run_words_forget(struct runner *r);
 void run_words_keep(struct runner *r);
@@ -341,6 +342,7 @@ void run_checkpoints_check(struct runner *r);
 
 /* ready.c */
 void run_instance_begun(struct runner *r);
+void run_instance_executed(struct runner *r);
 void run_instance_ready(struct runner *r, uint64_t when);
 void run_notes(struct runner *r);
 void run_drop_notes(struct runner *r, pid_t sender);
@@ -371,12 +373,16 @@ void run_store_heed(struct runner *r, struct run_note *note);
 void run_store_drop(struct run_note *note);
 unsigned int run_store_give(const struct run_config *config, char *names, size_t size);
 
+/* channel.c */
+void run_channel_set(int fd);
+int run_channel(void);
+void run_channel_fail(const char *text);
+
 /* execute.c */
 struct pollfd;
 void run_exec_open(struct run_config *config);
 void run_exec_give(const struct run_config *config, uint64_t generation);
 void run_exec_begin(void);
-void run_exec_failed(const char *text);
 void run_exec_heed(struct runner *r);
 bool run_has_executed(const struct runner *r);
 struct pollfd run_exec_poll(const struct runner *r);
@@ -407,7 +413,6 @@ void run_cgroup_close(struct runner *r);
 void run_output_drain(struct runner *r);
 void run_output_flush(struct runner *r);
 void run_output_check(struct runner *r);
-void run_output_take(struct runner *r, const char *data, size_t length);
 void run_output_give(const struct run_config *config, uint64_t generation);
 
 #endif

@@ -59,14 +59,14 @@ static void keep_end(struct run_words *w, const char *data, size_t length)
 	w->length = rest + length;
 }
 
-static void say(struct runner *r, const char *data, size_t length)
+static void say(struct runner *r, const char *data, size_t length, run_words_pass *pass)
 {
 	keep_end(&r->words, data, length);
-	run_output_take(r, data, length);
+	pass(r, data, length);
 }
 
 /* One byte of what may be a mark. */
-static void match(struct runner *r, char c)
+static void match(struct runner *r, char c, run_words_pass *pass)
 {
 	struct run_words *w = &r->words;
 
@@ -76,15 +76,15 @@ static void match(struct runner *r, char c)
 	} else if ((unsigned char)c == mark[w->matched]) {
 		w->matched++;
 	} else {
-		say(r, (const char *)mark, w->matched);
+		say(r, (const char *)mark, w->matched, pass);
 		w->matched = c == '\0';
 		if (!w->matched)
-			say(r, &c, 1);
+			say(r, &c, 1, pass);
 	}
 }
 
 /* How much of it could be taken: what is behind the mark of an instance that has not begun yet waits. */
-size_t run_words_take(struct runner *r, const char *data, size_t length)
+size_t run_words_take(struct runner *r, const char *data, size_t length, run_words_pass *pass)
 {
 	struct run_words *w = &r->words;
 	size_t done = 0;
@@ -94,10 +94,10 @@ size_t run_words_take(struct runner *r, const char *data, size_t length)
 		size_t plain = zero ? (size_t)(zero - data) - done : length - done;
 
 		if (plain)
-			say(r, data + done, plain);
+			say(r, data + done, plain, pass);
 		done += plain;
 		if (zero)
-			match(r, data[done++]);
+			match(r, data[done++], pass);
 		w->waits = w->matched == sizeof mark + sizeof w->generation;
 		run_words_wait(r);
 	}
