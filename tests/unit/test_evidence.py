@@ -243,6 +243,17 @@ def test_another_process_is_no_thread_of_it(world: World, line: str, status: str
     assert end(world, supervisor, f"cause=error status={status}")["fault"] == f"error {status}"
 
 
+@pytest.mark.parametrize("name", ["v[{pid}]: trap", "traps: v[{pid}]", "[{pid}] trap "])
+def test_a_name_is_no_number(world: World, name: str) -> None:
+    """A process cannot give another component its crash site by calling itself like a line of the kernel."""
+    supervisor = boot(world, DISK)
+    evil = name.format(pid=world.runner("a").instance)[:15]
+    for line in (LINE, "traps: a[{pid}] trap divide error ip:401136 sp:7ffc error:0 in a[401000+1000]"):
+        world.kmsg.append(line.replace("a[", evil + "[", 1).format(pid=4711))
+    record = end(world, supervisor, "cause=error status=signal:SIGABRT")
+    assert (record["fault"], record["kernel"]) == ("error signal:SIGABRT", "")
+
+
 def test_of_two_threads_the_one_with_its_name(world: World) -> None:
     """Where several lines would fit, the name of the program decides."""
     supervisor = boot(world, DISK)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import re
 
-# arch/x86/mm/fault.c and arch/x86/kernel/traps.c; 2.6.23 says rip and names no file.
+# arch/x86/mm/fault.c and arch/x86/kernel/traps.c; 2.6.23 says rip and names no file. A process may be called
+# "v[4711]: trap": the longest name that fits is taken, so that the last number is the kernel's own.
 _CRASH = re.compile(
-    r"(?P<name>\S.{0,15}?)\[(?P<pid>\d+)\]:? (?:segfault at|trap|general protection)"
+    r"(?:traps: )?(?P<name>.{1,16})\[(?P<pid>\d+)\]:? (?:segfault at|trap |general protection)"
     r".*? r?ip[: ](?P<ip>[0-9a-f]+)"
 )
 _FILE = re.compile(r" in (?P<file>\S+)\[(?:(?P<offset>[0-9a-f]+),)?(?P<base>[0-9a-f]+)\+[0-9a-f]+\]")
@@ -19,7 +20,7 @@ _LINES = 16
 # The clock of the kernel's log is not adjusted, and drifts from CLOCK_MONOTONIC.
 _SOON_S = 10.0
 # mm/oom_kill.c, of the machine and of a control group; 2.6.23 names the process that it dies for first.
-_KILLED = re.compile(r"\b[Kk]illed process (\d+) ")
+_KILLED = re.compile(r"(?:(?:Memory cgroup out|Out) of memory: )?Killed process (\d+) ")
 # What the kernel says, and the signals that the process may have ended with.
 _SIGNALS = (
     ("segfault", ("SIGSEGV", "SIGBUS")),
@@ -39,7 +40,7 @@ def _fits(line: str, status: str) -> bool:
 
 def parse(line: str) -> tuple[int, str, str] | None:
     """Thread, place and name of a crash; the place is FILE+0xOFFSET, or 0xADDRESS without a file."""
-    found = _CRASH.search(line)
+    found = _CRASH.match(line)
     if found is None:
         return None
     pid, address = int(found["pid"]), int(found["ip"], 16)
@@ -76,7 +77,7 @@ class Crashes:
                     oldest = next(iter(self.sites))
                     del self.sites[oldest], self.lines[oldest]
                     self.fresh.pop(oldest, None)
-            killed = _KILLED.search(line)
+            killed = _KILLED.match(line)
             if killed is not None:
                 self.out_of_memory[int(killed[1])] = None
                 while len(self.out_of_memory) > _KEPT:
