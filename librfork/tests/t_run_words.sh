@@ -20,7 +20,7 @@ touch go
 eventually "no second instance" [ -e second ]
 kill -CONT "$runner_pid"
 wait_for ' ready .*gen=1'
-wait_for =1 out
+wait_for "=1" out
 equal "$(words ' restart ')" RFORK_GENERATION=0
 equal "$(tr '\n' ' ' <out)" "RFORK_GENERATION=0 RFORK_GENERATION=1 "
 kill "$runner_pid"

@@ -8,13 +8,14 @@ import re
 # arch/x86/mm/fault.c and arch/x86/kernel/traps.c; 2.6.23 says rip and names no file. A process may be called
 # "v[4711]: trap": the longest name that fits is taken, so that the last number is the kernel's own.
 _CRASH = re.compile(
-    r"(?:traps: )?(?P<name>.{1,16})\[(?P<pid>\d+)\]:? (?:segfault at|trap |general protection)"
-    r".*? r?ip[: ](?P<ip>[0-9a-f]+)"
+    r"^(?:traps: )?(?P<name>.{1,15})\[(?P<pid>\d+)\]:? "
+    r"(?:segfault at [0-9a-f]+|trap [a-z0-9 ]+|general protection(?: fault)?)"
+    r" r?ip[: ](?P<ip>[0-9a-f]+) r?sp[: ][0-9a-f]+ error[: ][0-9a-f]+"
 )
 _FILE = re.compile(r" in (?P<file>\S+)\[(?:(?P<offset>[0-9a-f]+),)?(?P<base>[0-9a-f]+)\+[0-9a-f]+\]")
 # kernel.print-fatal-signals: show_regs() of arch/x86/kernel/process_64.c, a few lines.
 _FATAL = "potentially unexpected fatal signal"
-_OWNER = re.compile(r"\bPID: (\d+) Comm: ")
+_OWNER = re.compile(r"^CPU: \d+ (?:UID: \d+ )?PID: (\d+) Comm: ")
 _REGISTER = re.compile(r"\b(R[A-Z0-9]{1,2}|EFLAGS|CR2): +(?:[0-9a-f]{4}:)?(?:0x)?([0-9a-f]{4,16})\b")
 _LINES = 16
 # The clock of the kernel's log is not adjusted, and drifts from CLOCK_MONOTONIC.
@@ -106,7 +107,7 @@ class Crashes:
             self._owner, self._left = 0, _LINES
         elif self._left:
             self._left -= 1
-            owner = _OWNER.search(line)
+            owner = _OWNER.match(line)
             if owner is not None:
                 self._owner = int(owner[1])
                 self.registers[self._owner] = {}
