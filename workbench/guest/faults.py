@@ -56,7 +56,8 @@ KINDS = {
         _kind("hang", "a hang, the heartbeat missed", "heartbeat", "signal:SIGKILL"),
         # Where an address space limit refuses the memory first, the tool ends as a wild pointer does; and
         # where taking it lasts longer than the heartbeat's period, the heartbeat is missed first.
-        _kind("leak", "memory exhaustion", "signal error heartbeat", "signal:SIGKILL signal:SIGSEGV"),
+        # Linux 2.6.23 does not say whether a SIGKILL was the OOM killer's.
+        _kind("leak", "memory exhaustion", "oom signal error heartbeat", "signal:SIGKILL signal:SIGSEGV"),
     )
 }
 
