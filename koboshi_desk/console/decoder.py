@@ -2,8 +2,8 @@
 """From a console's bytes to records, kernel lines and text, with a count of everything that went wrong.
 
 Four writers share the line: the supervisor, the kernel, the shell and its user's echo. Writes of user space
-do not break each other up, but the kernel's do break up a line that is still on its way; such a record is
-put together again here, and its check decides whether that was right.
+do not break each other up, but the kernel's do break up a line that is still on its way; such a record or
+reply is put together again here, and its check decides whether that was right.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ RECORD = re.compile(r"(koboshi/1 (\d{1,18}) (\d{1,18}\.\d+) (\S+)((?: [^ *]+)*))
 REPLY = re.compile(
     r"(koboshi-reply/1 (\d{1,9}) ([a-z0-9-]+) (part|ok|error)((?: [^ *]+)*)) \*([0-9a-f]{8})", re.ASCII
 )
+REPLY_START = re.compile(r"koboshi-reply/\d+ \d+ ", re.ASCII)
 KERNEL_STAMP = re.compile(r"\[ *(\d+\.\d{6})\](?:\[ *[TC]\d+\])? ", re.ASCII)
 BANNER = re.compile(r"Linux version \d+\.\d+")
 # The first is of a lower level than the second and may be missing on the console.
@@ -107,7 +108,7 @@ class Decoder:
 
     counts: Counts = field(default_factory=Counts)
     _buffer: bytes = b""
-    _head: str | None = None  # the beginning of a record that a kernel line broke up
+    _head: str | None = None  # the beginning of a record or a reply that a kernel line broke up
     _last_seq: int = 0
     _missing: set[int] = field(default_factory=set)  # of this boot, counted as lost
     _joined: bool = False  # attached in the middle of a boot: the first SEQ does not count as a gap
@@ -151,25 +152,24 @@ class Decoder:
             yield from self._fresh(line)
 
     def _continue(self, head: str, line: str) -> Iterator[Item]:
-        """Continue a record that broke off in `head`, if `line` is its end."""
-        whole = RECORD.match(head + line)
-        if whole and records.check(whole.group(1)) == whole.group(6):
-            self._head = None
+        """Continue a record or a reply that broke off in `head`, if `line` is its end."""
+        if _whole_at(head + line, 0):
+            self._head, self._within = None, False
             self.counts.spliced += 1
             yield from self._fresh(head + line)
             return
         stamp = KERNEL_STAMP.search(line)
-        if stamp and not RECORD_START.search(line) and len(head) <= records.MAX_LINE:
+        if stamp and not _first_start(line) and len(head) <= _longest(head):
             self._head = head + line[: stamp.start()]
             yield self._kernel(stamp, line)
             return
         self._head = None
-        self.counts.garbled += 1
-        yield Text(head)
+        self.counts.garbled += bool(RECORD_START.match(head))
+        yield Text(head, self._within)
         yield from self._fresh(line)
 
     def _fresh(self, line: str) -> Iterator[Item]:
-        start = RECORD_START.search(line)
+        start = _first_start(line)
         stamp = KERNEL_STAMP.search(line)
         mark = SHELL_MARK.search(line)
         first = min((m.start() for m in (start, stamp) if m), default=len(line))
@@ -179,24 +179,30 @@ class Decoder:
         elif start and not (stamp and not stamp.start() and not self._is_whole(line)):
             yield from self._with_record(line, start.start())
         elif stamp:
-            if before := line[: stamp.start()].strip("\r\0"):
-                yield Text(before, self._within)
-                self._within = True
+            yield from self._interrupted(line[: stamp.start()])
             yield self._kernel(stamp, line)
         else:
             text, within, self._within = line.strip("\r\0"), self._within, False
             if text:
-                yield _reply(text) or self._text(text, within)
+                yield self._text(text, within)
+
+    def _interrupted(self, before: str) -> Iterator[Item]:
+        """A kernel line follows `before`; what may begin a record or a reply there waits for the rest."""
+        begun = _BEGUN.search(before)
+        if begun:
+            before, self._head = before[: begun.start()], begun[0]
+        if before := before.strip("\r\0"):
+            yield Text(before, self._within)
+        self._within |= bool(begun or before)
 
     def _is_whole(self, line: str) -> bool:
         """Whether a record in the line is whole; half of one in a kernel line is a process's name."""
-        wholes = (RECORD.match(line, start.start()) for start in RECORD_START.finditer(line))
-        return any(whole and records.check(whole[1]) == whole[6] for whole in wholes)
+        return any(_whole_at(line, start) for start in _starts(line))
 
     def _with_record(self, line: str, first: int) -> Iterator[Item]:
-        """The line has at least the beginning of a record at `first`; the last whole one counts."""
-        for start in reversed([m.start() for m in RECORD_START.finditer(line)]):
-            whole = RECORD.match(line, start)
+        """The line has at least the beginning of a record or reply at `first`; the last whole one counts."""
+        for start in reversed(_starts(line)):
+            whole = _whole_at(line, start)
             parsed = self._parse(whole) if whole else None
             if whole and parsed:
                 yield from self._before_record(line[:start])
@@ -216,7 +222,7 @@ class Decoder:
     def _broken(self, line: str, start: int) -> Iterator[Item]:
         stamp = KERNEL_STAMP.search(line, start)
         if stamp is None:
-            self.counts.garbled += 1
+            self.counts.garbled += bool(RECORD_START.search(line))
             yield Text(line)
             return
         if start:
@@ -225,10 +231,10 @@ class Decoder:
         yield self._kernel(stamp, line)
 
     def _parse(self, match: re.Match[str]) -> Item | None:
-        """Return a record, Text for a duplicate, or None if the check is wrong."""
-        body, seq, time, event, words, check = match.groups()
-        if records.check(body) != check:
-            return None
+        """Return a record or reply, Text for a duplicate record, or None for keys that cannot be read."""
+        if match.re is REPLY:
+            return _reply(match)
+        _, seq, time, event, words, _ = match.groups()
         try:
             fields = records.parse_keys(words.split())
         except ValueError:
@@ -290,11 +296,35 @@ class Decoder:
         self._banner = bool(BANNER.match(text))
 
 
-def _reply(line: str) -> Reply | None:
-    """Return the reply in a line, wherever it begins, or None if there is no complete one."""
-    match = REPLY.search(line)
-    if not match or records.check(match[1]) != match[6]:
-        return None
+def _prefixes(text: str) -> str:
+    return "(?:" + "|".join(re.escape(text[:length]) for length in range(len(text), 0, -1)) + ")"
+
+
+# The end of a text in which a record or a reply has begun, however little of it is there.
+_BEGUN = re.compile(rf"(?:koboshi(?:-reply)?/1 \d*|{_prefixes('koboshi/1')}|{_prefixes('koboshi-reply/1')})$")
+
+
+def _longest(head: str) -> int:
+    return MAX_LINE if REPLY_START.match(head) else records.MAX_LINE
+
+
+def _starts(line: str) -> list[int]:
+    return sorted(m.start() for start in (RECORD_START, REPLY_START) for m in start.finditer(line))
+
+
+def _first_start(line: str) -> re.Match[str] | None:
+    found = [m for m in (RECORD_START.search(line), REPLY_START.search(line)) if m]
+    return min(found, key=lambda m: m.start(), default=None)
+
+
+def _whole_at(line: str, start: int) -> re.Match[str] | None:
+    """Return the record or reply that is whole at `start`, with a right check."""
+    match = RECORD.match(line, start) or REPLY.match(line, start)
+    return match if match and records.check(match[1]) == match[6] else None
+
+
+def _reply(match: re.Match[str]) -> Reply | None:
+    """Return a reply, or None for keys that cannot be read."""
     try:
         return Reply(int(match[2]), match[3], match[4], records.parse_keys(match[5].split()))
     except ValueError:

@@ -8,9 +8,10 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from koboshi.wire import line as wire
 from koboshi.wire import records
 
-from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Text
+from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply, Text
 
 
 def record(seq: int, event: str = "ready", **keys: object) -> str:
@@ -75,6 +76,35 @@ def test_kernel_line_inside_a_record() -> None:
     assert [type(item) for item in items] == [KernelLine, KernelLine, Record]
     assert items[0] == KernelLine(12.345678, "sda: done")
     assert (decoder.counts.spliced, decoder.counts.garbled, decoder.counts.lost) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["record", "reply"])
+@given(st.data())
+def test_kernel_lines_anywhere_in_a_line(kind: str, data: st.DataObject) -> None:
+    """A record and a reply are whole again, wherever and however often the kernel broke them up."""
+    part = wire.reply("7", "desk-4f", "part", {"component": "gps", "error": "no koboshi/1 here"})
+    whole = part if kind == "reply" else record(1, "restart", component="gps", latency_us=143)
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(whole) - 1), min_size=1, max_size=3)))
+    pieces = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    prompt = data.draw(st.sampled_from(["", "koboshi# "]))
+    lines = (prompt + "[   12.345678] usb 1-1: new\r\n".join(pieces) + "\r\n").encode()
+    (expected,) = Decoder().feed(whole.encode() + b"\n")
+    decoder = Decoder()
+    items = decoder.feed(lines + b"after\r\n")
+    assert [item for item in items if isinstance(item, Record | Reply)] == [expected]
+    assert [item for item in items if isinstance(item, KernelLine)] == [
+        KernelLine(12.345678, "usb 1-1: new") for _ in cuts
+    ]
+    assert items[-1] == Text("after")
+    assert (decoder.counts.spliced, decoder.counts.garbled) == (1, 0)
+
+
+def test_reply_cut_off_for_good() -> None:
+    """A broken reply is text, no damaged record; what follows is read."""
+    reply = wire.reply("7", "desk", "ok", {"state": "ready"})
+    decoder, items = feed(reply[:24] + "[   12.345678] boom", record(3), reply[:24], reply)
+    assert [type(item) for item in items] == [KernelLine, Text, Record, Text, Reply]
+    assert decoder.counts.garbled == 0
 
 
 def test_record_cut_off_for_good() -> None:
