@@ -7,13 +7,17 @@ Nothing waits here: `step` is called often, and says what is to be written (docs
 from __future__ import annotations
 
 import getpass
+import hashlib
+import os
 import re
 import secrets
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from koboshi.wire import line
 
@@ -23,6 +27,7 @@ AGAIN_S = 3.0  # a line at 9600 baud that is busy with a storm takes its time
 TRIES = 4
 MOST_PARTS = 1024  # of one reply: more is no device of ours
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")  # of a component, as the manifest has it
+MACHINE_ID = Path("/etc/machine-id")
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 
 
@@ -47,13 +52,20 @@ class Outcome:
 
 
 def master_name() -> str:
-    """Return a name for this master, shown to others while it holds the line: user, machine, random part."""
+    """Return a name for this person on this machine, the same in each program: user, machine, digits.
+
+    The digits tell machines and users apart whose names look alike once they are shortened.
+    """
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
-        user = "user"
+        user = str(os.getuid())
+    host = socket.gethostname()
+    with suppress(OSError):
+        host += MACHINE_ID.read_text(encoding="utf-8", errors="replace")
+    digits = hashlib.sha256(f"{user}@{host}".encode("utf-8", "replace")).hexdigest()[:6]
     plain = _UNFIT.sub("-", f"{user}-{socket.gethostname().split('.')[0]}".lower()).strip("-")
-    return f"{plain[:24]}-{secrets.token_hex(3)}"
+    return f"{plain[:25].strip('-') or 'desk'}-{digits}"
 
 
 @dataclass

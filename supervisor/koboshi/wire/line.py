@@ -18,8 +18,8 @@ LEASE_S = 60.0
 READING = ("hello", "status", "crashes")
 CHANGING = ("start", "stop", "restart", "rehearse")
 LOCKING = ("lock", "steal", "unlock")
-# As many masters' last replies are kept.
-_KEPT = 8
+# As many of the last replies are kept. A person's programs share a name, so more than one per master.
+_KEPT = 16
 # Of a crash record's values, which are longer than others: so all of it is below records.MAX_LINE.
 _CRASH_VALUE = 1000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -77,7 +77,7 @@ class Line:
         self._ask = ask
         self.holder = ""
         self.until = 0.0
-        self._last: dict[str, tuple[str, list[str]]] = {}
+        self._last: dict[str, list[str]] = {}
 
     def answer(self, text: object) -> list[str]:
         """The lines of the reply; none to what is no whole request: its number may be the broken part."""
@@ -86,14 +86,12 @@ class Line:
             return []
         if request.verb in READING:
             return self._read(request)
-        key = f"{request.number} {request.verb} {request.component}"
-        before = self._last.pop(request.master, None)
-        if before is None or before[0] != key:
-            before = (key, self._carry_out(request))
-        self._last[request.master] = before
+        key = f"{request.master} {request.number} {request.verb} {request.component}"
+        before = self._last.pop(key, None) or self._carry_out(request)
+        self._last[key] = before
         while len(self._last) > _KEPT:
             del self._last[next(iter(self._last))]
-        return before[1]
+        return before
 
     def _carry_out(self, request: Request) -> list[str]:
         if request.verb not in CHANGING + LOCKING:
@@ -103,15 +101,17 @@ class Line:
         if request.verb != "steal" and self.holder not in ("", request.master) and left > 0:
             keys = {"by": self.holder, "for_s": round(left)}
             return [self._error(request, "locked", f"{self.holder} has the line", keys)]
-        self.holder, self.until = request.master, self._time() + LEASE_S
-        if request.verb == "unlock":
-            self.holder, self.until = "", 0.0
         if request.verb in LOCKING:
+            self._hold("" if request.verb == "unlock" else request.master)
             return [self._ok(request, {"lease_s": round(LEASE_S)})]
         answer = self._asked(request.verb, request.component)
         if not answer.get("ok"):
             return [self._error(request, "refused", str(answer.get("error")))]
+        self._hold(request.master)
         return [self._ok(request, {"state": answer.get("state", "")})]
+
+    def _hold(self, master: str) -> None:
+        self.holder, self.until = master, self._time() + LEASE_S
 
     def _read(self, request: Request) -> list[str]:
         if request.verb == "crashes":

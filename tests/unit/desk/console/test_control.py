@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import getpass
+import re
 import shlex
+import socket
 import subprocess
 from typing import Any
 
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from koboshi.wire import line, records
 
-from koboshi_desk.console.control import AGAIN_S, TRIES, Control
+from koboshi_desk.console.control import AGAIN_S, TRIES, Control, master_name
 from koboshi_desk.console.decoder import Decoder, Reply
 
 
@@ -77,6 +80,45 @@ def test_second_master_is_refused_until_the_first_is_silent() -> None:
     assert [asked for asked in device.asked if asked[0] == "start"] == []
     device.time += line.LEASE_S + 1
     assert device.say(line.encode(2, "two", "start", "gps"))[0].result == "ok"
+
+
+@pytest.mark.parametrize("refused", ["stop nobody", "fly gps", "restart"])
+def test_refused_request_takes_no_lock(refused: str) -> None:
+    """Who is refused has not changed anything, and keeps nobody else from it, nor holds on to the line."""
+    device = Supervisor()
+    verb, _, name = refused.partition(" ")
+    assert device.say(line.encode(1, "one", verb, name))[0].result == "error"
+    assert device.say(line.encode(2, "two", "hello"))[0].fields["locked"] == "-"
+    assert device.say(line.encode(3, "two", "stop", "gps"))[0].result == "ok"
+    device.time += line.LEASE_S - 1
+    device.say(line.encode(4, "two", verb, name))
+    device.time += 2
+    assert device.say(line.encode(5, "one", "stop", "gps"))[0].result == "ok"
+
+
+def test_programs_of_one_person_share_the_line() -> None:
+    """Two programs with one name do not lock each other out, nor forget each other's last request."""
+    device, first, second = Supervisor(), Control(), Control()
+    assert first.master == second.master == master_name()
+    assert re.fullmatch(r"[a-z0-9-]{1,32}", first.master)
+    one = line.encode(1, first.master, "restart", "gps")
+    assert device.say(one)[0].result == "ok"
+    assert device.say(line.encode(2, second.master, "stop", "gps"))[0].result == "ok"
+    assert device.say(one)[0].result == "ok"
+    assert device.asked == [("restart", "gps"), ("stop", "gps")]
+
+
+@pytest.mark.parametrize(
+    ("user", "host"), [("müller", "b"), ("x" * 80, "y" * 80), ("", ""), ("$(id)", "a.b")]
+)
+def test_any_user_has_a_name(monkeypatch: pytest.MonkeyPatch, user: str, host: str) -> None:
+    """Whatever users and machines are called, the name fits the protocol, and another user has another."""
+    monkeypatch.setattr(getpass, "getuser", lambda: user)
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    name = master_name()
+    assert line.parse(line.encode(1, name, "hello").removeprefix("koboshictl line ")) is not None
+    monkeypatch.setattr(getpass, "getuser", lambda: user + "2")
+    assert master_name() != name
 
 
 def test_lock_steal_and_unlock() -> None:

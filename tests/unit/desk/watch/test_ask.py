@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import getpass
 import io
 import json
 import os
@@ -70,7 +71,7 @@ def asked(cable: Cable, *words: str) -> tuple[int, str]:
 
 @needs_socat
 @pytest.mark.parametrize("by", ["koboshictl", "shell"])
-def test_over_a_tty(tmp_path: Path, supervisor: Supervisor, by: str) -> None:
+def test_over_a_tty(tmp_path: Path, supervisor: Supervisor, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With koboshictl alone on the line, and with a shell there, requests are answered."""
     binary = tmp_path / "bin/koboshictl"
     binary.parent.mkdir()
@@ -84,10 +85,14 @@ def test_over_a_tty(tmp_path: Path, supervisor: Supervisor, by: str) -> None:
             assert status == 0
             assert "component=gps state=ready" in text
             assert asked(cable, "stop", "gps") == (0, "result=ok state=stopping\n")
-            status, text = asked(cable, "start", "gps")  # another master: each run has a name of its own
+            assert asked(cable, "start", "gps")[0] == 0  # the same person again, in another process
+            assert asked(cable, "restart", "nobody")[0] == 1
+            monkeypatch.setattr(getpass, "getuser", lambda: "another")
+            status, text = asked(cable, "start", "gps")
             assert status == 1
             assert "code=locked" in text
             assert asked(cable, "steal")[0] == 0
+            assert asked(cable, "start", "gps")[0] == 0
         finally:
             process.kill()
             process.wait()
