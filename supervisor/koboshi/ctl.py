@@ -191,19 +191,24 @@ def table(status: dict[str, object]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)) for row in rows)
     errors = [f"{name}: {c['error']}" for name, c in components.items() if c.get("error")]
-    return "".join(line.rstrip() + "\n" for line in [*lines, *errors])
+    return "".join(_plain(line).rstrip() + "\n" for line in [*lines, *errors])
 
 
 def _crashes(found: object) -> str:
     """Crash records for people: a line, and under it what the kernel and the component said last."""
     text = ""
     for crash in found if isinstance(found, list) else []:
-        text += "{number} {time:.3f} {component} {fault} -> {decision}\n".format_map(crash)
+        text += _plain("{number} {time:.3f} {component} {fault} -> {decision}".format_map(crash)) + "\n"
         registers = crash.get("registers") or {}
         told = " ".join(f"{name}={value}" for name, value in registers.items())
         said = [str(crash["kernel"]), told, *(crash.get("stack") or []), *str(crash["output"]).splitlines()]
-        text += "".join(f"    {line}\n" for line in said if line)
+        text += "".join(f"    {_plain(line)}\n" for line in said if line)
     return text
+
+
+def _plain(line: str) -> str:
+    """A line for a terminal: what a component has said must not move the cursor or change the title."""
+    return "".join(c if c.isprintable() else "?" for c in line)
 
 
 def _row(name: str, component: dict[str, object], now: float) -> tuple[str, ...]:

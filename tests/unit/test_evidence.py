@@ -108,6 +108,16 @@ def test_whatever_it_prints(world: World, output: bytes) -> None:
     assert len(world.files["/data/crash.01"][1]) == SLOT_BYTES
 
 
+def test_shown_without_control_characters(world: World) -> None:
+    """What a component has said reaches an operator's terminal as text alone."""
+    supervisor = boot(world, DISK)
+    world.says["a"] = b"\x1b]0;owned\x07\x1b[2Jlost\x9b31m sync\rOK\n"
+    crash(world, supervisor)
+    text = ctl._crashes(crashes(supervisor))
+    assert "lost" in text
+    assert all(c == "\n" or c.isprintable() for c in text)
+
+
 def test_for_people(world: World) -> None:
     """koboshictl shows a line, and below it what was said last."""
     supervisor = boot(world, DISK)
