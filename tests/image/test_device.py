@@ -123,9 +123,9 @@ def test_nothing_was_lost(guest: Guest) -> None:
     assert guest.console.decoder.boots == 1
 
 
-def asked(guest: Guest, verb: str, component: str = "") -> Outcome:
-    """A request over the console by a master of its own, and what became of it."""
-    control = Control()
+def asked(guest: Guest, verb: str, component: str = "", master: str = "") -> Outcome:
+    """A request over the console, by this person or another master, and what became of it."""
+    control = Control(master=master) if master else Control()
     guest.console.listen(control.take)
     control.ask(verb, component)
 
@@ -150,7 +150,7 @@ def test_requests_over_the_console(guest: Guest) -> None:
     guest.console.until(
         lambda: guest.model.components[name].generation > before, Deadline(60.0, "restart"), "restart"
     )
-    assert asked(guest, "restart", name).fields["code"] == "locked"
+    assert asked(guest, "restart", name, "another").fields["code"] == "locked"
     settle(guest)
 
 

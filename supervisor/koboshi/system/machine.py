@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 import sys
+import time
 from collections.abc import Callable
 
 from koboshi.manifest import files
@@ -28,6 +29,8 @@ _VOLATILE = ("tmpfs", "ramfs", "rootfs", "devtmpfs", "overlay")
 # One above the lowest value, which would mean "never"; the second before Linux 2.6.36.
 _OOM_LAST = (("/proc/self/oom_score_adj", "-999"), ("/proc/self/oom_adj", "-16"))
 SYSRQ = "/proc/sysrq-trigger"
+_TIOCOUTQ = 0x5411  # asm-generic/ioctls.h: bytes that a terminal has not sent yet
+_SEND_S = 1.0  # a line that is held up does not hold up a reboot
 
 
 class Machine:
@@ -35,6 +38,7 @@ class Machine:
 
     watchdog_fd = -1
     kmsg_fd = -1
+    console_fd = -1
 
     def __init__(self) -> None:
         self.locks: dict[str, int] = {}
@@ -163,14 +167,27 @@ class Machine:
         return _started_by_init() or trigger != SYSRQ
 
     def reboot(self, trigger: str) -> None:
-        """Without a new process: what is dirty is written, then sysrq b; without sysrq, PID 1 is asked."""
+        """Without a new process: what is dirty is written, then sysrq b; without sysrq, PID 1 is asked.
+
+        The reset would take what the console has not sent yet, and the reason for it is among that.
+        """
         os.sync()
+        self._send_out()
         try:
             fd = os.open(trigger, os.O_WRONLY | os.O_CLOEXEC)
             os.write(fd, b"b")
             os.close(fd)
         except OSError:
             os.kill(1, 15)  # BusyBox init, sysvinit and systemd take it for a wish to reboot or to re-execute
+
+    def _send_out(self) -> None:
+        """Wait until the console has sent what it took."""
+        end = time.monotonic() + _SEND_S
+        try:
+            while time.monotonic() < end and fcntl.ioctl(self.console_fd, _TIOCOUTQ, bytes(4)) != bytes(4):
+                time.sleep(0.01)
+        except (OSError, ValueError):
+            return  # no terminal, or none at all (ValueError: a descriptor of -1)
 
     # Storage that lasts
 

@@ -62,7 +62,7 @@ OWNERS = {
     "manifest/files.py": {"os"},
     "system/calls.py": SYSTEM,
     "system/client.py": {"os", "socket"},
-    "system/machine.py": {"os", "fcntl", "signal"},
+    "system/machine.py": {"os", "fcntl", "signal", "time"},
     "system/opening.py": {"os", "fcntl"},
     "system/places.py": {"os"},
     "system/utf8.py": {"os"},
