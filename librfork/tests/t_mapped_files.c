@@ -32,22 +32,6 @@ static int close_was_reported(int queue)
 	return read(queue, buffer, sizeof buffer) > 0;
 }
 
-static int count_templates(void)
-{
-	struct dirent *entry;
-	DIR *proc = opendir("/proc");
-	int count = 0;
-
-	CHECK(proc);
-	while ((entry = readdir(proc))) {
-		pid_t pid = atoi(entry->d_name);
-
-		count += pid > 0 && status_number(pid, "PPid") == getpid() && is_template(pid);
-	}
-	closedir(proc);
-	return count;
-}
-
 /* The spare is the youngest of them: it waits next, with the memory to be freed. */
 static void give_spare_realtime_policy(void)
 {

@@ -2,22 +2,6 @@
 /* A group whose spare was refused, by a limit or for lack of memory, gets one when that is over, without a restart between. */
 #include "system.h"
 
-static int count_templates(void)
-{
-	struct dirent *entry;
-	DIR *proc = opendir("/proc");
-	int count = 0;
-
-	CHECK(proc);
-	while ((entry = readdir(proc))) {
-		pid_t pid = atoi(entry->d_name);
-
-		count += pid > 0 && status_number(pid, "PPid") == getpid() && is_template(pid);
-	}
-	closedir(proc);
-	return count;
-}
-
 static void run(void)
 {
 	struct rfork_options options = options_for_many();
