@@ -107,12 +107,6 @@ class System(Machine):
         except OSError:
             return None
 
-    def tail(self, path: str, count: int, user: str) -> bytes:
-        """The last bytes of a ring of two files that a component of this user's writes; see opening."""
-        passwd = self.read("/etc/passwd", 0)
-        number = opening.user_number(passwd[1], user) if passwd is not None else None
-        return b"" if number is None else opening.tail(path, count, number)
-
     def size(self, path: str) -> int:
         """The length of a file, 0 if there is none."""
         try:

@@ -2,8 +2,7 @@
 """Files whose paths a manifest gives, opened by root so that no component decides what is opened.
 
 As librfork/run/path.c does it: folder by folder, and with links only as long as nobody but root can change
-them. What a component's user can put in a file's place is read only if that user could read it anyway: it
-is a regular file of that user's.
+them.
 """
 
 from __future__ import annotations
@@ -107,60 +106,6 @@ def find(path: str) -> Place:
     return place
 
 
-def _may_read(place: Place, found: os.stat_result, user: int) -> bool:
-    if not stat.S_ISREG(found.st_mode):
-        return False
-    if place.guarded:
-        return True
-    if user:
-        return found.st_uid == user
-    # In /tmp others can make a hard link of another file of root's, but cannot remove one of its names.
-    return place.sticky and found.st_uid == 0 and found.st_nlink == 1
-
-
-def _at_once(path: str, flags: int) -> int:
-    """An opener: a lease that the file's owner has taken (F_SETLEASE) could hold an open up for 45 s."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-
-
-def read_end(place: Place, suffix: str, count: int, user: int) -> bytes:
-    """The last bytes of a component's file; nothing where there is none, or none that its user may read.
-
-    What is opened is looked at before anything is done to it. Without O_PATH (Linux 2.6.23) the first open is
-    for reading; it neither waits for a FIFO's writer nor makes a terminal ours.
-    """
-    flags = os.O_PATH | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-    try:
-        handle = os.open(place.name + suffix, flags, dir_fd=place.folder)
-    except OSError:
-        return b""
-    try:
-        if not _may_read(place, os.fstat(handle), user):
-            return b""
-        with open(f"/proc/self/fd/{handle}", "rb", buffering=0, opener=_at_once) as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(max(0, size - count))
-            return file.read(count) or b""
-    except OSError:
-        return b""
-    finally:
-        os.close(handle)
-
-
-def tail(path: str, count: int, user: int) -> bytes:
-    """The last words in a ring of two files, FILE.1 the older one, for a component that runs as `user`."""
-    try:
-        place = find(path)
-    except OSError:
-        return b""
-    try:
-        last = read_end(place, "", count, user)
-        older = read_end(place, ".1", count, user) if len(last) < count else b""
-    finally:
-        place.close()
-    return older + last
-
-
 def own_folder(path: str) -> None:
     """Make a folder that only root can change, with those above it; RefusedError where it is not one.
 
@@ -195,15 +140,6 @@ def _make(place: Place, path: str) -> None:
         os.mkdir(place.name, 0o755, dir_fd=place.folder)
     except FileExistsError:
         pass
-
-
-def user_number(passwd: bytes, name: str) -> int | None:
-    """A user's number in the contents of /etc/passwd; None for one who is not there."""
-    for line in passwd.decode("utf-8", "surrogateescape").splitlines():
-        fields = line.split(":")
-        if len(fields) > 2 and fields[0] == name and fields[2].isdecimal():
-            return int(fields[2])
-    return None
 
 
 def filled_pipe(data: bytes) -> int:

@@ -263,10 +263,6 @@ class FakeSystem(System):
     def size(self, path: str) -> int:
         return len(self.world.files.get(path, (0, b""))[1])
 
-    def tail(self, path: str, count: int, user: str) -> bytes:
-        both = b"".join(self.world.files.get(part, (0, b""))[1] for part in (path + ".1", path))
-        return both[-count:]
-
     def replace(self, path: str, data: bytes, durable: bool = True, private: bool = True) -> bool:
         self.changes()
         if not self.world.full:
