@@ -19,6 +19,12 @@ class Clock:
         return self.time
 
 
+@pytest.fixture(autouse=True)
+def usual_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No factor of the developer's own."""
+    monkeypatch.delenv("KOBOSHI_SLOW", raising=False)
+
+
 def test_part_never_outlives_the_whole() -> None:
     """A part's deadline is its own or the whole's, whichever comes first."""
     clock = Clock()

@@ -13,7 +13,7 @@ from koboshi.system.calls import System
 
 
 def queued(monkeypatch: pytest.MonkeyPatch, trigger: Path, sizes: list[int]) -> None:
-    """A console that has so many bytes to send, at each look, and a machine that is not reset before the last."""
+    """A console with so many bytes to send, at each look; no reset comes before the last look."""
 
     def ioctl(_fd: int, request: int, _argument: bytes) -> bytes:
         assert request == 0x5411
