@@ -28,6 +28,7 @@ LIMIT_S = 3 * BOOT_S
 AT_REST = {"stopped", "given-up", "ended"}
 TOLD: list[Record] = []  # all boots of the module's guest; the model keeps the last records only
 # `count` counts the boots on the disk; in each of them another vital component fails in another way.
+# `crashing` waits for `beside`: the ladder has a rung for dependents only while one of them runs.
 MANIFEST = """\
 version = 1
 [device]
@@ -43,13 +44,15 @@ safe = true
 command = ["/bin/sh", "-c", "echo $(($(cat /data/boots) + 1)) >/data/boots; sync; echo >/run/counted"]
 ready = "file:/run/counted"
 [component.crashing]
-command = ["/bin/sh", "-c", "[ $(cat /data/boots) != 2 ] || kill -SEGV $$; exec sleep 100000"]
+command = ["/bin/sh", "-c", '''
+[ $(cat /data/boots) != 2 ] || { until [ -e /run/beside ]; do usleep 50000; done; kill -SEGV $$; }
+exec sleep 100000''']
 needs = ["count"]
 vital = true
 restart = { burst = 2 }
 cold = { attempts = 1, delay_s = 0.2, delay_max_s = 0.2 }
 [component.beside]
-command = ["/bin/sh", "-c", "exec sleep 100001"]
+command = ["/bin/sh", "-c", ">/run/beside; exec sleep 100001"]
 needs = ["crashing"]
 [component.hanging]
 command = ["/bin/sh", "-c", "[ $(cat /data/boots) = 3 ] || exit 0; >/run/hanging; exec sleep 100002"]
