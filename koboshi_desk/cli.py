@@ -22,7 +22,7 @@ Handler = Callable[[argparse.Namespace], int]
 # The first words of the commands and what they do; ./dev lists them too, and `dev` names them once more.
 COMMANDS = {
     "watch": "Live view of a console (--port /dev/ttyUSB0 or URL).",
-    "control": "Ask a device over its console (--port PORT status|start|stop|restart NAME).",
+    "control": "Ask a device over its console ([--port PORT] status|start|stop|restart NAME).",
     "report": "Recorded consoles as a page and a summary (LOG...).",
     "bridge": "Publish devices to MQTT and Prometheus (--port PORT --mqtt URL --metrics PORT).",
     "manifest": "A component manifest: new, check, explain, graph.",
@@ -139,9 +139,12 @@ def _positive(text: str) -> float:
 
 
 def _control(command: argparse.ArgumentParser) -> None:
-    command.description = "A shell, or koboshictl line, must read the device's end of the line."
+    command.description = (
+        "A shell, or koboshictl line, must read the device's end of the line."
+        " Without --port: the guest of ./dev boot."
+    )
     add = command.add_argument
-    add("--port", required=True, metavar="PORT", help="as of watch")
+    add("--port", default="", metavar="PORT", help="as of watch")
     _baud(command)
     add("--seconds", type=_positive, default=20.0, help="how long to wait for a reply; %(default)s")
     add("verb", choices=[*line.READING, *line.CHANGING, *line.LOCKING])

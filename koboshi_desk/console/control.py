@@ -111,6 +111,11 @@ class Control:
         # The leading newline ends a line that a user began to type, and the rest of a broken line.
         return f"\n{line.encode(self._number, self.master, *self._current)}\n".encode()
 
+    def refuse(self, why: str) -> None:
+        """End the request that could not be sent."""
+        if self._current is not None:
+            self._finish("error", {"error": why})
+
     def take(self, item: Item) -> None:
         """Handle an item from the device."""
         if not isinstance(item, Reply) or self._current is None:

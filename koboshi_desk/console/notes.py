@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from koboshi_desk.console.transport import process_alive
@@ -19,14 +20,24 @@ def running_notes() -> Path:
     return folder
 
 
-def running_log(notes: Path | None = None) -> tuple[Path, int]:
-    """The log of the console that was opened last by `./dev boot`, `demo` or a test, and that process."""
+@dataclass(frozen=True)
+class Running:
+    """A guest's console that a process of this machine has open: its log, and its socket for requests."""
+
+    log: Path
+    pid: int
+    requests: Path | None = None
+
+
+def running_guest(notes: Path | None = None) -> Running:
+    """The console that was opened last by `./dev boot`, `demo` or a test."""
     newest_first = sorted((notes or running_notes()).glob("*.json"), key=_age, reverse=True)
     for note in newest_first:
         with suppress(OSError, ValueError, KeyError, TypeError):
             content = json.loads(note.read_text())
             if process_alive(int(content["pid"])):
-                return Path(content["log"]), int(content["pid"])
+                requests = Path(content["requests"]) if "requests" in content else None
+                return Running(Path(content["log"]), int(content["pid"]), requests)
             note.unlink()  # its process was killed
     expected = (
         "say --port /dev/ttyUSB0, --port socket://HOST:PORT, or --replay FILE, or start ./dev boot first"

@@ -30,6 +30,7 @@ class Transport(Protocol):
     """Bytes to and from a console."""
 
     name: str
+    writable: bool  # whether requests can be sent
 
     def read(self, timeout: float) -> bytes:
         """Return the available bytes; wait up to `timeout` seconds for the first."""
@@ -43,6 +44,8 @@ class Transport(Protocol):
 
 class StreamSocket:
     """A stream socket: of the Unix domain, as QEMU's chardev serves it, or TCP, as console servers do."""
+
+    writable = True
 
     def __init__(self, sock: socket.socket, name: str) -> None:
         self._sock = sock
@@ -110,6 +113,7 @@ def _refusal(error: Exception) -> str:
 class SerialPort:
     """A port opened by pyserial: /dev/ttyUSB0, rfc2217://HOST:PORT, loop://."""
 
+    writable = True
     POLL_S = 0.05  # pyserial's network ports have no descriptor to select(2) on
     # A change of `timeout` costs a tcsetattr(3) on a real port, so it is set once and read() loops.
 
@@ -155,6 +159,7 @@ class SerialPort:
 class LogFile:
     """A console's log, from its first byte; followed while its writer lives (`pid`), else read to its end."""
 
+    writable = False
     POLL_S = 0.1
 
     def __init__(self, path: Path, pid: int | None = None) -> None:

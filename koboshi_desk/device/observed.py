@@ -49,6 +49,7 @@ class Device:
     name: str
     live: bool = True
     record_to: Path | None = None
+    writable: bool = True
     note: str = ""
     over: bool = False
     decoder: Decoder = field(default_factory=Decoder)

@@ -72,6 +72,8 @@ class Desk:
             self.note = f"{verb}: select a component first (↑↓)"
         elif not chosen[0].live:
             self.note = f"{verb}: {chosen[0].name} is recorded, and takes no requests"
+        elif not chosen[0].writable:
+            self.note = f"{verb}: this guest has no line for requests; only a guest of ./dev boot has one"
         elif verb in ("stop", "restart", "rehearse"):
             self._confirm = (*chosen, verb)
             self.note = f"{verb} {chosen[1]}? y or n"

@@ -21,7 +21,8 @@ from rich.live import Live
 from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.console.feed import Feed, News, Opener, recording
 from koboshi_desk.console.findings import judge
-from koboshi_desk.console.notes import running_log
+from koboshi_desk.console.guest import GuestConsole
+from koboshi_desk.console.notes import running_guest
 from koboshi_desk.console.text import harmless, show
 from koboshi_desk.console.transport import LogFile, open_port
 from koboshi_desk.core import outfile
@@ -51,8 +52,8 @@ class Consoles:
         for port in self.ports:
             chosen.append((port, partial(open_port, port, self.baud), not port.startswith("unix:"), True))
         if not chosen:
-            log, pid = running_log()
-            chosen.append((str(log), partial(LogFile, log, pid), False, True))
+            running = running_guest()
+            chosen.append((str(running.log), partial(GuestConsole, running), False, True))
         return chosen
 
 
@@ -96,7 +97,9 @@ class Watcher:
         self.feeds: list[Feed] = []
         for index, (name, open_it, again, live) in enumerate(chosen):
             self.feeds.append(Feed(index, open_it, again, self._news))
-            self.devices.append(Device(name, live, recording(record_to, name) if record_to else None))
+            device = Device(name, live, recording(record_to, name) if record_to else None)
+            device.writable = self.feeds[-1].transport.writable
+            self.devices.append(device)
 
     def run(self, each: Each, tick: Callable[[], bool] = lambda: True) -> None:
         """Until the end of all, or until `tick` says False; it is called several times a second."""
@@ -117,8 +120,8 @@ class Watcher:
     def send(self) -> None:
         """Send the requests that are due."""
         for feed, device in zip(self.feeds, self.devices, strict=True):
-            if data := device.control.step():
-                feed.write(data)
+            if (data := device.control.step()) and not feed.write(data):
+                device.control.refuse("the port is closed")
 
     def _take(self, news: News, each: Each) -> None:
         device = self.devices[news.index]

@@ -46,7 +46,7 @@ def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> Non
     """A guest with a manifest of one's own, watched from a second terminal as it is broken in the first."""
     shutil.copy(REPOSITORY / "components/koboshi.toml", tmp_path / "my.toml")
     seen = tmp_path / "seen"
-    with Dev("boot", "--manifest", str(tmp_path / "my.toml"), **alone) as console:
+    with Dev("boot", "--manifest", str(tmp_path / "my.toml"), **alone) as console:  # type: ignore[arg-type]
         console.shows("Ctrl-] ends it")
         console.shows("all-ready")
         console.press("\n")
@@ -54,6 +54,7 @@ def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> Non
             watch = subprocess.Popen([REPOSITORY / "dev", "watch"], stdout=out, env=os.environ | alone)
         try:
             poll(lambda: b"all-ready" in seen.read_bytes(), "components in watch", LIMIT_S)
+            ask_the_guest(alone)
             assert len(IN_THE_GUEST) == 4
             for command in IN_THE_GUEST:
                 console.press(f"{command} && echo do''ne {command.split()[-1]}\n")
@@ -71,6 +72,33 @@ def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> Non
         finally:
             watch.kill()
             watch.wait()
+
+
+def ask_the_guest(alone: dict[str, str]) -> None:
+    """`./dev control` without --port is answered, and so are the keys of `./dev watch`."""
+    for _ in range(2):
+        done = subprocess.run(
+            [REPOSITORY / "dev", "control", "status"],
+            env=os.environ | alone,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "component=gps state=ready" in done.stdout
+    with Dev("watch", size=(24, 80), **alone) as screen:
+        screen.shows("q quit")
+        for keys, reply in (
+            ("j" * 20 + "i", "state ready"),
+            ("c", "crash records"),
+            ("sy", ": stopping"),
+            ("a", ": starting"),
+            ("ry", ": start"),
+            ("ey", ": begun"),
+        ):
+            screen.press(keys)
+            screen.shows(reply)
+        screen.press("q")
+        assert screen.ends() == 0
 
 
 def test_demo(image: Image, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def boot(
     image: Image | None = None,
 ) -> int:
     """Build the image (with another manifest, if given) and run it until Ctrl-] or its end."""
-    options = Options(smp=smp, memory_mb=memory_mb)
+    options = Options(smp=smp, memory_mb=memory_mb, requests=True)
     keyboard = _terminal()
     if image is None:
         # The builders are not needed for an image that is there.

@@ -163,6 +163,8 @@ class Guest:
 
     def _announce(self) -> None:
         note = {"pid": os.getpid(), "log": str(self.log), "image": self.image.name}
+        if requests := self.qemu.requests:
+            note["requests"] = str(requests)
         new = self._note.with_suffix(".new")
         new.write_text(json.dumps(note))
         new.replace(self._note)

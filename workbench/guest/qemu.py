@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -27,6 +27,8 @@ PROGRAM = "qemu-system-x86_64"
 # The oldest CPU that the product promises to run on: an instruction that it lacks must fail here too.
 # Without mwait: with two CPUs QEMU's does not wait, and Linux 2.6.23 idles by it.
 CPU = "core2duo,-monitor"
+# A port on PCI has an interrupt of its own; the third and fourth of ISA share those of the first two.
+REQUEST_TTY = "ttyS2"
 PR_SET_PDEATHSIG = 1
 # Written at a reset by QEMU itself. Code that it has translated is forgotten page by page; where it is the
 # next boot that overwrites the last one's, at every single write, and that boot takes twice as long.
@@ -46,6 +48,7 @@ class Options:
     accel: str = "tcg"  # "kvm" only where a probe guest has booted under a time limit
     drive: Path | None = None  # a raw disk image beside what the image boots from
     drive_bus: str = "virtio"  # or "ide", which Linux 2.6.23 has too
+    requests: bool = False  # a serial line on which the device answers requests (koboshictl line)
     icount: int | None = None  # one instruction takes 2**icount ns of the guest's time; needs one CPU
 
     def __post_init__(self) -> None:
@@ -86,12 +89,19 @@ def machine(image: Image, options: Options) -> list[str]:
     return [*command, "-no-reboot"] if options.catch_reboot else command
 
 
+def takes_requests(image: Image, options: Options) -> bool:
+    """Whether the device will read a line for requests; a disk's own loader sets the kernel's parameters."""
+    return options.requests and image.disk is None
+
+
 def _boots_from(image: Image, options: Options) -> list[str]:
     """QEMU as boot loader, or a disk with its own, which knows the kernel's parameters itself."""
     if image.disk is not None:
         snapshot = "off" if image.keep_disk else "on"
         return ["-drive", f"file={image.disk},format=raw,if=ide,snapshot={snapshot}"]
     append = f"{image.append} {options.append}".strip()
+    if takes_requests(image, options):
+        append += f" koboshi.line={REQUEST_TTY}"
     return ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", append]
 
 
@@ -108,6 +118,9 @@ def command_line(image: Image, options: Options, folder: Path) -> list[str]:
 
     qmp = ["-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"]
     command = [*machine(image, options), *chardev("console"), *chardev("nmea"), *qmp, "-S"]
+    if takes_requests(image, options):
+        line = f"socket,id=requests,path={folder / 'requests'},server=on,wait=off"
+        command += ["-chardev", line, "-device", "pci-serial,chardev=requests"]
     if _written_at_reset_mb(image, options):
         place = f"addr={RESET_FROM_MB << 20:#x},force-raw=on"
         command += ["-device", f"loader,file={folder / RESET_FILE},{place}"]
@@ -124,7 +137,9 @@ def _written_at_reset_mb(image: Image, options: Options) -> int:
 
 def paste_command(image: Image, options: Options) -> str:
     """The same machine for a person's terminal."""
-    return shlex.join([*machine(image, options), "-serial", "mon:stdio", "-serial", "null"])
+    return shlex.join(
+        [*machine(image, replace(options, requests=False)), "-serial", "mon:stdio", "-serial", "null"]
+    )
 
 
 class Qemu:
@@ -196,6 +211,11 @@ class Qemu:
             return StreamSocket.connect(self.folder / name)
         except PortError as error:
             raise BootError("qemu", None, self.errors(), str(error)) from error
+
+    @property
+    def requests(self) -> Path | None:
+        """The socket of the line for requests, if there is one."""
+        return self.folder / "requests" if takes_requests(self.image, self.options) else None
 
     def qmp(self, command: str, seconds: float = 10.0) -> object:
         """A QMP command without arguments."""

@@ -14,7 +14,7 @@ from koboshi.wire import records
 from rich.console import Console as Terminal
 
 from koboshi_desk.console.decoder import Counts
-from koboshi_desk.console.notes import running_log
+from koboshi_desk.console.notes import Running, running_guest
 from koboshi_desk.core.errors import PortError
 from koboshi_desk.device.observed import Device
 from koboshi_desk.device.view import View, columns_for, duration, left_of
@@ -164,7 +164,7 @@ def test_picture(tmp_path: Path) -> None:
 def test_nothing_to_watch(tmp_path: Path) -> None:
     """Without a port and without a running guest the error says what to do."""
     with pytest.raises(PortError, match="--port"):
-        running_log(tmp_path)
+        running_guest(tmp_path)
 
 
 def test_newest_living_guest_is_watched(tmp_path: Path) -> None:
@@ -173,5 +173,5 @@ def test_newest_living_guest_is_watched(tmp_path: Path) -> None:
         note = tmp_path / f"{name}.json"
         note.write_text(json.dumps({"pid": pid, "log": f"/{name}"}))
         os.utime(note, (1000 - age, 1000 - age))
-    assert running_log(tmp_path) == (Path("/new"), os.getpid())
+    assert running_guest(tmp_path) == Running(Path("/new"), os.getpid())
     assert not (tmp_path / "dead.json").exists()

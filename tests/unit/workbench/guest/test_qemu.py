@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,15 @@ from koboshi_desk.console.transport import process_alive
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import KoboshiError
 from workbench.guest.errors import BootError, QmpError
-from workbench.guest.qemu import PROGRAM, RESET_FILE, Options, Qemu, command_line, paste_command
+from workbench.guest.qemu import (
+    PROGRAM,
+    REQUEST_TTY,
+    RESET_FILE,
+    Options,
+    Qemu,
+    command_line,
+    paste_command,
+)
 from workbench.image.bootable import Image
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -101,6 +110,18 @@ def test_options_win_over_the_image(tmp_path: Path) -> None:
     assert line[line.index("-m") + 1] == "64"
     assert line[line.index("-append") + 1] == "console=ttyS0 quiet x=1"
     assert "-no-reboot" in line
+
+
+def test_line_for_requests(tmp_path: Path) -> None:
+    """On request there is one more port that the device reads; not if the disk has its own loader."""
+    options = Options(requests=True)
+    line = " ".join(command_line(IMAGE, options, tmp_path))
+    assert f"path={tmp_path}/requests,server=on" in line
+    assert f"koboshi.line={REQUEST_TTY}" in line
+    assert "koboshi.line" not in paste_command(IMAGE, options)
+    disk = replace(IMAGE, disk=tmp_path / "disk")
+    for line in (command_line(disk, options, tmp_path), command_line(IMAGE, Options(), tmp_path)):
+        assert "pci-serial,chardev=requests" not in line
 
 
 @pytest.mark.parametrize("wrong", [{"smp": 0}, {"smp": -2}, {"memory_mb": 0}])
