@@ -95,6 +95,7 @@ def _run_watch(chosen: argparse.Namespace) -> int:
         json_lines=chosen.json,
         svg=chosen.svg,
         record_to=chosen.record,
+        asks=not chosen.listen,
     )
 
 
@@ -109,6 +110,7 @@ def _consoles(command: argparse.ArgumentParser) -> None:
         help="/dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT, unix:PATH; repeat it for many devices",
     )
     add("--replay", action="append", default=[], type=Path, metavar="LOG", help="a recorded console; repeats")
+    add("--listen", action="store_true", help="never ask a device for records that the console did not show")
     _baud(command)
 
 
@@ -226,6 +228,7 @@ def _run_bridge(chosen: argparse.Namespace) -> int:
         mqtt=chosen.mqtt,
         prefix=chosen.prefix,
         metrics=chosen.metrics,
+        asks=not chosen.listen,
     )
 
 

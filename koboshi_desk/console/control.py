@@ -51,6 +51,17 @@ class Outcome:
         return f"{what}: no reply; does a shell, or koboshictl line, read this line?"
 
 
+Then = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True)
+class _Request:
+    verb: str
+    component: str
+    then: Then | None
+    tries: int
+
+
 def master_name() -> str:
     """Return a name for this person on this machine, the same in each program: user, machine, digits.
 
@@ -75,8 +86,8 @@ class Control:
     master: str = field(default_factory=master_name)
     now: Callable[[], float] = time.monotonic
     done: deque[Outcome] = field(default_factory=deque)
-    _wanted: deque[tuple[str, str]] = field(default_factory=deque)
-    _current: tuple[str, str] | None = None
+    _wanted: deque[_Request] = field(default_factory=deque)
+    _current: _Request | None = None
     _number: int = field(default_factory=lambda: secrets.randbelow(10**8))
     _parts: list[dict[str, str]] = field(default_factory=list)
     _tries: int = 0
@@ -87,13 +98,16 @@ class Control:
         """Return whether a request is in progress or queued."""
         return self._current is not None or bool(self._wanted)
 
-    def ask(self, verb: str, component: str = "") -> None:
-        """Have a request sent after those before it. A shell may read it: only a name is let through."""
-        if component and not NAME.fullmatch(component):
+    def ask(self, verb: str, component: str = "", then: Then | None = None, tries: int = TRIES) -> None:
+        """Have a request sent after those before it. A shell may read it: only a name is let through.
+
+        `then` gets the outcome instead of `done`.
+        """
+        if component and not NAME.fullmatch(component):  # the number of a record fits too
             expected = "small letters, digits and dashes, at most 32"
             self.done.append(Outcome(verb, component, "error", {"error": f"no name: {expected}"}, []))
             return
-        self._wanted.append((verb, component))
+        self._wanted.append(_Request(verb, component, then, tries))
 
     def step(self) -> bytes:
         """Return the bytes to write now, or b"" for none."""
@@ -104,12 +118,13 @@ class Control:
             self._number, self._tries = (self._number + 1) % 10**9, 0
         elif self.now() < self._at:
             return b""
-        if self._tries == TRIES:
+        if self._tries == self._current.tries:
             self._finish("silence", {})
             return b""
         self._tries, self._at, self._parts = self._tries + 1, self.now() + AGAIN_S, []
         # The leading newline ends a line that a user began to type, and the rest of a broken line.
-        return f"\n{line.encode(self._number, self.master, *self._current)}\n".encode()
+        request = line.encode(self._number, self.master, self._current.verb, self._current.component)
+        return f"\n{request}\n".encode()
 
     def refuse(self, why: str) -> None:
         """End the request that could not be sent."""
@@ -138,5 +153,9 @@ class Control:
 
     def _finish(self, result: str, fields: dict[str, str]) -> None:
         assert self._current is not None
-        self.done.append(Outcome(*self._current, result, fields, self._parts))
-        self._current, self._parts = None, []
+        request, parts, self._current, self._parts = self._current, self._parts, None, []
+        outcome = Outcome(request.verb, request.component, result, fields, parts)
+        if request.then:
+            request.then(outcome)
+        else:
+            self.done.append(outcome)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from koboshi.wire import coalesce, records
 
@@ -29,19 +29,24 @@ BANNER = re.compile(r"Linux version \d+\.\d+")
 # The first is of a lower level than the second and may be missing on the console.
 COMMAND_LINE = re.compile(r"Command line:|Kernel command line:")
 SHELL_MARK = re.compile(r"@sh-[0-9a-f]{8}")
+BEHIND_S = 60.0  # a record may be older than the one before it, but not by so much
 MISSING_KEPT = 10_000  # numbers of lost records, for a record that stands for some of them
 MAX_LINE = 16384  # bytes without a newline; longer input is not a console's text and is cut
 
 
 @dataclass(frozen=True)
 class Record:
-    """A complete record with a valid check; `boot` counts the boots seen so far, from 1 (0: none seen)."""
+    """A complete record with a valid check; `boot` counts the boots seen so far, from 1 (0: none seen).
+
+    `history`: it is from before the console was attached, and came on request.
+    """
 
     seq: int
     time: float
     event: str
     fields: dict[str, str]
     boot: int
+    history: bool = False
 
     @property
     def component(self) -> str:
@@ -89,7 +94,7 @@ class Counts:
     """What the decoder saw.
 
     `lost`: gaps in SEQ; `repeated`: a SEQ seen before; `spliced`: records put together again; `coalesced`:
-    records that another one stood for.
+    records that another one stood for; `filled`: records that came later, on request.
     """
 
     records: int = 0
@@ -98,6 +103,7 @@ class Counts:
     repeated: int = 0
     spliced: int = 0
     coalesced: int = 0
+    filled: int = 0
     record_boots: int = 0
     kernel_boots: int = 0
 
@@ -112,6 +118,11 @@ class Decoder:
     _last_seq: int = 0
     _missing: set[int] = field(default_factory=set)  # of this boot, counted as lost
     _joined: bool = False  # attached in the middle of a boot: the first SEQ does not count as a gap
+    _first_seq: int = 0  # of this boot; records before it were never here
+    _latest: float = 0.0  # the time of the last record
+    _reopened: bool = False  # the port was closed: the next record may be of another boot
+    _asked_to: int = 0  # what is missing up to here is not asked for again
+    _filled: dict[int, str] = field(default_factory=dict)  # number and event of what came on request
     _within: bool = False  # the next text continues a line that was broken up or cut
     _before: str = ""  # the last line of the kernel
     _banner: bool = False  # the last line was a kernel's banner
@@ -246,19 +257,75 @@ class Decoder:
         """Count the record and return it; return None for a duplicate."""
         if record.event == "boot":
             self.counts.record_boots += 1
-            self._last_seq, self._joined = 0, True
-            self._missing.clear()
-            record = Record(record.seq, record.time, record.event, record.fields, self.boots)
+            self._begin(joined=True)
+            record = replace(record, boot=self.boots)
+        elif self._reopened and self._joined and self._from_another_boot(record):
+            self.new_boot()
+            record = replace(record, boot=self.boots)
+        self._reopened = False
         if not self._joined:
             self._last_seq, self._joined = record.seq - 1, True
+            self._first_seq = record.seq
         if record.seq <= self._last_seq:
             self.counts.repeated += 1
             return None
         self._count_gap(record.seq)
-        self._last_seq = record.seq
+        self._last_seq, self._latest = record.seq, record.time
         self.counts.records += 1
-        self._count_covered(record)
-        return record
+        return self._count_covered(record)
+
+    def _from_another_boot(self, record: Record) -> bool:
+        """Numbers and times begin again at a boot. A supervisor's repetition looks the same and is rare."""
+        return record.seq <= self._last_seq or record.time < self._latest - BEHIND_S
+
+    def reopened(self) -> None:
+        """The port was closed for a while: half a line is no line, and the device may have rebooted."""
+        self._buffer, self._head, self._within, self._reopened = b"", None, False, True
+
+    def new_boot(self) -> None:
+        """Count a boot of which neither the banner nor the first record came."""
+        self.counts.record_boots = self.counts.kernel_boots = self.boots + 1
+        self._begin(joined=False)
+
+    def _begin(self, *, joined: bool) -> None:
+        self._last_seq, self._first_seq, self._latest, self._joined = 0, int(joined), 0.0, joined
+        self._asked_to = 0
+        self._missing.clear()
+        self._filled.clear()
+
+    @property
+    def missing(self) -> int:
+        """The first number from which records of this boot are asked for; 0 if nothing is missing."""
+        return min((seq for seq in self._missing if seq > self._asked_to), default=0)
+
+    def asked(self, to: int | None = None) -> None:
+        """The device has been asked for what is missing up to number `to` (None: all): the rest is lost."""
+        self._asked_to = self._last_seq if to is None else max(self._asked_to, to)
+
+    @property
+    def next_seq(self) -> int:
+        """The number of the next record; 0 where none of this boot came yet."""
+        return self._last_seq + 1 if self._joined else 0
+
+    def fill(self, text: str, *, history: bool) -> tuple[Record, bool] | None:
+        """Take a record that came on request, and whether it is older than others; None if it was here."""
+        whole = RECORD.fullmatch(text)
+        if not whole or records.check(whole[1]) != whole[6]:
+            return None
+        fields = records.parse_keys(whole[5].split())
+        record = Record(int(whole[2]), float(whole[3]), whole[4], fields, self.boots, history)
+        self._reopened = False
+        if record.event != "boot" and (record.seq > self._last_seq or not self._joined):
+            taken = self._in_sequence(record)
+            return (taken, False) if taken else None
+        if record.seq in self._missing:
+            self._missing.discard(record.seq)
+            self.counts.lost -= 1
+        elif 0 < self._first_seq <= record.seq or record.seq in self._filled:
+            return None
+        self._filled[record.seq] = record.event
+        self.counts.filled += 1
+        return record, True
 
     def _count_gap(self, seq: int) -> None:
         gap = range(self._last_seq + 1, seq)
@@ -267,13 +334,19 @@ class Decoder:
         if len(self._missing) > 2 * MISSING_KEPT:
             self._missing = set(sorted(self._missing)[-MISSING_KEPT:])
 
-    def _count_covered(self, record: Record) -> None:
-        """What a record stands for is not lost."""
+    def _count_covered(self, record: Record) -> Record:
+        """What a record stands for is not lost; restarts that came on request do not count twice."""
         with suppress(ValueError):
             covered = self._missing.intersection(coalesce.covered(record.fields.get("covers", "")))
             self._missing -= covered
             self.counts.lost -= len(covered)
             self.counts.coalesced += len(covered)
+            known = self._filled.keys() & set(coalesce.covered(record.fields.get("covers", "")))
+            twice = sum(self._filled[seq] == "restart" for seq in known)
+            if twice:
+                count = max(0, (record.number("count") or 0) - twice)
+                return replace(record, fields=record.fields | {"count": str(count)})
+        return record
 
     def _kernel(self, stamp: re.Match[str], line: str) -> KernelLine:
         text = line[stamp.end() :]
@@ -291,8 +364,7 @@ class Decoder:
         """A boot is a banner with the command line right after it; /proc/version alone is not."""
         if self._banner and COMMAND_LINE.match(text):
             self.counts.kernel_boots += 1
-            self._last_seq, self._joined = 0, True
-            self._missing.clear()
+            self._begin(joined=True)
         self._banner = bool(BANNER.match(text))
 
 

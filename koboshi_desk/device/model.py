@@ -117,6 +117,7 @@ class Model:
     duplicates: int = 0
     given_up: int = 0
     time: float = 0.0
+    _boot_number: int | None = None  # of the last record, as the decoder counts
     timeline: Timeline = field(default_factory=lambda: Timeline(SPANS_KEPT))  # of this boot
 
     def take(self, item: Item) -> None:
@@ -128,7 +129,11 @@ class Model:
         self.time = item.time
         self.events.append(item)
         if item.event == "boot":
-            self._boot(item)
+            self.boots += 1
+            self.begin_boot(*(item.fields.get(key, "") for key in ("id", "kernel", "rfork")))
+        elif self._boot_number is not None and item.boot != self._boot_number:
+            self.begin_boot()  # its first record was lost
+        self._boot_number = item.boot
         self.timeline.take(item)
         if item.event == "supervisor":
             self._supervisor(item)
@@ -145,13 +150,12 @@ class Model:
         states = [component.state for component in self.components.values()]
         return bool(states) and all(state in ("ready", "ended") for state in states)
 
-    def _boot(self, record: Record) -> None:
-        self.boots += 1
+    def begin_boot(self, boot_id: str = "", kernel: str = "", rfork: str = "") -> None:
+        """Forget the boot before; texts are empty where the first record did not come."""
+        self._boot_number = None
         self.components.clear()
         self.timeline = Timeline(SPANS_KEPT)
-        self.boot_id = record.fields.get("id", "")
-        self.kernel = record.fields.get("kernel", "")
-        self.rfork = record.fields.get("rfork", "")
+        self.boot_id, self.kernel, self.rfork = boot_id, kernel, rfork
         self.supervisor_pid = self.supervisor_starts = self.adopted = 0
         self.all_ready, self.given_up, self.safe = False, 0, ""
 
@@ -161,10 +165,71 @@ class Model:
         self.adopted = record.number("adopted") or 0
 
     def _replied(self, reply: Reply) -> None:
-        component = self.components.get(reply.fields.get("component", ""))
-        if component and reply.result == "part":
-            component.budgets.take("", reply.fields)
-            component.since = max(component.since, self.time)
+        """A part of a status: how a component is now, whatever the records said or did not say."""
+        fields = reply.fields
+        known = fields.get("component", "") in self.components
+        if reply.result != "part" or "component" not in fields or not (known or "state" in fields):
+            return
+        component = self.components.setdefault(fields["component"], Component(fields["component"]))
+        component.budgets.take("", fields)
+        component.since = max(component.since, self.time)
+        if "state" not in fields:
+            return
+        component.state = fields["state"]
+        component.runner_alive = component.state in ("starting", "running", "ready", "stopping")
+        component.pid = _whole(fields.get("pid"), 0)
+        component.generation = _whole(fields.get("generation"), component.generation)
+        component.level, component.cause = fields.get("level", ""), fields.get("cause", "")
+        component.status = fields.get("status", "")
+        counts = dict(word.partition(":")[::2] for word in fields.get("restarts", "").split(","))
+        component.restart_count = _whole(counts.get("warm"), component.restart_count)
+        component.cold_starts = _whole(counts.get("cold"), component.cold_starts)
+        since = seconds(fields.get("since"), self.time)
+        component.since = max(component.since, since)
+        self.time = max(self.time, since)
+        self.timeline.told(component.name, component.state, since, seconds(fields.get("out_ms"), -1e3) / 1e3)
+
+    def forget_states(self) -> None:
+        """The console is closed: what the components do meanwhile is not known."""
+        for component in self.components.values():
+            component.state = "unknown"
+            self.timeline.lost_sight(component.name)
+
+    def keep_only(self, names: set[str]) -> None:
+        """Forget the components that the device does not have."""
+        for name in self.components.keys() - names:
+            del self.components[name]
+
+    def take_late(self, record: Record) -> None:
+        """Count what a record says that came after newer ones; it decides no state."""
+        self.events.append(record)
+        self.timeline.take_late(record)
+        if record.event == "boot":
+            self.boot_id, self.kernel, self.rfork = (
+                record.fields.get(k, "") for k in ("id", "kernel", "rfork")
+            )
+        elif record.event == "supervisor" and not self.supervisor_pid:
+            self._supervisor(record)
+        elif record.event == "given-up":
+            self.given_up += 1
+        if not record.component:
+            return
+        component = self.components.setdefault(record.component, Component(record.component))
+        if record.event == "restart":
+            restart = _restart_of(component, record)
+            component.restarts.append(restart)
+            component.restart_count += 1
+            self.history.append(restart)
+        elif record.event == "restarts":
+            component.restart_count += record.number("count") or 0
+        elif record.event == "cold":
+            component.cold_starts += 1
+        elif record.event == "declared":
+            needs = record.fields.get("needs", "-")
+            component.needs = () if needs == "-" else tuple(needs.split(","))
+            left = component.budgets.left
+            component.budgets.declare(record.fields.get("budget", ""))
+            component.budgets.left = left or component.budgets.left
 
     def _about(self, record: Record, component: Component) -> None:
         component.budgets.left = component.left(record.time)
@@ -234,18 +299,36 @@ class Model:
         component.level, component.cause = fields.get("level", ""), fields.get("cause", "")
         component.status = fields.get("status", "")
         component.backend = fields.get("backend", component.backend)
-        restart = Restart(
-            component=component.name,
-            generation=component.generation,
-            level=component.level,
-            backend=component.backend,
-            cause=component.cause,
-            status=component.status,
-            old=record.number("old") or 0,
-            pid=component.pid,
-            latency_us=record.number("latency_us") or 0,
-            boot=record.boot,
-        )
+        restart = _restart_of(component, record)
         component.restarts.append(restart)
         component.restart_count += 1
         self.history.append(restart)
+
+
+def _restart_of(component: Component, record: Record) -> Restart:
+    fields = record.fields
+    return Restart(
+        component=component.name,
+        generation=record.number("gen") or component.generation,
+        level=fields.get("level", ""),
+        backend=fields.get("backend", component.backend),
+        cause=fields.get("cause", ""),
+        status=fields.get("status", ""),
+        old=record.number("old") or 0,
+        pid=record.number("pid") or 0,
+        latency_us=record.number("latency_us") or 0,
+        boot=record.boot,
+    )
+
+
+def _whole(text: str | None, fallback: int) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= 18 else fallback
+
+
+def seconds(text: str | None, fallback: float) -> float:
+    """Return a number of a reply, or the fallback for none or an invalid one."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return fallback
+    return value if math.isfinite(value) else fallback

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from koboshi_desk.console.control import Control
 from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply, Text
 from koboshi_desk.console.findings import Finding, judge
+from koboshi_desk.device.catchup import Catchup
 from koboshi_desk.device.model import Model
 
 LOG_KEPT = 2000  # lines
@@ -34,6 +35,17 @@ class Clock:
             self._behind, self._latest = None, record.time
         behind = self.host() - record.time
         self._behind = behind if self._behind is None else min(self._behind, behind)
+
+    def told(self, time: float, new_boot: bool) -> None:
+        """The device has just said what time it is there."""
+        if new_boot:
+            self._behind, self._latest = None, 0.0
+        behind = self.host() - time
+        self._behind = behind if self._behind is None else min(self._behind, behind)
+
+    def came(self, time: float) -> float:
+        """The host's time of an event of the device's time."""
+        return self.host() if self._behind is None else time + self._behind
 
     def now(self) -> float | None:
         """The device's time; None where only its records tell (a recorded console)."""
@@ -62,6 +74,8 @@ class Device:
 
     def __post_init__(self) -> None:
         self.clock.live = self.live
+        self.catchup = Catchup(self.control, self.decoder, self.model, told_time=self.clock.told)
+        self.catchup.attach()
         if self.record_to:
             self._file = self.record_to.open("xb", buffering=0)
 
@@ -69,12 +83,23 @@ class Device:
         """Write the bytes to the recording, then decode them; return the items that they complete."""
         if self._file:
             self._file.write(data)
-        return self._taken(self.decoder.feed(data))
+        items = self.decoder.feed(data)
+        self.catchup.heard(items)
+        return self._taken(items)
 
     def end(self) -> list[Item]:
         """The console has ended: what is left of a line counts as one."""
         self.over = True
         return self._taken(self.decoder.flush())
+
+    def lost(self) -> None:
+        """The port is closed: what the components do is not known until the device says so."""
+        self.model.forget_states()
+
+    def reopened(self) -> None:
+        """The port is open again; meanwhile the device may have rebooted."""
+        self.decoder.reopened()
+        self.catchup.attach()
 
     def _taken(self, items: list[Item]) -> list[Item]:
         for item in items:
@@ -86,7 +111,32 @@ class Device:
                 self.findings.append(finding)
             if not isinstance(item, Text) or item.text.strip():
                 self.log.append((self.clock.host(), item))
-        return items
+        if self.decoder.missing:
+            self.catchup.gap()
+        return items + self._filled()
+
+    def _filled(self) -> list[Item]:
+        """The records that came on request, in the log where they belong."""
+        filled, self.catchup.filled = self.catchup.filled, []
+        for record, late in filled:
+            if late:
+                self.model.take_late(record)
+            else:
+                self.model.take(record)
+            self._log_late(record)
+        return [record for record, _ in filled]
+
+    def _log_late(self, record: Record) -> None:
+        """Put a record in front of the first that has a higher number, at the latest at that one's time."""
+        came, at = self.clock.came(record.time), len(self.log)
+        for index in range(len(self.log) - 1, -1, -1):
+            time, item = self.log[index]
+            if isinstance(item, Record) and (item.boot, item.seq) > (record.boot, record.seq):
+                came, at = min(came, time), index
+        if len(self.log) == LOG_KEPT:
+            self.log.popleft()
+            at = max(0, at - 1)
+        self.log.insert(at, (came, record))
 
     def close(self) -> None:
         """Close the recording."""

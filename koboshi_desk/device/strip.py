@@ -20,6 +20,7 @@ LOOKS = {
     "stopped": ("·", ".", "dim"),
     "waiting": ("·", ".", "dim"),
     "ended": ("·", ".", "dim"),
+    "unknown": ("?", "?", "dim"),
     "ready": ("▁", "-", "green"),
 }
 RESTART = ("╳", "x", "bold yellow")  # shorter than a slice: the component was ready before and after

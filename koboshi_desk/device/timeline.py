@@ -25,7 +25,7 @@ STATE_AFTER = {
 # From the worst to the best: what a slice of time shows in which several of them fell.
 WORST_FIRST = (
     "given-up", "down", "restarting", "running", "starting",
-    "stopping", "stopped", "waiting", "ended", "ready",
+    "unknown", "stopping", "stopped", "waiting", "ended", "ready",
 )  # fmt: skip
 
 
@@ -110,6 +110,40 @@ class Timeline:
         self.now = max(self.now, record.time)
         if record.component:
             self._about(record, self._line(record.component))
+
+    def told(self, name: str, state: str, since: float, down_s: float) -> None:
+        """The device says which state a component is in, since when, and how long it was down before."""
+        line = self._line(name)
+        self._see(since)
+        line.enter(state if state in WORST_FIRST else "unknown", since)
+        if state == "ready":
+            line.recover(since)
+        line.forgotten_s += max(0.0, down_s - line.down_s(since))
+
+    def lost_sight(self, name: str) -> None:
+        """From here on nothing is known of a component; an outage in progress ends with that."""
+        line = self._line(name)
+        line.recover(self.now)
+        line.enter("unknown", self.now)
+
+    def take_late(self, record: Record) -> None:
+        """A record of the past: a restart is marked, and an outage that it ended counts."""
+        self._see(record.time)
+        if not record.component:
+            return
+        line = self._line(record.component)
+        if record.event in ("restart", "restarts"):
+            line.marks.append(
+                ((record.number("fail_us") or record.time * 1e6) / 1e6, record.fields.get("level", ""))
+            )
+        elif record.event == "ready" and (out_us := record.number("downtime_us") or 0) > 0:
+            begin = record.time - out_us / 1e6
+            if all(not (o.begin <= record.time and begin <= (o.end or self.now)) for o in line.outages):
+                line.outages.appendleft(Outage(begin, "", record.time))
+
+    def _see(self, time: float) -> None:
+        self.begin = min(self.begin, time) if self._known else time
+        self.now, self._known = max(self.now, time), True
 
     def _line(self, name: str) -> Line:
         return self.lines.setdefault(

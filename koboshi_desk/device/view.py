@@ -27,6 +27,7 @@ STATE_STYLE = {
     "stopped": "dim",
     "ended": "dim",
     "given-up": "bold red",
+    "unknown": "dim",
 }
 EVENT_STYLE = {
     "restart": "bold yellow",

@@ -35,11 +35,12 @@ def bridge(
     mqtt: str = "",
     prefix: str = "koboshi",
     metrics: str = "",
+    asks: bool = True,
 ) -> int:
     """Run until Ctrl-C or the end of all recorded consoles. Return 0."""
     if not (mqtt or metrics):
         raise KoboshiError("bridge: to where? --mqtt mqtt://HOST, --metrics PORT, or both")
-    watcher = Watcher(consoles.sources())
+    watcher = Watcher(consoles.sources(), asks=asks)
     if len(names) > len(watcher.devices):
         raise KoboshiError(f"bridge: {len(names)} names for {len(watcher.devices)} consoles")
     for device, name in zip(watcher.devices, [*names, *_names(consoles)[len(names) :]], strict=False):

@@ -15,6 +15,7 @@ from koboshi_desk.device.observed import Device
 
 STATES = (
     "waiting", "starting", "running", "ready", "restarting", "stopping", "stopped", "ended", "given-up",
+    "unknown",
 )  # fmt: skip
 SECONDS = (
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10,
@@ -50,6 +51,7 @@ class Metrics:
         self.lost = gauge("records_lost", "Records that did not come")
         self.garbled = gauge("records_garbled", "Records that came broken")
         self.open = gauge("console_open", "1 while the console's port is open")
+        self._boots: dict[str, str] = {}  # the boot that each device is in
         self.safe = gauge("safe_state", "1 while the device is in its safe state")
 
     def take(self, device: Device, item: Item) -> None:
@@ -58,7 +60,10 @@ class Metrics:
             self.findings.labels(device.name).inc()
         if not isinstance(item, Record):
             return
+        if item.history:
+            return  # from before the bridge began
         if item.event == "boot":
+            self._boots[device.name] = device.model.boot_id
             self.boots.labels(device.name).inc()
         elif item.event == "restart":
             self._restart(device, item)
@@ -85,8 +90,13 @@ class Metrics:
         self.garbled.labels(device.name).set(counts.garbled)
         self.open.labels(device.name).set(not device.note and not device.over)
         self.safe.labels(device.name).set(bool(model.safe))
+        if model.boot_id and self._boots.setdefault(device.name, model.boot_id) != model.boot_id:
+            self._boots[device.name] = model.boot_id
+            self.boots.labels(device.name).inc()  # its console was closed meanwhile
         now = device.clock.now() or model.timeline.now
         for component in model.components.values():
+            self.given_up.labels(device.name, component.name)  # a series from the start, with 0
+            self.latency.labels(device.name, component.name)
             for state in STATES:
                 self.state.labels(device.name, component.name, state).set(component.state == state)
             line = model.timeline.lines.get(component.name)

@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from koboshi_desk.console.decoder import Item, Record
 from koboshi_desk.console.transport import told
 from koboshi_desk.core.errors import PortError
+from koboshi_desk.device.model import Component
 from koboshi_desk.device.observed import Device
 
 PASSWORD_VARIABLE = "KOBOSHI_MQTT_PASSWORD"  # not an option: every user can read options in /proc
@@ -63,18 +64,24 @@ class Publisher:
 
     def take(self, device: Device, item: Item) -> None:
         """Publish an event, and the component's state if the event changed it."""
-        if not isinstance(item, Record):
+        if not isinstance(item, Record) or item.history:
             return
         event = {"seq": item.seq, "time": item.time, "event": item.event, "boot": device.model.boot_id}
         self._publish(f"{device.name}/event/{item.event}", event | item.fields)
-        component = device.model.components.get(item.component)
-        if component and self._states.get((device.name, component.name)) != component.state:
-            self._states[device.name, component.name] = component.state
-            values = {"state": component.state, "generation": component.generation, "time": item.time}
-            self._publish(f"{device.name}/component/{component.name}", values, retain=True)
+        if component := device.model.components.get(item.component):
+            self._state(device, component, item.time)
 
     def look(self, device: Device) -> None:
-        """Do nothing, because states are published when they change."""
+        """Publish the states that no record has changed: the device said so, or its console is closed."""
+        for component in device.model.components.values():
+            self._state(device, component, device.model.time)
+
+    def _state(self, device: Device, component: Component, time: float) -> None:
+        if self._states.get((device.name, component.name)) == component.state:
+            return
+        self._states[device.name, component.name] = component.state
+        values = {"state": component.state, "generation": component.generation, "time": time}
+        self._publish(f"{device.name}/component/{component.name}", values, retain=True)
 
     def _publish(self, topic: str, values: dict[str, object], *, retain: bool = False) -> None:
         text = json.dumps(values)

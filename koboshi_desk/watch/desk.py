@@ -68,7 +68,9 @@ class Desk:
     def _wish(self, verb: str) -> None:
         """Send a request; ask for confirmation first if it takes a component out of service."""
         chosen = self.selected()
-        if chosen is None:
+        if chosen is None and verb in ("status", "crashes"):
+            self._ask_all(verb)
+        elif chosen is None:
             self.note = f"{verb}: select a component first (↑↓)"
         elif not chosen[0].live:
             self.note = f"{verb}: {chosen[0].name} is recorded, and takes no requests"
@@ -89,6 +91,13 @@ class Desk:
     def _send(self, device: Device, component: str, verb: str) -> None:
         device.control.ask(verb, "" if verb in ("status", "crashes") else component)
         self.note = f"{verb} {component}: asked"
+
+    def _ask_all(self, verb: str) -> None:
+        """Without a selection, what is only read is asked of every device."""
+        able = [device for device in self.devices if device.live and device.writable]
+        for device in able:
+            device.control.ask(verb)
+        self.note = f"{verb}: asked" if able else f"{verb}: no device here takes requests"
 
     def news(self) -> None:
         """Show the outcomes of requests."""

@@ -64,15 +64,17 @@ def watch(
     json_lines: bool = False,
     svg: Path | None = None,
     record_to: Path | None = None,
+    asks: bool = True,
     out: TextIO | None = None,
 ) -> int:
     """Watch until Ctrl-C, `q` or the end of all logs. Returns 0, or 1 where a kernel log has a finding.
 
     `plain`: a line per record, also on a terminal; `json_lines`: the same as JSON objects; `svg`: write a
-    picture of the first device's last view there; `record_to`: a folder for what comes, byte for byte.
+    picture of the first device's last view there; `record_to`: a folder for what comes, byte for byte;
+    `asks`: ask a device for what its console did not show.
     """
     out = out or sys.stdout
-    watcher = Watcher(consoles.sources(), record_to)
+    watcher = Watcher(consoles.sources(), record_to, asks=asks)
     many = len(watcher.devices) > 1
     lines = plain or json_lines or not out.isatty() or os.environ.get("TERM") == "dumb"
     with suppress(KeyboardInterrupt):
@@ -90,7 +92,8 @@ def watch(
 class Watcher:
     """Reads many consoles, each in a thread, and understands them in one."""
 
-    def __init__(self, chosen: Sequence[Source], record_to: Path | None = None) -> None:
+    def __init__(self, chosen: Sequence[Source], record_to: Path | None = None, *, asks: bool = True) -> None:
+        self._asks = asks
         self._news: queue.Queue[News] = queue.Queue(maxsize=1000)
         self.noted: Callable[[Device], None] = lambda device: None  # what became of its port
         self.devices: list[Device] = []
@@ -106,7 +109,11 @@ class Watcher:
         for feed in self.feeds:
             feed.start()
         try:
-            while tick() and not (all(device.over for device in self.devices) and self._news.empty()):
+            while (
+                self.send()
+                and tick()
+                and not (all(device.over for device in self.devices) and self._news.empty())
+            ):
                 with suppress(queue.Empty):
                     self._take(self._news.get(timeout=REFRESH_S), each)
         finally:
@@ -117,15 +124,22 @@ class Watcher:
             if feed.failure:
                 raise feed.failure
 
-    def send(self) -> None:
-        """Send the requests that are due."""
+    def send(self) -> bool:
+        """Send the requests that are due, those of the desk itself too; return True."""
         for feed, device in zip(self.feeds, self.devices, strict=True):
+            if self._asks and device.live and device.writable and not device.note:
+                device.catchup.step()
             if (data := device.control.step()) and not feed.write(data):
                 device.control.refuse("the port is closed")
+        return True
 
     def _take(self, news: News, each: Each) -> None:
         device = self.devices[news.index]
         if news.note is not None:
+            if news.note:
+                device.lost()
+            elif device.note:
+                device.reopened()
             device.note = news.note
             self.noted(device)
         for item in device.end() if news.over else device.take(news.data):
@@ -143,7 +157,6 @@ def _live(watcher: Watcher, out: TextIO) -> None:
             nonlocal last
             for name in (pressed := keys.pressed()):
                 desk.key(name)
-            watcher.send()
             desk.news()
             if pressed or time.monotonic() - last >= REFRESH_S:
                 live.refresh()

@@ -98,6 +98,9 @@ class Server:
         return self._carry_out(command, request.get("component"))
 
     def _carry_out(self, command: object, name: object) -> dict[str, object]:
+        if command == "events":
+            journal = self.supervisor.journal
+            return {"ok": True, "events": journal.since(int(str(name) or 0)), "last": journal.next - 1}
         if command == "rehearse":
             wrong = self.rehearsed.start(name)
             return _refusal(wrong) if wrong else {"ok": True, "state": "begun"}

@@ -14,6 +14,8 @@ CONSOLE_BYTES = 64 << 10
 _TAIL = 16 << 10
 # As many records wait for a commit that succeeds; older ones are given up, and their numbers are missing.
 _HELD = 1000
+# Records are read back this far on request: each is checked, and components wait meanwhile.
+_LOOK_BACK = 500
 
 
 class Console:
@@ -133,6 +135,11 @@ class Journal:
             whole = (line for line in reversed(found) if _seq(line))
             lines += itertools.islice(whole, count - len(lines))
         return lines[::-1]
+
+    def since(self, seq: int) -> list[str]:
+        """The log's records from number `seq` on, oldest first; of many only the last."""
+        count = min(max(self.next - seq, 0), _LOOK_BACK)
+        return [line for line in self.recent(count) if _seq(line) >= seq]
 
     def _tail(self, path: str) -> list[str]:
         got = self.system.read(path, max(0, self.system.size(path) - _TAIL))

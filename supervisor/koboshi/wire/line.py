@@ -15,7 +15,7 @@ from koboshi.wire import records
 
 REPLY = "koboshi-reply/1"
 LEASE_S = 60.0
-READING = ("hello", "status", "crashes")
+READING = ("hello", "status", "crashes", "events")
 CHANGING = ("start", "stop", "restart", "rehearse")
 LOCKING = ("lock", "steal", "unlock")
 # As many of the last replies are kept. A person's programs share a name, so more than one per master.
@@ -23,7 +23,12 @@ _KEPT = 16
 # Of a crash record's values, which are longer than others: so all of it is below records.MAX_LINE.
 _CRASH_VALUE = 1000
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-_SHOWN = ("state", "generation", "level", "cause", "status", "latency_us", "downtime_us", "left", "error")
+_SHOWN = (
+    *("state", "generation", "level", "cause", "status", "latency_us", "downtime_us", "left", "error"),
+    *("restarts", "pid", "since", "out_ms"),
+)
+# Records of one reply to `events`: on a slow line they take seconds.
+_PAGE = 32
 
 
 class Request:
@@ -116,6 +121,8 @@ class Line:
     def _read(self, request: Request) -> list[str]:
         if request.verb == "crashes":
             return self._crashes(request)
+        if request.verb == "events":
+            return self._events(request)
         status = self._asked("status", None)
         supervisor, components = status.get("supervisor"), status.get("components")
         assert isinstance(supervisor, dict)
@@ -135,6 +142,19 @@ class Line:
             shown = {key: _flat(value) for key, value in crash.items() if value not in (None, "", {}, [])}
             parts.append(reply(request.number, request.master, "part", shown, _CRASH_VALUE))
         return [*parts, self._ok(request, {"parts": len(parts)})]
+
+    def _events(self, request: Request) -> list[str]:
+        """The records from a number on, oldest first, a page of them; without a number the newest ones."""
+        asked = request.component
+        if not (asked.isdecimal() or not asked):
+            return [self._error(request, "refused", "events: expected the number of a record")]
+        answer = self._asked("events", asked)
+        lines = answer.get("events")
+        assert isinstance(lines, list)
+        page = lines[:_PAGE] if asked else lines[-_PAGE:]
+        most = records.MAX_LINE
+        parts = [reply(request.number, request.master, "part", {"record": line}, most) for line in page]
+        return [*parts, self._ok(request, {"parts": len(parts), "last": answer.get("last")})]
 
     def _part(self, request: Request, name: str, values: dict[str, object]) -> str:
         shown = {key: _flat(values[key]) for key in _SHOWN if values.get(key) not in (None, "")}

@@ -16,7 +16,9 @@ import pytest
 from koboshi import control, ctl
 from koboshi.control import Server
 from koboshi.system.calls import System
+from koboshi.wire import line
 
+from koboshi_desk.console.decoder import Decoder, Reply
 from tests.unit.device.fake_system import World, boot, pump
 
 ONE = 'version = 1\n[component.a]\ncommand = ["/a"]'
@@ -89,7 +91,7 @@ def test_requests_in_pieces_and_in_a_row(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "word"),
+    ("text", "word"),
     [
         (b"hello", "no JSON object"),
         (b"[1]", "no JSON object"),
@@ -101,10 +103,10 @@ def test_requests_in_pieces_and_in_a_row(desk: Desk) -> None:
         (b"{}", "unknown command"),
     ],
 )
-def test_nonsense_is_answered(desk: Desk, line: bytes, word: str) -> None:
+def test_nonsense_is_answered(desk: Desk, text: bytes, word: str) -> None:
     """Whatever a client sends, it is told what is wrong with it, and the supervisor goes on."""
     client = desk.connect()
-    client.sendall(line + b"\n")
+    client.sendall(text + b"\n")
     for _ in range(10):
         desk.turn()
     assert word in json.loads(client.recv(1 << 20))["error"]
@@ -221,3 +223,25 @@ def test_the_commands_find_the_package(tmp_path: Path, installed: bool) -> None:
         ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
         assert ended.returncode == 100
         assert ended.stderr.startswith(f"usage: {name}")
+
+
+def test_records_over_the_line(desk: Desk) -> None:
+    """`events FROM` on the line gives the records from a number on, in pages, and the newest without one."""
+    client = desk.connect()
+
+    def asked(number: int, *words: str) -> list[Reply]:
+        text = line.encode(number, "desk", "events", *words).removeprefix("koboshictl line ")
+        reply = desk.ask(client, json.dumps({"cmd": "line", "text": text}).encode() + b"\n")
+        data = "".join(f"{one}\n" for one in reply["lines"]).encode()
+        return [item for item in Decoder().feed(data) if isinstance(item, Reply)]
+
+    desk.supervisor.journal.record("status", {"component": "a", "text": "é * %" * 100})
+    desk.supervisor.settle()
+    log = desk.ask(client, b'{"cmd": "events", "n": 500}\n')["events"]
+    *parts, end = asked(1, "2")
+    assert [part.fields["record"] for part in parts] == log[1:][:32]
+    assert end.fields == {"parts": str(len(parts)), "last": str(len(log))}
+    assert [part.fields["record"] for part in asked(2)[:-1]] == log[-32:]
+    assert asked(3, str(len(log) + 1))[0].fields["parts"] == "0"
+    assert asked(4, "x")[0].result == "error"
+    assert asked(5, "9" * 30)[0].fields["parts"] == "0"

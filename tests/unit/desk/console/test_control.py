@@ -35,6 +35,8 @@ class Supervisor:
             values = {"state": "ready", "generation": 3, "left": {"cold": 5, "group": 1}, "error": "a b*"}
             status = {"boot_id": "1a2b3c4d", "time": 5.0, "supervisor": {"start": 2}}
             return {"ok": True, **status, "components": {"gps": values, "tide": {"state": "stopped"}}}
+        if command == "events":
+            return {"ok": True, "events": [records.encode(1, 1.0, "boot", {"id": "1a2b3c4d"})], "last": 1}
         if command == "crashes":
             return {"ok": True, "crashes": [self.crash, {"number": 2, "component": "tide", "fault": None}]}
         if name == "gps":

@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from koboshi_desk.console.control import Outcome
+from koboshi_desk.console.decoder import Record
 from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.watch import ask
 from koboshi_desk.watch.desk import Desk
+from koboshi_desk.watch.live import Consoles, Watcher
 from tests.unit.desk.console.test_control import Supervisor
 from tests.unit.desk.console.test_transport import Cable
 from tests.unit.desk.watch.test_screen import device, press, shown
@@ -170,3 +172,33 @@ def test_recorded_console_takes_no_requests() -> None:
     """Of a log nothing can be asked, and without a selection nothing either."""
     assert "select a component" in press(Desk([device()]), "s")
     assert "is recorded" in press(Desk([device()]), "down", "s")
+
+
+@needs_socat
+def test_watcher_asks_after_the_cable_was_out(tmp_path: Path, supervisor: Supervisor) -> None:
+    """A quiet device is asked for its components; while its port is closed their state is unknown."""
+    with Cable(tmp_path) as cable:
+        watcher = Watcher(Consoles(ports=[str(cable.desk)]).sources())
+        (seen,) = watcher.devices
+        states: list[str] = []
+        processes = [reader(CTL, cable, tmp_path)]
+        seen.catchup.heard([Record(1, 1.0, "ready", {}, 0)])  # else it waits for a quiet line
+
+        def tick() -> bool:
+            state = seen.model.components["gps"].state if "gps" in seen.model.components else ""
+            if state != (states or [""])[-1]:
+                states.append(state)
+                if states == ["ready"]:
+                    cable.pull()
+                elif states == ["ready", "unknown"]:
+                    cable.plug()
+                    processes.append(reader(CTL, cable, tmp_path))
+            return len(states) < 3
+
+        try:
+            watcher.run(lambda device, item: None, tick)
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+    assert states == ["ready", "unknown", "ready"]
