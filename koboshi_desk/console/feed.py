@@ -12,9 +12,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from koboshi_desk.console.transport import Transport, told
+from koboshi_desk.console.transport import Transport
 from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError, PortError
 
 RECONNECT_S = 1.0
@@ -32,6 +31,27 @@ class News:
     over: bool = False
 
 
+class Absent:
+    """Stands for a port that is not there yet."""
+
+    writable = True
+
+    def __init__(self, error: PortError) -> None:
+        self.name = error.port
+        self._reason = error.reason
+
+    def read(self, timeout: float) -> bytes:
+        """Raise ConsoleClosedError with the reason."""
+        raise ConsoleClosedError(self._reason)
+
+    def write(self, data: bytes) -> None:
+        """See `read`."""
+        raise ConsoleClosedError(self._reason)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 class Feed(threading.Thread):
     """Puts News into `sink` until `stop` or the end; opens the port again after it was closed if `again`."""
 
@@ -39,11 +59,19 @@ class Feed(threading.Thread):
         super().__init__(daemon=True, name=f"console {index}")
         self.index = index
         self.failure: KoboshiError | None = None  # why it ended before its time
-        self.transport = opener()  # here, so that a port that was never there is the caller's error
+        self.transport = self._first(opener)  # here, so that a wrong port is the caller's error
         self._opener = opener
         self._again = again
         self._sink = sink
         self._stopped = threading.Event()
+
+    def _first(self, opener: Opener) -> Transport:
+        try:
+            return opener()
+        except PortError as error:
+            if not error.absent:
+                raise
+            return Absent(error)
 
     def run(self) -> None:
         """Run the thread."""
@@ -59,15 +87,18 @@ class Feed(threading.Thread):
             try:
                 if data := self.transport.read(SLICE_S):
                     self._sink.put(News(self.index, data))
-            except ConsoleClosedError:
-                if not self._again:
+            except ConsoleClosedError as error:
+                if isinstance(self.transport, Absent):
+                    self._reopen(f"{error}; waiting for it")
+                elif self._again:
+                    self._reopen("the port is closed; opening it again")
+                else:
                     return
-                self._reopen()
 
-    def _reopen(self) -> None:
-        """Reopen the port once it is back: an adapter was unplugged, or a server is restarting."""
+    def _reopen(self, note: str) -> None:
+        """Open the port once it is there: an adapter is unplugged, or a server is restarting."""
         self.transport.close()
-        self._sink.put(News(self.index, note="the port is closed; opening it again"))
+        self._sink.put(News(self.index, note=note))
         while not self._stopped.wait(RECONNECT_S):
             with suppress(PortError):
                 self.transport = self._opener()
@@ -87,16 +118,3 @@ class Feed(threading.Thread):
         self._stopped.set()
         if self.is_alive():
             self.join(2 * SLICE_S + 0.5)
-
-
-def recording(folder: Path, name: str) -> Path:
-    """Return the path of a new file for a console's bytes; create the folder if it is missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise PortError(str(folder), told(error), "expected a folder for recordings") from error
-    plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in name.removeprefix("/dev/")).strip("-")
-    number = 1
-    while (path := folder / f"{plain or 'console'}-{number}.log").exists():
-        number += 1
-    return path

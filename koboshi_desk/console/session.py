@@ -7,13 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
-from koboshi_desk.console.decoder import Decoder, Item
+from koboshi_desk.console.decoder import Decoder, Item, Record, Reply
 from koboshi_desk.console.findings import Finding, judge
+from koboshi_desk.console.noise import Noise
 from koboshi_desk.console.text import harmless, show
-from koboshi_desk.console.transport import Transport
+from koboshi_desk.console.transport import Transport, told
 from koboshi_desk.core.deadline import Deadline
-from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError
+from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError, KoboshiError
 
 Listener = Callable[[Item], None]
 SLICE_S = 0.25  # how long one read may wait, so that Ctrl-C and a live view are served
@@ -29,6 +31,7 @@ class Console:
         self.transport = transport
         self.log = log
         self.decoder = Decoder()
+        self.noise = Noise()
         self.findings: list[Finding] = []
         self.closed = False
         self.after_pump: Callable[[], None] | None = None
@@ -59,14 +62,23 @@ class Console:
             self._hand_out(self.decoder.flush())
             raise
         if data and self._tee:
-            self._tee.write(data)
+            self._write_log(self._tee, data)
         if data and self.raw:
             self.raw(data)
         items = self.decoder.feed(data) if data else []
+        self.noise.take(data, record=any(isinstance(item, Record | Reply) for item in items))
         self._hand_out(items)
         if self.after_pump:
             self.after_pump()
         return items
+
+    def _write_log(self, tee: BinaryIO, data: bytes) -> None:
+        """All of it; a write to a full disk may take a part."""
+        try:
+            while data:
+                data = data[tee.write(data) :]
+        except OSError as error:
+            raise KoboshiError(f"{self.log}: {told(error)}") from error
 
     def _hand_out(self, items: list[Item]) -> None:
         for item in items:

@@ -23,6 +23,10 @@ from koboshi_desk.core.errors import ConsoleClosedError, PortError
 
 CHUNK = 65536
 CONNECT_S = 10.0
+ABSENT = {
+    *(errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT),
+    *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, socket.EAI_AGAIN),
+}
 EXPECTED = "what pyserial opens is needed, such as /dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT"
 
 
@@ -59,7 +63,8 @@ class StreamSocket:
             sock.connect(str(path))
         except OSError as error:
             sock.close()
-            raise PortError(str(path), told(error), "a listening Unix socket is needed") from error
+            expected = "a listening Unix socket is needed"
+            raise PortError(str(path), told(error), expected, absent=_absent(error)) from error
         return cls(sock, str(path))
 
     @classmethod
@@ -67,9 +72,12 @@ class StreamSocket:
         """Connect to socket://HOST:PORT. Unlike pyserial's, it keeps bytes that arrive at once."""
         try:
             parts = urlsplit(url)
-            sock = socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_S)
+            if not (parts.hostname and parts.port):
+                raise ValueError("no host and port")
+            sock = socket.create_connection((parts.hostname, parts.port), CONNECT_S)
         except (OSError, ValueError) as error:  # ValueError: no number of a port
-            raise PortError(url, told(error), "socket://HOST:PORT of a console server is needed") from error
+            expected = "socket://HOST:PORT of a console server is needed"
+            raise PortError(url, told(error), expected, absent=_absent(error)) from error
         sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # a server may vanish
         return cls(sock, url)
@@ -102,6 +110,15 @@ class StreamSocket:
         self._sock.close()
 
 
+def _absent(error: BaseException | None) -> bool:
+    """Whether the device or the server may still come; pyserial's errors hide the system's behind them."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in ABSENT:
+            return True
+        error = error.__context__
+    return False
+
+
 def _refusal(error: Exception) -> str:
     """Return the reason of pyserial's error; pyserial's own text repeats itself."""
     if isinstance(error.__context__, BlockingIOError):
@@ -123,7 +140,7 @@ class SerialPort:
             # If two programs read one port, each gets only some of the bytes.
             self._port = serial.serial_for_url(url, baudrate=baud, timeout=self.POLL_S, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
-            raise PortError(url, _refusal(error), EXPECTED) from error
+            raise PortError(url, _refusal(error), EXPECTED, absent=_absent(error)) from error
 
     def read(self, timeout: float) -> bytes:
         """See Transport."""

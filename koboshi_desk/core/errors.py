@@ -26,9 +26,10 @@ class ConsoleTimeoutError(KoboshiError):
 
 
 class PortError(KoboshiError):
-    """A console cannot be opened."""
+    """A console cannot be opened; `absent` if that may change by itself: nothing is there yet."""
 
-    def __init__(self, port: str, reason: str, expected: str) -> None:
+    def __init__(self, port: str, reason: str, expected: str, *, absent: bool = False) -> None:
+        self.absent = absent
         self.port = port
         self.reason = reason
         self.expected = expected

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from koboshi_desk.console.control import Control
 from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply, Text
 from koboshi_desk.console.findings import Finding, judge
+from koboshi_desk.console.noise import Noise
+from koboshi_desk.console.recording import Recording
 from koboshi_desk.device.catchup import Catchup
 from koboshi_desk.device.model import Model
 
@@ -70,22 +71,32 @@ class Device:
     log: deque[tuple[float, Item]] = field(default_factory=lambda: deque(maxlen=LOG_KEPT))  # with host's time
     clock: Clock = field(default_factory=Clock)
     control: Control = field(default_factory=Control)
-    _file: BinaryIO | None = None
+    noise: Noise = field(default_factory=Noise)
+    recording: Recording | None = None
 
     def __post_init__(self) -> None:
         self.clock.live = self.live
         self.catchup = Catchup(self.control, self.decoder, self.model, told_time=self.clock.told)
         self.catchup.attach()
         if self.record_to:
-            self._file = self.record_to.open("xb", buffering=0)
+            self.recording = Recording(self.record_to)
 
     def take(self, data: bytes) -> list[Item]:
         """Write the bytes to the recording, then decode them; return the items that they complete."""
-        if self._file:
-            self._file.write(data)
+        if self.recording:
+            self.recording.write(data)
         items = self.decoder.feed(data)
+        self.noise.take(data, record=any(isinstance(item, Record) for item in items))
         self.catchup.heard(items)
         return self._taken(items)
+
+    @property
+    def warning(self) -> str:
+        """What a person should know: of the port, of its speed, of the recording."""
+        unreadable = "what comes is not text; is --baud right?" if self.noise.unreadable else ""
+        return "; ".join(
+            filter(None, (self.note, unreadable, self.recording.problem if self.recording else ""))
+        )
 
     def end(self) -> list[Item]:
         """The console has ended: what is left of a line counts as one."""
@@ -140,9 +151,8 @@ class Device:
 
     def close(self) -> None:
         """Close the recording."""
-        if self._file:
-            self._file.close()
-            self._file = None
+        if self.recording:
+            self.recording.close()
 
 
 def matches(item: Item, component: str, words: str, kinds: tuple[type, ...]) -> bool:

@@ -196,10 +196,12 @@ def ascii_text(text: Text) -> Text:
     return Text(text.plain.replace("µ", "u").replace("·", "|"), text.style)
 
 
-def header(model: Model, counts: Counts) -> Text:
+def header(model: Model, counts: Counts, received: int = 0) -> Text:
     """Boot, kernel, supervisor, and what went wrong on the line."""
     boot = f"boot {max(model.boots, counts.kernel_boots)} {model.boot_id}".rstrip()
     boss = f"supervisor {model.supervisor_pid or '-'} (start {model.supervisor_starts})"
+    if not (counts.records or model.components):
+        return Text(f"no record has come yet, {received} bytes", "yellow")
     text = Text(harmless(f"{boot} · linux {model.kernel or '?'} · rfork {model.rfork or '?'} · {boss}"))
     if model.safe:
         text.append(f" · SAFE STATE: {harmless(model.safe)}", "bold red")

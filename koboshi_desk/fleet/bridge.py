@@ -12,7 +12,7 @@ from typing import Protocol
 from koboshi_desk.console.decoder import Item
 from koboshi_desk.core.errors import KoboshiError
 from koboshi_desk.device.observed import Device
-from koboshi_desk.watch.live import Consoles, Watcher
+from koboshi_desk.watch.live import Consoles, Watcher, print_note
 
 LOOK_S = 1.0
 EXTRA = "pip install 'koboshi[fleet]' brings it"
@@ -60,6 +60,7 @@ def bridge(
                 _look(watcher.devices, sinks)
             return True
 
+        watcher.noted = print_note
         with suppress(KeyboardInterrupt):
             watcher.run(each, tick)
         _look(watcher.devices, sinks)

@@ -50,6 +50,7 @@ class Metrics:
         self.findings = counter("kernel_findings", "Lines in which the kernel is in trouble")
         self.lost = gauge("records_lost", "Records that did not come")
         self.garbled = gauge("records_garbled", "Records that came broken")
+        self.noise = gauge("console_unreadable_bytes", "Bytes that no text has: is the speed right?")
         self.open = gauge("console_open", "1 while the console's port is open")
         self._boots: dict[str, str] = {}  # the boot that each device is in
         self.safe = gauge("safe_state", "1 while the device is in its safe state")
@@ -88,6 +89,7 @@ class Metrics:
         counts, model = device.decoder.counts, device.model
         self.lost.labels(device.name).set(counts.lost)
         self.garbled.labels(device.name).set(counts.garbled)
+        self.noise.labels(device.name).set(device.noise.total)
         self.open.labels(device.name).set(not device.note and not device.over)
         self.safe.labels(device.name).set(bool(model.safe))
         if model.boot_id and self._boots.setdefault(device.name, model.boot_id) != model.boot_id:

@@ -40,6 +40,8 @@ def ask(
     finally:
         console.close()
     if not control.done or control.done[0].result == "silence":
+        if console.noise.unreadable:
+            raise KoboshiError(f"{port}: what comes is not text; is --baud {baud} right?")
         reader = "a shell, or koboshictl line, must read the line"
         raise KoboshiError(f"{console.transport.name}: no reply within {seconds:.0f} s; {reader}")
     outcome = control.done.popleft()

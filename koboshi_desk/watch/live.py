@@ -19,10 +19,11 @@ from rich.console import Console as Terminal
 from rich.live import Live
 
 from koboshi_desk.console.decoder import Item, Record
-from koboshi_desk.console.feed import Feed, News, Opener, recording
+from koboshi_desk.console.feed import Feed, News, Opener
 from koboshi_desk.console.findings import judge
 from koboshi_desk.console.guest import GuestConsole
 from koboshi_desk.console.notes import running_guest
+from koboshi_desk.console.recording import new_path
 from koboshi_desk.console.text import harmless, show
 from koboshi_desk.console.transport import LogFile, open_port
 from koboshi_desk.core import outfile
@@ -79,14 +80,19 @@ def watch(
     lines = plain or json_lines or not out.isatty() or os.environ.get("TERM") == "dumb"
     with suppress(KeyboardInterrupt):
         if lines:
-            watcher.noted = _print_note
+            watcher.noted = print_note
             printed = _print_json if json_lines else _print_plain
             watcher.run(lambda device, item: printed(device, item, out, many))
         else:
             _live(watcher, out)
     if svg is not None:
         export_svg(watcher.devices[0], svg)
-    return 1 if any(device.findings for device in watcher.devices) else 0
+    incomplete = [
+        device.recording for device in watcher.devices if device.recording and device.recording.missing
+    ]
+    for recording in incomplete:
+        print(f"koboshi: {recording.path}: {recording.missing} bytes are missing", file=sys.stderr)
+    return 1 if incomplete or any(device.findings for device in watcher.devices) else 0
 
 
 class Watcher:
@@ -100,7 +106,7 @@ class Watcher:
         self.feeds: list[Feed] = []
         for index, (name, open_it, again, live) in enumerate(chosen):
             self.feeds.append(Feed(index, open_it, again, self._news))
-            device = Device(name, live, recording(record_to, name) if record_to else None)
+            device = Device(name, live, new_path(record_to, name) if record_to else None)
             device.writable = self.feeds[-1].transport.writable
             self.devices.append(device)
 
@@ -135,15 +141,17 @@ class Watcher:
 
     def _take(self, news: News, each: Each) -> None:
         device = self.devices[news.index]
+        before = device.warning
         if news.note is not None:
             if news.note:
                 device.lost()
             elif device.note:
                 device.reopened()
             device.note = news.note
-            self.noted(device)
         for item in device.end() if news.over else device.take(news.data):
             each(device, item)
+        if device.warning != before:
+            self.noted(device)
 
 
 def _live(watcher: Watcher, out: TextIO) -> None:
@@ -171,9 +179,9 @@ def _live(watcher: Watcher, out: TextIO) -> None:
     terminal.print(Screen(desk), height=min(terminal.height, 30))
 
 
-def _print_note(device: Device) -> None:
+def print_note(device: Device) -> None:
     """Beside the records, not among them."""
-    print(f"koboshi: {device.name}: {device.note or 'the port is open again'}", file=sys.stderr, flush=True)
+    print(f"koboshi: {device.name}: {device.warning or 'all is well again'}", file=sys.stderr, flush=True)
 
 
 def _print_plain(device: Device, item: Item, out: TextIO, many: bool) -> None:

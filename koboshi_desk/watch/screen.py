@@ -75,10 +75,10 @@ class Screen:
         title = Text.assemble((" koboshi ", "bold reverse"), f" {device.name}")
         if rows < len(names):
             title.append(f"  {first + 1} to {first + rows} of {len(names)}", "dim")
-        if device.note:
-            title.append(f"  {device.note}", "bold yellow")
+        if device.warning:
+            title.append(f"  {harmless(device.warning)}", "bold yellow")
         table = device_table(device.model, options.max_width, look, ascii_only=options.ascii_only)
-        head = header(device.model, device.decoder.counts)
+        head = header(device.model, device.decoder.counts, device.noise.received)
         head = ascii_text(head) if options.ascii_only else head
         head.no_wrap, head.overflow = True, "ellipsis"
         return [Rule(title, align="left", style="cyan"), head, table]

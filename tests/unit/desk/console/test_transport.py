@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import queue
 import random
 import shutil
@@ -20,7 +22,8 @@ import serial.rfc2217
 from koboshi.wire import records
 
 from koboshi_desk.console.decoder import Counts, Decoder, Record
-from koboshi_desk.console.feed import Feed, News, recording
+from koboshi_desk.console.feed import Feed, News
+from koboshi_desk.console.recording import new_path
 from koboshi_desk.console.transport import open_port
 from koboshi_desk.core.deadline import slow_factor
 from koboshi_desk.core.errors import PortError
@@ -214,10 +217,89 @@ def test_remote_port() -> None:
         poll(lambda: reader.seqs() == [1, 2], "records")
 
 
-def test_port_that_is_not_there(tmp_path: Path) -> None:
-    """A port that never was there is an error at once, not something to wait for."""
-    with pytest.raises(PortError, match="/dev/ttyUSB0"):
-        Feed(0, lambda: open_port(str(tmp_path / "none")), True, queue.Queue())
+@needs_socat
+@pytest.mark.parametrize("again", [True, False])
+def test_port_that_is_not_there_yet(tmp_path: Path, again: bool) -> None:
+    """A port that has never been there is waited for, and the reason is told."""
+    news: queue.Queue[News] = queue.Queue()
+    feed = Feed(0, lambda: open_port(str(tmp_path / "desk")), again, news)
+    feed.start()
+    assert news.get(timeout=LIMIT_S).note == "No such file or directory; waiting for it"
+    with Cable(tmp_path) as cable, serial.Serial(str(cable.device), timeout=LIMIT_S) as device:
+        assert news.get(timeout=LIMIT_S).note == ""
+        device.write(b"here\n")
+        assert news.get(timeout=LIMIT_S).data == b"here\n"
+        feed.stop()
+
+
+def test_server_that_is_not_there_yet() -> None:
+    """A console server that does not listen yet is waited for too."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    news: queue.Queue[News] = queue.Queue()
+    feed = Feed(0, lambda: open_port(f"socket://127.0.0.1:{address[1]}"), True, news)
+    feed.start()
+    assert "refused" in str(news.get(timeout=LIMIT_S).note)
+    with socket.create_server(address) as server:
+        connection = server.accept()[0]
+        assert news.get(timeout=LIMIT_S).note == ""
+        feed.stop()
+        connection.close()
+
+
+@pytest.mark.parametrize("port", ["folder", "nonsense://x", "socket://x", "file"])
+def test_port_that_never_will_be(tmp_path: Path, port: str) -> None:
+    """What is no port is an error at once, not something to wait for."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    name = port if ":" in port else str(tmp_path / port)
+    with pytest.raises(PortError):
+        Feed(0, lambda: open_port(name), True, queue.Queue())
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_wrong_speed_is_told(share: float) -> None:
+    """What a line at the wrong speed brings is no text: the desk says so, until a record comes."""
+    device = Device("x")
+    device.take("Größe, 漢字, prompt\a# \x1b[6n\r\n".encode() * 50)
+    assert device.warning == ""
+    rng = random.Random(25)
+    device.take(
+        bytes(rng.choice(b"\x00\x80\xf8\xfe\xe6\x1c") if rng.random() < share else 0x55 for _ in range(9000))
+    )
+    assert "--baud" in device.warning
+    assert device.noise.total > 1000
+    device.take(b"\n" + record(1))
+    assert device.warning == ""
+
+
+def test_full_disk_of_a_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The warning names the file and counts what is not in it; recording goes on once there is room."""
+    device = Device("x", record_to=tmp_path / "x.log")
+    write, room = os.write, [10]
+
+    def limited(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken = min(room[0], len(data))
+        room[0] -= taken
+        return write(descriptor, data[:taken])
+
+    monkeypatch.setattr(os, "write", limited)
+    device.take(record(1))
+    device.take(record(2))
+    missing = len(record(1) + record(2)) - 10
+    assert (
+        device.warning == f"recording {tmp_path}/x.log: No space left on device; {missing} bytes are missing"
+    )
+    room[0] = 1 << 20
+    device.take(record(3))
+    assert device.warning == ""
+    assert device.recording is not None
+    assert device.recording.missing == missing
+    device.close()
+    assert (tmp_path / "x.log").read_bytes() == record(1)[:10] + record(3)
+    assert [item.seq for _, item in device.log if isinstance(item, Record)] == [1, 2, 3]
 
 
 def corrupted(data: bytes, share: float, rng: random.Random) -> bytes:
@@ -285,8 +367,8 @@ def test_recording_is_byte_for_byte(tmp_path: Path) -> None:
 
 def test_recordings_do_not_overwrite(tmp_path: Path) -> None:
     """Each run's recording has a name of its own, without what a file's name cannot have."""
-    first = recording(tmp_path, "/dev/serial/by-id/usb-FTDI_1")
+    first = new_path(tmp_path, "/dev/serial/by-id/usb-FTDI_1")
     first.touch()
-    second = recording(tmp_path, "/dev/serial/by-id/usb-FTDI_1")
+    second = new_path(tmp_path, "/dev/serial/by-id/usb-FTDI_1")
     assert (first.name, second.name) == ("serial-by-id-usb-FTDI_1-1.log", "serial-by-id-usb-FTDI_1-2.log")
-    assert recording(tmp_path, "socket://[::1]:5000").parent == tmp_path
+    assert new_path(tmp_path, "socket://[::1]:5000").parent == tmp_path
