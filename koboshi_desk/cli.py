@@ -110,6 +110,13 @@ def _consoles(command: argparse.ArgumentParser) -> None:
         help="/dev/ttyUSB0, socket://HOST:PORT, rfc2217://HOST:PORT, unix:PATH; repeat it for many devices",
     )
     add("--replay", action="append", default=[], type=Path, metavar="LOG", help="a recorded console; repeats")
+    add(
+        "--pace",
+        type=_positive,
+        default=0.0,
+        metavar="N",
+        help="replay N times as fast as it was recorded; default: at once",
+    )
     add("--listen", action="store_true", help="never ask a device for records that the console did not show")
     _baud(command)
 
@@ -121,7 +128,7 @@ def _baud(command: argparse.ArgumentParser) -> None:
 def _chosen_consoles(chosen: argparse.Namespace) -> Consoles:
     from koboshi_desk.watch.live import Consoles
 
-    return Consoles(chosen.port, chosen.replay, chosen.baud)
+    return Consoles(chosen.port, chosen.replay, chosen.baud, chosen.pace)
 
 
 def _speed(text: str) -> int:

@@ -27,6 +27,8 @@ class News:
 
     index: int
     data: bytes = b""
+    at: float | None = None  # when they came, in seconds since 1970
+    reopened: bool = False  # in a recording, the port was opened again before them
     note: str | None = None
     over: bool = False
 
@@ -35,6 +37,7 @@ class Absent:
     """Stands for a port that is not there yet."""
 
     writable = True
+    came: float | None = None
 
     def __init__(self, error: PortError) -> None:
         self.name = error.port
@@ -86,7 +89,8 @@ class Feed(threading.Thread):
         while not self._stopped.is_set():
             try:
                 if data := self.transport.read(SLICE_S):
-                    self._sink.put(News(self.index, data))
+                    reopened = bool(getattr(self.transport, "reopened", False))
+                    self._sink.put(News(self.index, data, self.transport.came, reopened))
             except ConsoleClosedError as error:
                 if isinstance(self.transport, Absent):
                     self._reopen(f"{error}; waiting for it")

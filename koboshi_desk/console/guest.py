@@ -43,6 +43,11 @@ class GuestConsole:
         logged, self._logged = _whole(self._logged)
         return logged + replies
 
+    @property
+    def came(self) -> float | None:
+        """See Transport."""
+        return self._log.came
+
     def _replies(self) -> bytes:
         if self._line is None:
             return b""

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import serial
 
+from koboshi_desk.console.times import load
 from koboshi_desk.core.errors import ConsoleClosedError, PortError
 
 CHUNK = 65536
@@ -35,6 +36,10 @@ class Transport(Protocol):
 
     name: str
     writable: bool  # whether requests can be sent
+
+    @property
+    def came(self) -> float | None:
+        """Return when what was read last came, in seconds since 1970; None if that is not known."""
 
     def read(self, timeout: float) -> bytes:
         """Return the available bytes; wait up to `timeout` seconds for the first."""
@@ -54,6 +59,7 @@ class StreamSocket:
     def __init__(self, sock: socket.socket, name: str) -> None:
         self._sock = sock
         self.name = name
+        self.came: float | None = None
 
     @classmethod
     def connect(cls, path: Path) -> StreamSocket:
@@ -96,6 +102,7 @@ class StreamSocket:
             raise ConsoleClosedError(f"{self.name}: {error}") from error
         if not data:
             raise ConsoleClosedError(f"{self.name}: closed by the other side")
+        self.came = time.time()
         return data
 
     def write(self, data: bytes) -> None:
@@ -136,6 +143,7 @@ class SerialPort:
 
     def __init__(self, url: str, baud: int = 115200) -> None:
         self.name = url
+        self.came: float | None = None
         try:
             # If two programs read one port, each gets only some of the bytes.
             self._port = serial.serial_for_url(url, baudrate=baud, timeout=self.POLL_S, exclusive=True)
@@ -154,6 +162,7 @@ class SerialPort:
         data = b""
         try:
             data = self._port.read(1)
+            self.came = time.time()
             while data and len(data) < CHUNK and self._port.in_waiting:
                 data += self._port.read(self._port.in_waiting)
         except (serial.SerialException, OSError, TypeError) as error:  # TypeError: its descriptor is gone
@@ -174,19 +183,31 @@ class SerialPort:
 
 
 class LogFile:
-    """A console's log, from its first byte; followed while its writer lives (`pid`), else read to its end."""
+    """A console's log, from its first byte; followed while its writer lives (`pid`), else read to its end.
+
+    `pace`: as fast as it was recorded, times that; 0 for at once. `reopened`: before what was read last, the
+    port had been opened again.
+    """
 
     writable = False
     POLL_S = 0.1
 
-    def __init__(self, path: Path, pid: int | None = None) -> None:
+    def __init__(self, path: Path, pid: int | None = None, pace: float = 0.0) -> None:
         self.name = str(path)
         self._pid = pid
+        self._pace, self.times = pace, load(path)
+        self._begin = time.monotonic()
+        self._offset = 0
+        self.came: float | None = None
+        self.reopened = False
+        if pace and not self.times.times:
+            raise PortError(str(path), "its times are not known", "koboshi watch --record keeps them")
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             if stat.S_ISDIR(os.fstat(self._fd).st_mode):
                 os.close(self._fd)
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self._old = os.fstat(self._fd).st_size
         except OSError as error:
             raise PortError(str(path), told(error), "a console's log is needed") from error
 
@@ -194,6 +215,11 @@ class LogFile:
         """See Transport."""
         end = time.monotonic() + timeout
         while True:
+            if self._pace and (early := self._due() - time.monotonic()) > 0:
+                time.sleep(min(early, max(0.0, end - time.monotonic())))
+                if early > 0 and time.monotonic() >= end:
+                    return b""
+                continue
             alive = self._pid is not None and process_alive(self._pid)
             data = self._some()  # after the look at the writer: nothing it wrote last is missed
             if data:
@@ -204,9 +230,21 @@ class LogFile:
                 return b""
             time.sleep(min(self.POLL_S, max(0.0, end - time.monotonic())))
 
+    def _due(self) -> float:
+        at = self.times.at(self._offset)
+        return self._begin + ((at or 0.0) - self.times.times[0]) / self._pace if at is not None else 0.0
+
     def _some(self) -> bytes:
+        """As much as came at one time, if the times are known."""
+        until = self.times.next(self._offset)
         try:
-            return os.read(self._fd, CHUNK)
+            data = os.read(self._fd, min(CHUNK, until - self._offset) if until is not None else CHUNK)
+            self.came = self.times.at(self._offset)
+            self.reopened = self._offset in self.times.opened
+            self._offset += len(data)
+            if self._pid is not None:
+                self.came = time.time() if self._offset > self._old else None
+            return data
         except OSError as error:
             raise PortError(self.name, told(error), "a log that can be read is needed") from error
 

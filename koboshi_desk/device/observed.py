@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from koboshi_desk.console.control import Control
 from koboshi_desk.console.decoder import Decoder, Item, KernelLine, Record, Reply, Text
@@ -18,6 +19,14 @@ from koboshi_desk.device.catchup import Catchup
 from koboshi_desk.device.model import Model
 
 LOG_KEPT = 2000  # lines
+
+
+class Entry(NamedTuple):
+    """A line of the log: its place in time, what it is, and when it came here, if that is known."""
+
+    place: float
+    item: Item
+    received: float | None = None
 
 
 @dataclass
@@ -68,7 +77,8 @@ class Device:
     decoder: Decoder = field(default_factory=Decoder)
     model: Model = field(default_factory=Model)
     findings: list[Finding] = field(default_factory=list)
-    log: deque[tuple[float, Item]] = field(default_factory=lambda: deque(maxlen=LOG_KEPT))  # with host's time
+    log: deque[Entry] = field(default_factory=lambda: deque(maxlen=LOG_KEPT))
+    received: float | None = None  # when what is being handled came, in seconds since 1970
     clock: Clock = field(default_factory=Clock)
     control: Control = field(default_factory=Control)
     noise: Noise = field(default_factory=Noise)
@@ -79,12 +89,16 @@ class Device:
         self.catchup = Catchup(self.control, self.decoder, self.model, told_time=self.clock.told)
         self.catchup.attach()
         if self.record_to:
-            self.recording = Recording(self.record_to)
+            self.recording = Recording(self.record_to, self.name)
 
-    def take(self, data: bytes) -> list[Item]:
-        """Write the bytes to the recording, then decode them; return the items that they complete."""
+    def take(self, data: bytes, at: float | None = None) -> list[Item]:
+        """Write the bytes to the recording, then decode them; return the items that they complete.
+
+        `at`: when they came, in seconds since 1970.
+        """
+        self.received = at
         if self.recording:
-            self.recording.write(data)
+            self.recording.write(data, at)
         items = self.decoder.feed(data)
         self.noise.take(data, record=any(isinstance(item, Record) for item in items))
         self.catchup.heard(items)
@@ -106,11 +120,15 @@ class Device:
     def lost(self) -> None:
         """The port is closed: what the components do is not known until the device says so."""
         self.model.forget_states()
+        if self.recording:
+            self.recording.mark("closed")
 
     def reopened(self) -> None:
         """The port is open again; meanwhile the device may have rebooted."""
         self.decoder.reopened()
         self.catchup.attach()
+        if self.recording:
+            self.recording.mark("open")
 
     def _taken(self, items: list[Item]) -> list[Item]:
         for item in items:
@@ -121,10 +139,13 @@ class Device:
             if finding := judge(item):
                 self.findings.append(finding)
             if not isinstance(item, Text) or item.text.strip():
-                self.log.append((self.clock.host(), item))
+                self.log.append(Entry(self._now(), item, self.received))
         if self.decoder.missing:
             self.catchup.gap()
         return items + self._filled()
+
+    def _now(self) -> float:
+        return time.time() if self.received is None else self.received
 
     def _filled(self) -> list[Item]:
         """The records that came on request, in the log where they belong."""
@@ -139,15 +160,16 @@ class Device:
 
     def _log_late(self, record: Record) -> None:
         """Put a record in front of the first that has a higher number, at the latest at that one's time."""
-        came, at = self.clock.came(record.time), len(self.log)
+        place = self._now() - max(0.0, self.clock.host() - self.clock.came(record.time))
+        at = len(self.log)
         for index in range(len(self.log) - 1, -1, -1):
-            time, item = self.log[index]
+            other, item, _ = self.log[index]
             if isinstance(item, Record) and (item.boot, item.seq) > (record.boot, record.seq):
-                came, at = min(came, time), index
+                place, at = min(place, other), index
         if len(self.log) == LOG_KEPT:
             self.log.popleft()
             at = max(0, at - 1)
-        self.log.insert(at, (came, record))
+        self.log.insert(at, Entry(place, record))
 
     def close(self) -> None:
         """Close the recording."""

@@ -12,6 +12,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from koboshi_desk.console.decoder import Item, Record
+from koboshi_desk.console.times import stamp
 from koboshi_desk.console.transport import told
 from koboshi_desk.core.errors import PortError
 from koboshi_desk.device.model import Component
@@ -67,6 +68,8 @@ class Publisher:
         if not isinstance(item, Record) or item.history:
             return
         event = {"seq": item.seq, "time": item.time, "event": item.event, "boot": device.model.boot_id}
+        if device.received is not None:
+            event["received"] = stamp(device.received)
         self._publish(f"{device.name}/event/{item.event}", event | item.fields)
         if component := device.model.components.get(item.component):
             self._state(device, component, item.time)

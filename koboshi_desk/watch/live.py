@@ -25,6 +25,7 @@ from koboshi_desk.console.guest import GuestConsole
 from koboshi_desk.console.notes import running_guest
 from koboshi_desk.console.recording import new_path
 from koboshi_desk.console.text import harmless, show
+from koboshi_desk.console.times import stamp
 from koboshi_desk.console.transport import LogFile, open_port
 from koboshi_desk.core import outfile
 from koboshi_desk.core.keys import Keys
@@ -46,10 +47,13 @@ class Consoles:
     ports: Sequence[str] = ()
     replays: Sequence[Path] = ()
     baud: int = 115200
+    pace: float = 0.0  # of the replays: 1 for as fast as they were recorded, 0 for at once
 
     def sources(self) -> list[Source]:
         """Nothing said: the guest that has its console open on this machine."""
-        chosen: list[Source] = [(str(log), partial(LogFile, log), False, False) for log in self.replays]
+        chosen: list[Source] = [
+            (str(log), partial(LogFile, log, None, self.pace), False, False) for log in self.replays
+        ]
         for port in self.ports:
             chosen.append((port, partial(open_port, port, self.baud), not port.startswith("unix:"), True))
         if not chosen:
@@ -148,7 +152,9 @@ class Watcher:
             elif device.note:
                 device.reopened()
             device.note = news.note
-        for item in device.end() if news.over else device.take(news.data):
+        if news.reopened:
+            device.reopened()
+        for item in device.end() if news.over else device.take(news.data, news.at):
             each(device, item)
         if device.warning != before:
             self.noted(device)
@@ -186,6 +192,7 @@ def print_note(device: Device) -> None:
 
 def _print_plain(device: Device, item: Item, out: TextIO, many: bool) -> None:
     name = f"{device.name} " if many else ""
+    name = name if device.received is None else f"{stamp(device.received)} {name}"
     if isinstance(item, Record):
         print(name + show(item), file=out, flush=True)
     elif finding := judge(item):
@@ -194,6 +201,7 @@ def _print_plain(device: Device, item: Item, out: TextIO, many: bool) -> None:
 
 def _print_json(device: Device, item: Item, out: TextIO, many: bool) -> None:
     line: dict[str, object] = {"port": device.name} if many else {}
+    line |= {} if device.received is None else {"received": stamp(device.received)}
     if isinstance(item, Record):
         line |= {"seq": item.seq, "time": item.time, "event": item.event, "boot": item.boot, **item.fields}
     elif finding := judge(item):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ HELP = (
 )
 HELP_ASCII = ("q quit", "j k select", *HELP[2:])
 LOG_LEAST = 4  # lines of log that stay, however many components there are, if the terminal has some
+CLOCK_WIDTH = 70  # a narrower terminal has no room for the time of the day
 HEAD = 3  # lines of a device without its components
 
 
@@ -56,7 +58,7 @@ class Screen:
         for device, count in zip(devices, rows, strict=True):
             parts += self._device(device, options, count)
         parts.append(Rule(self._log_title(), align="left", style="cyan"))
-        parts += self._log(max(0, room - sum(rows)))
+        parts += self._log(max(0, room - sum(rows)), options.max_width)
         return parts
 
     def _shown_devices(self, most: int) -> list[Device]:
@@ -92,28 +94,31 @@ class Screen:
             words.append(f"with “{self.desk.words}{'_' if self.desk.typing else ''}”")
         return " ".join(words)
 
-    def _log(self, rows: int) -> list[RenderableType]:
+    def _log(self, rows: int, width: int) -> list[RenderableType]:
         chosen = self.desk.selected() if self.desk.only else None
         devices = [chosen[0]] if chosen else self.desk.devices
         kinds = list(KINDS.values())[self.desk.kinds]
         lines: list[tuple[float, Text]] = []
+        clock = width >= CLOCK_WIDTH
         for device in devices:
-            lines += self._lines(device, chosen[1] if chosen else "", kinds, rows)
+            lines += self._lines(device, chosen[1] if chosen else "", kinds, rows, clock)
         lines.sort(key=lambda line: line[0])
         return [text for _, text in lines[max(0, len(lines) - rows) :]]
 
     def _lines(
-        self, device: Device, component: str, kinds: tuple[type, ...], rows: int
+        self, device: Device, component: str, kinds: tuple[type, ...], rows: int, clock: bool
     ) -> list[tuple[float, Text]]:
         """The newest of a device's lines that are wanted, with the host's time."""
         found: list[tuple[float, Text]] = []
-        for came, item in reversed(device.log):
+        for place, item, received in reversed(device.log):
             if matches(item, component, self.desk.words, kinds):
                 text = item_text(item)
                 if len(self.desk.devices) > 1:
                     text = Text.assemble((f"{device.name[-12:]:<12} ", "cyan"), text)
+                if clock and received is not None:
+                    text = Text.assemble((time.strftime("%H:%M:%S ", time.localtime(received)), "dim"), text)
                 text.no_wrap, text.overflow = True, "ellipsis"
-                found.append((came, text))
+                found.append((place, text))
             if len(found) >= rows:
                 break
         return found[::-1]

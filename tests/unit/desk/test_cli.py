@@ -40,6 +40,7 @@ REFUSED = {
     "watch --replay none": "none: No such file",
     "watch --replay folder": "folder: Is a directory",
     "watch --replay /proc/self/mem": "a log that can be read is needed",
+    "watch --replay log --pace 1": "log: its times are not known",
     "watch --replay log --svg folder": "--svg",
     "watch --replay log --svg none/x.svg": "none/x.svg: No such file",
     "watch --replay log --record empty": "empty: File exists",
@@ -88,6 +89,7 @@ def test_refused(place: Path, capsys: pytest.CaptureFixture[str], words: str) ->
     [
         "watch --baud x",
         "watch --baud 0",
+        "watch --pace 0",
         "control --port x --seconds nan hello",
         "control --port x fly",
         "report",

@@ -83,7 +83,7 @@ class Desk:
 
     def seqs(self) -> list[int]:
         """The numbers of the records in the log, in its order."""
-        return [item.seq for _, item in self.device.log if isinstance(item, Record)]
+        return [item.seq for _, item, _ in self.device.log if isinstance(item, Record)]
 
 
 def sample(metrics: Metrics, name: str, **labels: str) -> float | None:
