@@ -193,6 +193,7 @@ def _report(command: argparse.ArgumentParser) -> None:
 
 
 def _run_report(chosen: argparse.Namespace) -> int:
+    from koboshi_desk.console import times
     from koboshi_desk.core import outfile
     from koboshi_desk.device import crashes
     from koboshi_desk.report import html as report_html
@@ -203,8 +204,9 @@ def _run_report(chosen: argparse.Namespace) -> int:
     kept = [record for path in chosen.crashes for record in crashes.from_file(path)]
     reports = [read(log, chosen.elf, budget, kept) for log in chosen.logs]
     elsewhere_once(reports)
-    text = report_markdown.summary(reports, chosen.title)
-    outfile.write(chosen.html, report_html.page(reports, chosen.title), "--html")
+    made = f"{times.tool_version()} at {times.stamp(times.now())}"
+    text = report_markdown.summary(reports, chosen.title, made)
+    outfile.write(chosen.html, report_html.page(reports, chosen.title, made), "--html")
     if chosen.markdown:
         outfile.write(chosen.markdown, text, "--markdown")
     print(f"{chosen.html}" if chosen.markdown else text, end="\n" if chosen.markdown else "")

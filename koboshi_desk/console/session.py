@@ -13,7 +13,7 @@ from koboshi_desk.console.decoder import Decoder, Item, Record, Reply
 from koboshi_desk.console.findings import Finding, judge
 from koboshi_desk.console.noise import Noise
 from koboshi_desk.console.text import harmless, show
-from koboshi_desk.console.transport import Transport, told
+from koboshi_desk.console.transport import LogFile, Transport, told
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, ConsoleTimeoutError, KoboshiError
 
@@ -65,6 +65,8 @@ class Console:
             self._write_log(self._tee, data)
         if data and self.raw:
             self.raw(data)
+        if data and isinstance(self.transport, LogFile) and self.transport.reopened:
+            self.decoder.reopened()
         items = self.decoder.feed(data) if data else []
         self.noise.take(data, record=any(isinstance(item, Record | Reply) for item in items))
         self._hand_out(items)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import bisect
 import math
+import time as _time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -88,6 +89,11 @@ def _unquoted(text: str) -> str:
         return records.unquote(text)
     except ValueError:
         return text
+
+
+def now() -> float:
+    """Return the time of day, in seconds since 1970."""
+    return _time.time()
 
 
 def stamp(time: float) -> str:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from koboshi_desk.console.decoder import BANNER, Counts, Item, KernelLine, Record, Reply
+from koboshi_desk.console.decoder import BANNER, Counts, Decoder, Item, KernelLine, Record, Reply
 from koboshi_desk.console.findings import Finding, judge
 from koboshi_desk.console.session import Console
+from koboshi_desk.console.times import stamp
 from koboshi_desk.console.transport import LogFile
 from koboshi_desk.device.crashes import CrashRecord, from_reply
 from koboshi_desk.device.model import Component, Model, Spread, spread
@@ -32,12 +34,26 @@ class Crash:
     details: dict[str, str]
     where: str = ""
     record: Sequence[str] = ()  # lines of the device's crash record
+    rehearsed: bool = False
 
     @property
     def pid(self) -> int:
         """Of the process that ended; 0 if the console did not say."""
         text = self.details.get("old") or self.details.get("pid", "")
         return int(text) if text.isdecimal() else 0
+
+
+@dataclass
+class Rehearsing:
+    """One fault of a rehearsal, from when it began to its result; `component` is "" for the supervisor's."""
+
+    component: str
+    begin: float
+    end: float = math.inf
+
+    def covers(self, component: str, time: float) -> bool:
+        """Whether a failure of that component belongs to it."""
+        return self.component in ("", component) and self.begin <= time <= self.end
 
 
 @dataclass
@@ -56,7 +72,11 @@ class Boot:
     orderly: bool = False
     farewell: str = ""  # what the kernel or the supervisor said of the coming reboot
     reset: str = ""  # what the supervisor found of how the boot before this one had ended
-    rehearsing: bool = False  # a rehearsal is running, so crashes are intended
+    rehearsing: Rehearsing | None = None  # a rehearsal is running, so crashes are intended
+    intended: list[Rehearsing] = field(default_factory=list)  # all that have begun
+    rehearsed_restarts: int = 0
+    rehearsed_given_up: int = 0
+    began: float | None = None  # when its kernel began, in seconds since 1970, as far as the desk knows
     ended: str = ""  # how it ended; "" for the last one of a log
 
     @property
@@ -64,8 +84,8 @@ class Boot:
         """Return the time from the first record to the last."""
         return self.timeline.now - self.timeline.begin
 
-    def take(self, item: Item) -> None:
-        """Handle an item of this boot."""
+    def take(self, item: Item, *, late: bool = False) -> None:
+        """Handle an item of this boot; a late record came on request, after newer ones."""
         if finding := judge(item):
             self.findings.append(finding)
         if isinstance(item, KernelLine):
@@ -73,8 +93,13 @@ class Boot:
         if not isinstance(item, Record):
             return
         self.records += 1
-        self.timeline.take(item)
-        self.model.take(item)
+        if late:
+            self.timeline.take_late(item)
+            self.model.take_late(item)
+        else:
+            self.timeline.take(item)
+            self.model.take(item)
+        self.model.boot_id = self.model.boot_id or item.fields.get("boot", "")
         if item.event == "stopping" and item.fields.get("by") == "shutdown":
             self.orderly = True
         if item.event == "ladder" and item.fields.get("rung") == "reboot":
@@ -86,11 +111,32 @@ class Boot:
             self._rehearsal(item)
         if item.event == "downtime":
             self.exceeded.append(item)
+        if self.is_rehearsed(item.component, item.time):
+            self.rehearsed_restarts += item.event in ("restart", "cold")
+            self.rehearsed_restarts += (item.number("count") or 0) if item.event == "restarts" else 0
+            self.rehearsed_given_up += item.event == "given-up"
         self._crash(item)
+
+    def is_rehearsed(self, component: str, time: float) -> bool:
+        """Whether a failure at that time was a rehearsal's."""
+        return any(one.covers(component, time) for one in self.intended)
+
+    def count(self, *, rehearsed: bool) -> int:
+        """The crashes of that kind."""
+        return sum(crash.rehearsed == rehearsed for crash in self.crashes)
+
+    @property
+    def given_up(self) -> int:
+        """How often a component was given up, without rehearsals."""
+        return self.model.given_up - self.rehearsed_given_up
 
     def _rehearsal(self, item: Record) -> None:
         result = item.fields.get("result")
-        self.rehearsing = result == "begun"
+        if self.rehearsing:
+            self.rehearsing.end, self.rehearsing = item.time, None
+        if result == "begun":
+            self.rehearsing = Rehearsing(item.component, item.time)
+            self.intended.append(self.rehearsing)
         if result not in ("begun", "done"):
             self.rehearsals.append(item)
 
@@ -110,9 +156,11 @@ class Boot:
             answer = f"runner ended ({item.fields.get('reason', '?')})"
         else:
             return
-        answer += " (rehearsed)" if self.rehearsing else ""
+        rehearsed = self.is_rehearsed(item.component, item.time)
+        answer += " (rehearsed)" if rehearsed else ""
         time = (item.number("fail_us") or round(item.time * 1e6)) / 1e6
-        self.crashes.append(Crash(time, item.component, cause_of(item), answer, dict(item.fields)))
+        details = dict(item.fields)
+        self.crashes.append(Crash(time, item.component, cause_of(item), answer, details, rehearsed=rehearsed))
 
     def close(self, symbols: Symbols, kept: Sequence[CrashRecord], after: Boot | None) -> None:
         """Nothing more comes of this boot, but what the one after it found, and what the device has kept."""
@@ -124,12 +172,15 @@ class Boot:
         ]
         # The console had nothing of these: it was not read then, or the line lost it.
         unseen = (
-            Crash(m.time, m.component, m.fault, m.decision, {}, "", [*m.lines(symbols)])
+            Crash(m.time, m.component, m.fault, m.decision, {}, "", [*m.lines(symbols)], self._intends(m))
             for m in mine.values()
         )
         self.crashes = sorted([*self.crashes, *unseen], key=lambda crash: crash.time)
         if after:
             self.ended = self._ending(after)
+
+    def _intends(self, record: CrashRecord) -> bool:
+        return self.is_rehearsed(record.component, record.time)
 
     def _placed(self, crash: Crash, symbols: Symbols, record: CrashRecord | None) -> Crash:
         """With the place that the kernel named for the process that crashed, and the device's record."""
@@ -169,6 +220,7 @@ class Report:
     boots: list[Boot]
     budget_s: float | None = None
     elsewhere: list[tuple[CrashRecord, list[str]]] = field(default_factory=list)  # crashes of other boots
+    about: str = ""  # when it was recorded, from which port, and by what
 
     def figures(self, boot: Boot) -> list[Figures]:
         """Of each component, in the order of the records."""
@@ -179,6 +231,7 @@ class Report:
         now = boot.timeline.now
         first = next((span.begin for span in line.spans if span.state == "ready"), None)
         seconds = [outage.seconds(now) for outage in line.outages]
+        real = [o for o in line.outages if not boot.is_rehearsed(component.name, o.begin)]
         down = line.down_s(now)
         share = None if first is None or now <= first else max(0.0, 1 - down / (now - first))
         return Figures(
@@ -189,15 +242,19 @@ class Report:
             down_s=down,
             longest_s=max(seconds, default=0.0),
             ready_share=share,
-            over_budget=sum(s > self.budget_s for s in seconds) if self.budget_s is not None else 0,
+            over_budget=sum(o.seconds(now) > self.budget_s for o in real) if self.budget_s is not None else 0,
         )
 
     @property
     def restarts(self) -> int:
-        """In all boots, those after the end of a runner included."""
-        return sum(
-            c.restart_count + c.cold_starts for boot in self.boots for c in boot.model.components.values()
-        )
+        """In all boots, those after the end of a runner included, and without those of rehearsals."""
+        every = (c for boot in self.boots for c in boot.model.components.values())
+        return sum(c.restart_count + c.cold_starts for c in every) - self.rehearsed_restarts
+
+    @property
+    def rehearsed_restarts(self) -> int:
+        """In all boots."""
+        return sum(boot.rehearsed_restarts for boot in self.boots)
 
     @property
     def findings(self) -> list[Finding]:
@@ -212,23 +269,52 @@ def read(
 
     PortError if it cannot be read.
     """
-    console, boots, records = Console(LogFile(log)), [Boot(0)], {one.key: one for one in kept}
+    file = LogFile(log)
+    console, boots, records = Console(file), [Boot(0)], {one.key: one for one in kept}
 
     def take(item: Item) -> None:
-        if isinstance(item, Reply) and (found := from_reply(item)):
-            records[found.key] = found
+        if isinstance(item, Reply):
+            if found := from_reply(item):
+                records[found.key] = found
+            _replied(item, boots[-1], console.decoder)
         if _begins_boot(item, boots[-1]):
             boots.append(Boot(boots[-1].number + 1))
         if isinstance(item, Record):
             boots[-1].number = max(item.boot, boots[-1].number)
+            _began(boots[-1], item, file.came)
         boots[-1].take(item)
 
     console.listen(take)
     while not console.closed:
         console.drain()
     console.close()
-    report = Report(log.name, console.decoder.counts, boots, budget_s)
+    report = Report(log.name, console.decoder.counts, boots, budget_s, about=_about(file))
     return _closed(report, Symbols(elves), list(records.values()))
+
+
+def _replied(reply: Reply, boot: Boot, decoder: Decoder) -> None:
+    """What the desk asked for while it recorded: the boot's ID, and records that the console lost."""
+    if reply.result == "ok" and "boot" in reply.fields:
+        boot.model.boot_id = boot.model.boot_id or reply.fields["boot"]
+    if filled := decoder.fill(reply.fields.get("record", ""), history=True):
+        record, late = filled
+        boot.take(record, late=late)
+
+
+def _began(boot: Boot, record: Record, came: float | None) -> None:
+    """No record comes before it was written, so the earliest of all that they say is nearest."""
+    if came is not None:
+        began = came - record.time
+        boot.began = began if boot.began is None else min(began, boot.began)
+
+
+def _about(file: LogFile) -> str:
+    """When, from where and by what it was recorded."""
+    if not file.times.times:
+        return "When and where this was recorded is not known: no times are beside it."
+    begin, end = stamp(file.times.times[0]), stamp(file.times.times[-1])
+    port = file.times.port or "an unknown port"
+    return f"Recorded from {begin} to {end} on {port}, by koboshi {file.times.tool or '?'}."
 
 
 def _begins_boot(item: Item, current: Boot) -> bool:
@@ -239,9 +325,10 @@ def _begins_boot(item: Item, current: Boot) -> bool:
 
 
 def _closed(report: Report, symbols: Symbols, kept: Sequence[CrashRecord]) -> Report:
-    if len(report.boots) > 1 and not report.boots[0].records and not report.boots[0].findings:
-        del report.boots[0]  # only what a loader said before the first kernel
-    for boot, after in zip(report.boots, [*report.boots[1:], None], strict=True):
+    first = report.boots[0]
+    if not (first.records or first.findings or first.faults):
+        del report.boots[0]  # nothing, or only what a loader said before the first kernel
+    for boot, after in zip(report.boots, [*report.boots[1:], None], strict=False):
         boot.close(symbols, kept, after)
     known = {boot.model.boot_id for boot in report.boots}
     report.elsewhere = [(one, [*one.lines(symbols)]) for one in kept if one.boot not in known]

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from koboshi_desk.console.decoder import Record
+from koboshi_desk.console.times import stamp
 from koboshi_desk.core.histogram import bucket_of, buckets
 from koboshi_desk.device.model import spread
 from koboshi_desk.device.timeline import WORST_FIRST, Line
@@ -25,14 +26,15 @@ LEGEND = {
 }
 
 
-def page(reports: Sequence[Report], title: str) -> str:
-    """Return the whole page."""
+def page(reports: Sequence[Report], title: str, made: str = "") -> str:
+    """Return the whole page; `made` says when and by what."""
     body = [f"<h1>{escape(title)}</h1>", _tiles(reports)]
     for report in reports:
         body.append(_report(report, many=len(reports) > 1))
     body.append(_distributions(latencies(reports)))
     body.append(
-        "<footer>Made by <code>koboshi report</code> from the records on the serial console.</footer>"
+        f"<footer>Made by <code>koboshi report</code> {escape(made)}"
+        " from the records on the serial console.</footer>"
     )
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -49,12 +51,13 @@ def seconds(value: float) -> str:
 
 def _tiles(reports: Sequence[Report]) -> str:
     boots = [boot for report in reports for boot in report.boots]
-    given_up = sum(boot.model.given_up for boot in boots)
+    given_up = sum(boot.given_up for boot in boots)
     lost, garbled = (sum(getattr(report.counts, key) for report in reports) for key in ("lost", "garbled"))
     tiles = [
         (str(len(boots)), "boots", False),
         (str(sum(report.restarts for report in reports)), "restarts", False),
-        (str(sum(len(boot.crashes) for boot in boots)), "crashes", False),
+        (str(sum(boot.count(rehearsed=False) for boot in boots)), "crashes", False),
+        (str(sum(len(boot.rehearsals) for boot in boots)), "rehearsed faults", False),
         (str(given_up), "given up", given_up > 0),
         (
             str(sum(len(report.findings) for report in reports)),
@@ -72,10 +75,13 @@ def _tiles(reports: Sequence[Report]) -> str:
 
 def _report(report: Report, *, many: bool) -> str:
     parts = [f"<h2>{escape(report.name)}</h2>"] if many else []
+    parts.append(f'<p class="soft">{escape(report.about)}</p>')
+    if not report.boots:
+        parts.append("<p>There is no record of a device in it.</p>")
     parts += [_boot(report, boot) for boot in report.boots]
     ended = [boot for boot in report.boots if boot.ended]
     if ended:
-        rows = [[str(boot.number), seconds(boot.timeline.now), escape(boot.ended)] for boot in ended]
+        rows = [[str(boot.number or "-"), seconds(boot.timeline.now), escape(boot.ended)] for boot in ended]
         parts.append("<h2>Reboots</h2>" + _table(["boot", "n after", "w how it ended"], rows))
     if report.elsewhere:
         parts.append(_elsewhere(report))
@@ -84,9 +90,10 @@ def _report(report: Report, *, many: bool) -> str:
 
 def _boot(report: Report, boot: Boot) -> str:
     model, figures = boot.model, report.figures(boot)
-    title = f"Boot {boot.number} {model.boot_id}".rstrip()
+    title = title_of(boot)
     about = f"Linux {model.kernel or '?'}, rfork {model.rfork or '?'}, {boot.records} records in "
     about += f"{seconds(boot.seconds)}, times since the kernel began"
+    about += f"; it began at {stamp(boot.began)}" if boot.began is not None else ""
     parts = [f"<h2>{escape(title)}</h2>", f'<p class="soft">{escape(about)}</p>']
     if figures:
         parts += [
@@ -105,6 +112,12 @@ def _boot(report: Report, boot: Boot) -> str:
         items = "".join(f"<li><code>{escape(str(finding))}</code></li>" for finding in boot.findings)
         parts += ['<h3 class="bad">What the kernel should not have said</h3>', f"<ul>{items}</ul>"]
     return "\n".join(parts)
+
+
+def title_of(boot: Boot) -> str:
+    """Return a heading; the first boot of a recording may have begun before it."""
+    name = f"Boot {boot.number}" if boot.number else "Boot that was already running"
+    return f"{name} {boot.model.boot_id}".rstrip()
 
 
 def _timeline(boot: Boot, figures: Sequence[Figures]) -> str:

@@ -6,15 +6,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from koboshi_desk.console.text import harmless
+from koboshi_desk.console.times import stamp
 from koboshi_desk.device.view import duration
 from koboshi_desk.report.figures import Boot, Report
+from koboshi_desk.report.html import title_of
 
 LONGEST = 20  # rows of a table of single events; the rest is counted
 
 
-def summary(reports: Sequence[Report], title: str) -> str:
-    """Return the whole text."""
-    parts = [f"# {title}", ""]
+def summary(reports: Sequence[Report], title: str, made: str = "") -> str:
+    """Return the whole text; `made` says when and by what."""
+    parts = [f"# {title}", "", f"Made by koboshi report {made}".rstrip() + ".", ""]
     for report in reports:
         parts += _report(report)
     # It is printed too, and what components said must not act on a terminal.
@@ -26,11 +28,15 @@ def _report(report: Report) -> list[str]:
     parts = [
         f"## {report.name}",
         "",
-        f"{len(report.boots)} boots, {report.restarts} restarts, {counts.records} records"
+        report.about,
+        "",
+        f"{len(report.boots)} boots, {_crashed(report)}, {report.restarts} restarts, {counts.records} records"
         f" ({counts.lost} lost, {counts.garbled} garbled, {counts.repeated} repeated),"
         f" {len(report.findings)} kernel findings.",
         "",
     ]
+    if not report.boots:
+        parts += ["There is no record of a device in it.", ""]
     for boot in report.boots:
         parts += _boot(report, boot)
     for one, lines in report.elsewhere:
@@ -41,7 +47,8 @@ def _report(report: Report) -> list[str]:
 def _boot(report: Report, boot: Boot) -> list[str]:
     model = boot.model
     about = f"Linux {model.kernel or '?'}, rfork {model.rfork or '?'}, {duration(round(boot.seconds * 1e6))}"
-    parts = [f"### Boot {boot.number} {model.boot_id}".rstrip(), "", about + ".", ""]
+    about += f"; it began at {stamp(boot.began)}" if boot.began is not None else ""
+    parts = [f"### {title_of(boot)}", "", about + ".", ""]
     rows = []
     for one in report.figures(boot):
         c, latency = one.component, one.latency
@@ -58,6 +65,11 @@ def _boot(report: Report, boot: Boot) -> list[str]:
     parts += _rehearsals(boot)
     parts += [f"- kernel: `{finding}`" for finding in boot.findings] + ([""] if boot.findings else [])
     return [*parts, f"Ended: {boot.ended}.", ""] if boot.ended else parts
+
+
+def _crashed(report: Report) -> str:
+    real, rehearsed = (sum(boot.count(rehearsed=kind) for boot in report.boots) for kind in (False, True))
+    return f"{real} crashes" + (f" and {rehearsed} rehearsed ones" if rehearsed else "")
 
 
 def _crashes(boot: Boot) -> list[str]:

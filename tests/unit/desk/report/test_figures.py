@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from koboshi.wire import line as wire
 from koboshi.wire import records
 
 from koboshi_desk import cli
+from koboshi_desk.console.times import tool_version
 from koboshi_desk.core.histogram import bucket_of, buckets
+from koboshi_desk.device.crashes import CrashRecord
+from koboshi_desk.device.observed import Device
 from koboshi_desk.report import html as report_html
 from koboshi_desk.report import markdown as report_markdown
 from koboshi_desk.report.figures import NO_WARNING, Report, read
@@ -210,12 +214,75 @@ def test_storm_does_not_make_an_endless_page(tmp_path: Path) -> None:
     assert "2980 more" in page
 
 
-def test_empty_log(tmp_path: Path) -> None:
-    """A log without a record is a report that says so, not a failure."""
-    (tmp_path / "log").write_text("nothing\n")
+@pytest.mark.parametrize("text", ["", "nothing\n", "U-Boot 2023.01\n"])
+def test_empty_log(tmp_path: Path, text: str) -> None:
+    """A log without a record is a report that says so, not a failure, and not a boot."""
+    (tmp_path / "log").write_text(text)
     found = read(tmp_path / "log")
-    assert "0 restarts" in report_markdown.summary([found], "x")
-    page_of(found)
+    summary = report_markdown.summary([found], "x")
+    assert "0 boots, 0 crashes, 0 restarts" in summary
+    assert "no record of a device" in summary
+    assert "Boot 0" not in summary + page_of(found)
+    assert "no record of a device" in page_of(found)
+
+
+def test_rehearsed_crashes_are_counted_apart(tmp_path: Path) -> None:
+    """Crashes, restarts, outages and surrenders of a rehearsal are not those of the component's own life."""
+    keys = {"component": "gps", "fault": "burst"}
+    tide = ("restart", RESTART[1] | {"component": "tide", "gen": 1})
+    events = [
+        *BOOT, READY, ("rehearsal", keys | {"result": "begun"}), RESTART, BACK, tide,
+        ("cold", {"component": "gps"}), ("given-up", {"component": "gps"}),
+        ("rehearsal", keys | {"result": "passed"}), RESTART, BACK,
+    ]  # fmt: skip
+    kept = [CrashRecord(7, "1a2b3c4d", 0.8, "gps", 99), CrashRecord(8, "1a2b3c4d", 90.0, "gps", 98)]
+    found = read(written(tmp_path / "log", boot(events=events)), kept=kept)
+    (one,) = found.boots
+    assert [one.count(rehearsed=kind) for kind in (False, True)] == [3, 2]
+    assert (found.restarts, found.rehearsed_restarts) == (2, 2)
+    assert one.given_up == 0
+    page = page_of(found)
+    assert "<b>3</b><span>crashes</span>" in page
+    assert "<b>1</b><span>rehearsed faults</span>" in page
+    assert "3 crashes and 2 rehearsed ones, 2 restarts" in report_markdown.summary([found], "x")
+
+
+@pytest.mark.parametrize("how", ["started", "reply"])
+def test_crash_records_of_a_boot_that_was_running(tmp_path: Path, how: str) -> None:
+    """A recording that began within a boot knows the boot's ID from other records, or from a reply."""
+    started = ("started", {"component": "gps", "pid": 71, "runner": 70, "boot": "1a2b3c4d"})
+    reply = wire.reply("7", "desk", "ok", {"boot": "1a2b3c4d", "parts": 0})
+    lines = boot(events=[READY, started] if how == "started" else [READY])
+    (tmp_path / "log").write_text("\n".join([*lines, *([reply] if how == "reply" else []), ""]))
+    found = read(tmp_path / "log", kept=[CrashRecord(7, "1a2b3c4d", 0.8, "gps", 99)])
+    assert not found.elsewhere
+    assert [crash.pid for crash in found.boots[0].crashes] == [0]
+    assert found.boots[0].crashes[0].record
+    assert "Boot that was already running 1a2b3c4d" in page_of(found)
+    assert "Boot 0" not in report_markdown.summary([found], "x")
+
+
+def test_records_that_were_asked_for_count(tmp_path: Path) -> None:
+    """What the line lost and the desk asked for while it recorded is in the report."""
+    first, second, third = boot(events=[("boot", {"id": "1a2b3c4d"}), RESTART, BACK])
+    reply = wire.reply("7", "desk", "part", {"record": second}, records.MAX_LINE)
+    (tmp_path / "log").write_text("\n".join([first, third, reply, ""]))
+    found = read(tmp_path / "log")
+    assert (found.counts.lost, found.restarts, len(found.boots[0].crashes)) == (0, 1, 1)
+
+
+def test_date_device_and_tool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The report says when and from which port it was recorded, and when and by what it was made."""
+    device = Device("/dev/ttyUSB0", record_to=tmp_path / "x.log")
+    device.take("\n".join([*boot(), ""]).encode(), 1764587601.25)
+    device.close()
+    assert cli.main(["report", str(tmp_path / "x.log"), "--html", str(tmp_path / "x.html")]) == 0
+    page, summary = (tmp_path / "x.html").read_text(), capsys.readouterr().out
+    for text in (page, summary):
+        assert "Recorded from 2025-12-01T11:13:21.250Z to 2025-12-01T11:13:21.250Z on /dev/ttyUSB0" in text
+        assert re.search(r"it began at 2025-12-01T11:13:2\d\.\d{3}Z", text)
+        assert f"{tool_version()} at 20" in text
+    assert "is not known" in report_markdown.summary([read(LOGS / "demo.log")], "x")
 
 
 def test_markdown_has_the_figures() -> None:
