@@ -7,13 +7,16 @@ The commands that need no checkout (watch, manifest) are in koboshi_desk/cli.py.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from invoke import Collection, Context, Exit, task
+from invoke import Collection, Context, Exit, Task, task
 
 from koboshi_desk.core import ending
 from koboshi_desk.core.errors import KoboshiError
+from workbench.project.options import HELP
 
 
 def told(body: Callable[..., int | None]) -> Callable[..., None]:
@@ -34,8 +37,31 @@ def told(body: Callable[..., int | None]) -> Callable[..., None]:
     return run
 
 
-@task
-@told
+def with_defaults(words: dict[str, str], signature: inspect.Signature) -> dict[str, str]:
+    """Add the defaults of the parameters that have one which says something."""
+    told_defaults = {}
+    for name, text in words.items():
+        default = signature.parameters[name.replace("-", "_")].default
+        plain = type(default) is bool or default in ("", 0, inspect.Parameter.empty)
+        told_defaults[name] = text if plain or "default:" in text else f"{text}; default: {default}"
+    return told_defaults
+
+
+def command(**options: list[str]) -> Callable[[Callable[..., int | None]], Task[Any]]:
+    """Make a task of a function, with the help of workbench/project/options.py.
+
+    No short options: `./dev soak -h` would be `--host`, and start a soak.
+    """
+
+    def make(body: Callable[..., int | None]) -> Task[Any]:
+        words = with_defaults(HELP[body.__name__], inspect.signature(body))
+        made: Task[Any] = task(help=words, auto_shortflags=False, **options)(told(body))
+        return made
+
+    return make
+
+
+@command()
 def kernel(
     _: Context,
     line: str = "linux-6.12",
@@ -59,8 +85,7 @@ def kernel(
     return 0
 
 
-@task
-@told
+@command()
 def image(
     _: Context,
     manifest: str = "",
@@ -79,8 +104,7 @@ def image(
     return image_task.run(manifest, board, line, places, primary_site, make)
 
 
-@task
-@told
+@command()
 def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "", image: str = "") -> int:
     """Boot an image, its console here (--smp, --manifest)."""
     from workbench.buildroot import task as image_task
@@ -90,8 +114,7 @@ def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "", ima
     return boot.boot(smp, memory_mb, Path(manifest) if manifest else None, built)
 
 
-@task
-@told
+@command()
 def demo(
     _: Context, json: str = "", smp: int = 2, backend: str = "", plain: bool = False, image: str = ""
 ) -> int:
@@ -103,8 +126,7 @@ def demo(
     return demo.run(Path(json) if json else None, smp, image=built, backend=backend or None, plain=plain)
 
 
-@task
-@told
+@command()
 def powercut(_: Context, image: str = "", cuts: int = 100, seed: int = 1, json: str = "") -> int:
     """Cut a disk image's power as it writes (--image, --cuts)."""
     from workbench.trial import powercut
@@ -112,8 +134,7 @@ def powercut(_: Context, image: str = "", cuts: int = 100, seed: int = 1, json: 
     return powercut.run(image, cuts, seed, Path(json) if json else None)
 
 
-@task
-@told
+@command()
 def figures(_: Context, image: str = "", count: int = 5, json: str = "") -> int:
     """Sizes and times of a board's image (--image, --count)."""
     from workbench.bench import figures
@@ -121,8 +142,7 @@ def figures(_: Context, image: str = "", count: int = 5, json: str = "") -> int:
     return figures.run(image, count, Path(json) if json else None)
 
 
-@task
-@told
+@command()
 def flash(_: Context, image: str = "", device: str = "", yes_really: bool = False) -> None:
     """Write a disk image to a disk (--image FILE, --device)."""
     from workbench.buildroot import flash
@@ -130,8 +150,7 @@ def flash(_: Context, image: str = "", device: str = "", yes_really: bool = Fals
     flash.run(image, device, yes_really=yes_really)
 
 
-@task
-@told
+@command()
 def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
     """All checks and tests (--only as pytest's -k)."""
     from workbench.project import checks
@@ -139,8 +158,7 @@ def test(_: Context, only: str = "") -> int:  # noqa: PT028 - a task, not a test
     return checks.everything(only)
 
 
-@task
-@told
+@command()
 def board(_: Context, port: str = "", lg_env: str = "") -> int:
     """The tests of a real board (--port or --lg-env FILE)."""
     from workbench.project import checks
@@ -148,8 +166,7 @@ def board(_: Context, port: str = "", lg_env: str = "") -> int:
     return checks.on_board(port, lg_env)
 
 
-@task
-@told
+@command()
 def lint(_: Context) -> int:
     """Lint, format, types, shell scripts, licence lines."""
     from workbench.project import checks
@@ -157,8 +174,7 @@ def lint(_: Context) -> int:
     return checks.lint()
 
 
-@task
-@told
+@command()
 def check(_: Context) -> int:
     """The C library's own tests on this machine."""
     from workbench.project import checks
@@ -166,8 +182,7 @@ def check(_: Context) -> int:
     return checks.library()
 
 
-@task
-@told
+@command()
 def conformance(
     _: Context,
     line: str = "",
@@ -187,8 +202,7 @@ def conformance(
     return conformance.run(name, tests, Path(json) if json else None)
 
 
-@task(positional=["what"])
-@told
+@command(positional=["what"])
 def bench(
     _: Context,
     what: str,
@@ -216,8 +230,7 @@ def bench(
     )
 
 
-@task
-@told
+@command()
 def harden(
     _: Context,
     minutes: float = 10.0,
@@ -235,8 +248,7 @@ def harden(
     return harden.run(wanted, Path(json) if json else None)
 
 
-@task
-@told
+@command()
 def selftests(_: Context, line: str = "linux-6.12", only: str = "", json: str = "") -> int:
     """The kernel's own tests, patched and stock (--only, --json)."""
     from workbench.trial import selftests
@@ -244,8 +256,7 @@ def selftests(_: Context, line: str = "linux-6.12", only: str = "", json: str = 
     return selftests.run(line, only, Path(json) if json else None)
 
 
-@task
-@told
+@command()
 def stress(_: Context, minutes: float = 10.0, line: str = "linux-6.12") -> int:
     """rfork groups beside stress-ng (--minutes, --line)."""
     from workbench.trial import stress
@@ -253,8 +264,7 @@ def stress(_: Context, minutes: float = 10.0, line: str = "linux-6.12") -> int:
     return stress.run(minutes, line)
 
 
-@task
-@told
+@command()
 def soak(
     _: Context,
     minutes: float = 30.0,
@@ -270,8 +280,7 @@ def soak(
     return soak.run(minutes, seed, to) if host else soak_guest.run(minutes, seed, to, line)
 
 
-@task
-@told
+@command()
 def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     """Remove builds and logs (--older-than-days N)."""
     from koboshi_desk.core import places
@@ -280,8 +289,7 @@ def clean_cache(_: Context, older_than_days: float = 0.0) -> None:
     print(f"{len(cache.clean(older_than_days=older_than_days))} entries removed from {places.cache_folder()}")
 
 
-@task
-@told
+@command()
 def docs(_: Context) -> None:
     """The documentation as a site; prints its first page."""
     from workbench.project import site
@@ -289,8 +297,7 @@ def docs(_: Context) -> None:
     print(site.build() / "index.html")
 
 
-@task
-@told
+@command()
 def screens(_: Context) -> None:
     """The pictures in docs/ from recorded consoles."""
     from workbench.project import screens

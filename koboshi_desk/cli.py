@@ -33,9 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return 0 on success, 1 on a failure or finding, 2 on wrong usage, 128 + N after signal N."""
     program = "./dev" if Path(sys.argv[0]).name == "cli.py" else "koboshi"
     if list(arguments or sys.argv[1:]) == ["--list"]:
-        print("The commands that `koboshi` has too:\n")
-        print("".join(f"  {name:<13} {what}\n" for name, what in COMMANDS.items()))
-        return 0
+        return _run(argparse.Namespace(handler=_list))
     ending.open_standard_streams()
     chosen = parser(program).parse_args(arguments)
     ending.unwind_on_signals()
@@ -47,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{Path(program).name}: interrupted", file=sys.stderr)
         return ending.INTERRUPTED
+
+
+def _list(_: argparse.Namespace) -> int:
+    print("The commands that `koboshi` has too:\n")
+    print("".join(f"  {name:<13} {what}\n" for name, what in COMMANDS.items()))
+    return 0
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -156,8 +160,9 @@ def _control(command: argparse.ArgumentParser) -> None:
     add("--port", default="", metavar="PORT", help="as of watch")
     _baud(command)
     add("--seconds", type=_positive, default=20.0, help="how long to wait for a reply; %(default)s")
-    add("verb", choices=[*line.READING, *line.CHANGING, *line.LOCKING])
-    add("component", nargs="?", default="")
+    verbs = [*line.READING, *line.CHANGING, *line.LOCKING]
+    add("verb", choices=verbs, metavar="VERB", help=f"one of {', '.join(verbs)}")
+    add("component", nargs="?", default="", metavar="NAME", help="component; for events: a record's number")
     command.set_defaults(handler=_run_control)
 
 
@@ -188,7 +193,7 @@ def _report(command: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="count the times that a component was down for longer",
     )
-    add("--title", default="Koboshi report")
+    add("--title", default="Koboshi report", metavar="TEXT", help="heading of the page; %(default)s")
     command.set_defaults(handler=_run_report)
 
 
@@ -214,9 +219,16 @@ def _run_report(chosen: argparse.Namespace) -> int:
 
 
 def _bridge(command: argparse.ArgumentParser) -> None:
+    command.description = "Needs --mqtt, --metrics, or both."
     _consoles(command)
     add = command.add_argument
-    add("--name", action="append", default=[], help="of the device at each --port; default: the port's")
+    add(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of the device at each --port; default: the port's",
+    )
     add(
         "--mqtt",
         default="",
@@ -244,14 +256,14 @@ def _run_bridge(chosen: argparse.Namespace) -> int:
 def _manifest(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(required=True, metavar="ACTION")
     check = actions.add_parser("check", help="FILE:LINE: KEY: what is wrong; what would be right")
-    check.add_argument("file", type=Path)
+    check.add_argument("file", type=Path, help="component manifest")
     check.set_defaults(handler=_check_manifest)
 
     new = actions.add_parser("new", help="asks what is needed, and writes a commented manifest")
-    new.add_argument("file", type=Path)
+    new.add_argument("file", type=Path, help="file to write")
     new.set_defaults(handler=_new_manifest)
     explain = actions.add_parser("explain", help="what will happen, in words")
-    explain.add_argument("file", type=Path)
+    explain.add_argument("file", type=Path, help="component manifest")
     explain.add_argument("component", nargs="?", default="", help="only this one")
     explain.set_defaults(handler=_explain_manifest)
     schema = actions.add_parser("schema", help="the JSON Schema, for completion in an editor")
@@ -260,7 +272,7 @@ def _manifest(command: argparse.ArgumentParser) -> None:
     systemd.add_argument("unit", nargs="+", type=Path, help="NAME.service or NAME.socket")
     systemd.set_defaults(handler=_from_systemd)
     graph = actions.add_parser("graph", help="what needs what, as an SVG picture")
-    graph.add_argument("file", type=Path)
+    graph.add_argument("file", type=Path, help="component manifest")
     graph.add_argument("--svg", type=Path, metavar="FILE", help="default: standard output")
     graph.set_defaults(handler=_graph_manifest)
 

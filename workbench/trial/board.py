@@ -23,6 +23,9 @@ BOOT_S = 180.0
 class LabgridConsole:
     """The console of a labgrid target: its ConsoleProtocol as a Transport."""
 
+    writable = True
+    came: float | None = None
+
     def __init__(self, driver: Any, target: Any, name: str) -> None:  # noqa: ANN401 - labgrid may be absent
         self._driver = driver
         self._target = target

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,20 @@ def test_tty_in_use(tmp_path: Path) -> None:
             SerialPort(str(cable.desk))
         first.close()
         SerialPort(str(cable.desk)).close()
+
+
+def every_option(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    """The options and arguments of a parser and of all commands in it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from every_option(command)
+        else:
+            yield parser.prog, action
+
+
+def test_every_option_has_help() -> None:
+    """Each option and each argument of each command has a word of help, which can be printed."""
+    found = list(every_option(cli.parser("koboshi")))
+    assert len(found) > 40
+    assert not [f"{command} {action.dest}" for command, action in found if not action.help]

@@ -36,6 +36,19 @@ def test_alone_it_lists_the_tasks():
     assert {"boot", "demo", "image", "kernel", "manifest", "test", "watch"} <= listed
 
 
+@pytest.mark.parametrize(
+    "words", [["soak", "-h"], ["bench", "-h"], ["bench", "all", "--help"], ["-h"], ["watch", "-h"]]
+)
+def test_help_is_printed(words):
+    """Help is printed, and nothing is started; a reader that has seen enough is no failure."""
+    done = dev(*words)
+    assert done.returncode == 0, done.stderr
+    assert "-h, --help" in done.stdout or "Usage: ./dev" in done.stdout or "Available tasks" in done.stdout
+    script = f'"{REPOSITORY}/dev" {" ".join(words)} | head -1'
+    quiet = run(["-o", "pipefail", "-c", script], os.environ, program="/bin/bash")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+
+
 def test_unknown_task_is_refused():
     """A task that is not there is an error, not a silence."""
     done = dev("no-such-task")

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import pytest
-from invoke import Exit, Task
+from invoke import Executor, Exit, Program, Task
 
 import tasks
 from koboshi_desk.core import ending
 from koboshi_desk.core.errors import KoboshiError
 from tasks import told
+from workbench.project.options import HELP
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +60,29 @@ def test_every_task_is_offered() -> None:
     """No task is written and then left out of what ./dev offers."""
     written = {name for name, value in vars(tasks).items() if isinstance(value, Task)}
     assert {name.replace("-", "_") for name in tasks.namespace.task_names} == written
+
+
+@pytest.mark.parametrize("name", sorted(tasks.namespace.task_names))
+def test_every_option_of_a_task_has_help(name: str) -> None:
+    """Each option has a word of help, none is short, and no help is of an option that does not exist."""
+    chosen = tasks.namespace[name]
+    options = chosen.get_arguments()
+    assert not [option.name for option in options if not option.help]
+    assert not [option.names for option in options if any(len(word) == 1 for word in option.names)]
+    assert set(HELP[name.replace("-", "_")]) == {option.name.replace("_", "-") for option in options}
+
+
+@pytest.mark.parametrize("flags", [["-h"], ["--help"], ["--json", "x", "-h"]])
+@pytest.mark.parametrize("name", sorted(tasks.namespace.task_names))
+def test_help_starts_nothing(
+    name: str, flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`./dev TASK -h` prints the task's help, wherever it stands, and runs no task."""
+    monkeypatch.setattr(Executor, "execute", lambda *_: pytest.fail("a task was run"))
+    options = [option.name for option in tasks.namespace[name].get_arguments()]
+    words = flags if "json" in options else flags[-1:]
+    words = ["all", *words] if name == "bench" else words  # ./dev adds it
+    Program(namespace=tasks.namespace, name="./dev", binary="./dev").run(["./dev", name, *words], exit=False)
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"Usage: ./dev [--core-opts] {name}")
+    assert all(re.search(rf"--(\[no-\])?{option.replace('_', '-')}\b", shown) for option in options)
