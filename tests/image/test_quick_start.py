@@ -31,6 +31,12 @@ class Dev(Terminal):
     PROGRAM: tuple[str, ...] = (str(REPOSITORY / "dev"),)
 
 
+class SmallDev(Dev):
+    """The same in the smallest usual terminal."""
+
+    SIZE = (24, 80)
+
+
 @pytest.fixture
 def alone(tmp_path: Path) -> dict[str, str]:
     """A cache with all that was built, and no running guest in it."""
@@ -46,7 +52,7 @@ def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> Non
     """A guest with a manifest of one's own, watched from a second terminal as it is broken in the first."""
     shutil.copy(REPOSITORY / "components/koboshi.toml", tmp_path / "my.toml")
     seen = tmp_path / "seen"
-    with Dev("boot", "--manifest", str(tmp_path / "my.toml"), **alone) as console:  # type: ignore[arg-type]
+    with Dev("boot", "--manifest", str(tmp_path / "my.toml"), **alone) as console:
         console.shows("Ctrl-] ends it")
         console.shows("all-ready")
         console.press("\n")
@@ -85,7 +91,7 @@ def ask_the_guest(alone: dict[str, str]) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert "component=gps state=ready" in done.stdout
-    with Dev("watch", size=(24, 80), **alone) as screen:
+    with SmallDev("watch", **alone) as screen:
         screen.shows("q quit")
         for keys, reply in (
             ("j" * 20 + "i", "state ready"),

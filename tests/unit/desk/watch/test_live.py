@@ -157,7 +157,7 @@ def test_quiet_terminals(tmp_path: Path, environment: dict[str, str]) -> None:
     """A terminal that cannot draw gets lines, one that wants no colour gets none."""
     log = tmp_path / "log"
     log.write_bytes(record(1, "boot", id="1a2b3c4d") + record(2) + b"[    1.000000] BUG: x\n")
-    with Terminal("--replay", str(log), **environment) as terminal:  # type: ignore[arg-type]
+    with Terminal("--replay", str(log), **environment) as terminal:
         terminal.shows("gps")
         if environment.get("TERM") != "dumb":
             terminal.press("q")

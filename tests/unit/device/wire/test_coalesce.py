@@ -111,7 +111,7 @@ def test_storm_at_9600_baud(share: float) -> None:
     counts = device.decoder.counts
     assert counts.records + counts.coalesced + counts.lost == len(lines) + 1
     sent = {line.strip() for line in system.out.decode().splitlines()} | {guard.decode().strip()}
-    found = [item for _, item in device.log if isinstance(item, Record)]
+    found = [item for _, item, _ in device.log if isinstance(item, Record)]
     assert {records.encode(i.seq, i.time, i.event, dict(i.fields)) for i in found} <= sent
     if not share:
         assert counts.lost == console.lost

@@ -120,8 +120,8 @@ def test_line_for_requests(tmp_path: Path) -> None:
     assert f"koboshi.line={REQUEST_TTY}" in line
     assert "koboshi.line" not in paste_command(IMAGE, options)
     disk = replace(IMAGE, disk=tmp_path / "disk")
-    for line in (command_line(disk, options, tmp_path), command_line(IMAGE, Options(), tmp_path)):
-        assert "pci-serial,chardev=requests" not in line
+    for words in (command_line(disk, options, tmp_path), command_line(IMAGE, Options(), tmp_path)):
+        assert "pci-serial,chardev=requests" not in words
 
 
 @pytest.mark.parametrize("wrong", [{"smp": 0}, {"smp": -2}, {"memory_mb": 0}])

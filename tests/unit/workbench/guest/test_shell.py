@@ -23,6 +23,8 @@ class Pty:
     """A transport to a shell on a pseudo-terminal; `noise` is put before and after everything it says."""
 
     name = "pty"
+    writable = True
+    came: float | None = None
 
     def __init__(self) -> None:
         self.pid, self.fd = pty.fork()
