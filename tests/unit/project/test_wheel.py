@@ -181,8 +181,8 @@ def test_wrong_use_says_what_there_is(installed: Path, tmp_path: Path) -> None:
 
 
 def test_failure_is_told_in_a_line(installed: Path, tmp_path: Path) -> None:
-    """A port that is not there is a line that says what is needed, and status 1."""
-    done = run([installed, "watch", "--port", tmp_path / "none"], tmp_path)
+    """A port that cannot be one is a line that says what is needed, and status 1."""
+    done = run([installed, "watch", "--port", "/dev/null"], tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("koboshi: ")
     assert "/dev/ttyUSB0" in done.stderr
