@@ -60,7 +60,6 @@ def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> Non
             watch = subprocess.Popen([REPOSITORY / "dev", "watch"], stdout=out, env=os.environ | alone)
         try:
             poll(lambda: b"all-ready" in seen.read_bytes(), "components in watch", LIMIT_S)
-            ask_the_guest(alone)
             assert len(IN_THE_GUEST) == 4
             for command in IN_THE_GUEST:
                 console.press(f"{command} && echo do''ne {command.split()[-1]}\n")
@@ -72,6 +71,7 @@ def test_quick_start(image: Image, tmp_path: Path, alone: dict[str, str]) -> Non
             )
             wish = rb" restart component=gps .*cause=operator"
             poll(lambda: re.search(wish, seen.read_bytes()), "the operator's restart", LIMIT_S)
+            ask_the_guest(alone)  # last, for a rehearsal may leave a component given up
             console.press("\x1d")
             assert console.ends() == 0
             assert watch.wait(LIMIT_S) == 0  # the guest's console has ended, and so has its log
