@@ -55,7 +55,7 @@ def main() -> int:
     system.protect()
     rfork_run, sysrq = setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run"), setting("KOBOSHI_SYSRQ", SYSRQ)
     cgroups = setting("KOBOSHI_CGROUPS", system.cgroups())
-    paths = Paths(run, etc, rfork_run, sysrq, cgroups)
+    paths = Paths(run, etc, rfork_run, sysrq, cgroups, setting("PYTHONPATH", ""))
     if not only_one(system, paths):
         return 111
     supervisor = Supervisor(system, paths)

@@ -236,7 +236,7 @@ class Core(Owner):
         argv = runner_args.arguments(
             component.spec, self.paths.rfork_run, directory, self.paths.poke, self.paths.cgroups
         )
-        given = runner_args.environment(component.spec)
+        given = runner_args.environment(component.spec, self.paths.python_path)
         pid = self.system.spawn(argv, directory + "/errors", given)
         if pid < 0:
             component.error = f"{self.paths.rfork_run}: cannot be started (errno {-pid})"

@@ -8,6 +8,8 @@ from koboshi.manifest.model import Component
 
 _MIB = 1 << 20
 ENVIRONMENT_FD = 3
+# The folder of this package; the image has the module rfork and its components' modules there too.
+_MODULES = __file__.rsplit("/", 3)[0]
 # The manifest's limits, as rfork-run calls them, and how many of its units one of the manifest's is.
 _LIMITS = {
     "memory_mb": ("as", _MIB),
@@ -39,7 +41,7 @@ def arguments(component: Component, program: str, directory: str, poke: str, cgr
     # Without the option rfork-run changes nothing, which is also how an ordinary user can run it.
     if component.get("user") != "root":
         argv += ["--user", str(component.get("user"))]
-    if component.table("environment"):
+    if component.table("environment") or component.get("python") is not None:
         argv += ["--env-fd", str(ENVIRONMENT_FD)]
     for key, (name, unit) in _LIMITS.items():
         limit = component.values[f"limits.{key}"]
@@ -52,10 +54,21 @@ def arguments(component: Component, program: str, directory: str, poke: str, cgr
     return [*argv, "--output", _OUTPUTS.get(output, output), "--", *component.argv()]
 
 
-def environment(component: Component) -> bytes:
-    """What rfork-run reads from ENVIRONMENT_FD: a command line is for everybody to read."""
-    pairs = component.table("environment").items()
-    return b"".join(f"{name}={value}\0".encode("utf-8", "surrogateescape") for name, value in pairs)
+def environment(component: Component, python_path: str = "") -> bytes:
+    """What rfork-run reads from ENVIRONMENT_FD: a command line is for everybody to read.
+
+    `python_path` is the supervisor's own PYTHONPATH, which the component would inherit.
+    """
+    pairs = component.table("environment")
+    if component.get("python") is not None:
+        pairs = {**pairs, "PYTHONPATH": _python_path(str(pairs.get("PYTHONPATH", python_path)))}
+    return b"".join(f"{name}={value}\0".encode("utf-8", "surrogateescape") for name, value in pairs.items())
+
+
+def _python_path(given: str) -> str:
+    """Where Python finds rfork and the image's components, after the folders that are given."""
+    folders = [folder for folder in given.split(":") if folder and folder != _MODULES]
+    return ":".join([*folders, _MODULES])
 
 
 def _restart(component: Component) -> list[str]:

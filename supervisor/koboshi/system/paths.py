@@ -8,7 +8,13 @@ class Paths:
     """Where things are."""
 
     def __init__(
-        self, run: str, etc: str, rfork_run: str, sysrq: str = "/proc/sysrq-trigger", cgroups: str = ""
+        self,
+        run: str,
+        etc: str,
+        rfork_run: str,
+        sysrq: str = "/proc/sysrq-trigger",
+        cgroups: str = "",
+        python_path: str = "",
     ) -> None:
         self.run = run
         self.manifest = etc + "/koboshi.toml"
@@ -16,6 +22,7 @@ class Paths:
         self.rfork_run = rfork_run
         self.sysrq = sysrq
         self.cgroups = cgroups
+        self.python_path = python_path
         self.lock = run + "/supervisor.lock"  # no component's name
         self.poke = run + "/poke"
         self.control = run + "/control"

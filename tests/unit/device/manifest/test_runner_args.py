@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from koboshi.manifest import runner_args
 from koboshi.manifest.check import parse
@@ -137,3 +139,30 @@ def test_wrong_device(text: str, key: str) -> None:
     with pytest.raises(ManifestRefusedError) as caught:
         parse(A + "[device]\n" + text, "f")
     assert [error.key for error in caught.value.errors] == [key]
+
+
+P = 'version = 1\n[component.a]\npython = "a"\n'
+
+
+def environment(text: str, python_path: str = "") -> dict[str, str]:
+    """What this component gets besides the runner's environment."""
+    given = runner_args.environment(parse(text, "f").components["a"], python_path)
+    return dict(pair.split("=", 1) for pair in given.decode().split("\0") if pair)
+
+
+def test_python_finds_the_modules_of_the_image() -> None:
+    """`python =` needs no PYTHONPATH for rfork and the image's components; a program gets none."""
+    modules = str(Path(runner_args.__file__).parents[2])
+    assert environment(P) == {"PYTHONPATH": modules}
+    assert environment(A) == {}
+    argv = runner_args.arguments(parse(P, "f").components["a"], "rfork-run", "/run/a", "/run/poke", "")
+    assert pairs(argv, "--env-fd") == [str(runner_args.ENVIRONMENT_FD)]
+    assert pairs(options(""), "--env-fd") == []
+
+
+def test_own_python_path_comes_first() -> None:
+    """A path in the manifest, or else the supervisor's, stays, and comes before the image's modules."""
+    modules = str(Path(runner_args.__file__).parents[2])
+    assert environment(P, "/theirs") == {"PYTHONPATH": f"/theirs:{modules}"}
+    own = P + f'environment = {{ PYTHONPATH = "/opt/x:{modules}", A = "b" }}\n'
+    assert environment(own, "/theirs") == {"PYTHONPATH": f"/opt/x:{modules}", "A": "b"}
