@@ -63,7 +63,7 @@ int rfork_kick(int rfd, int signal, unsigned int cause);
 int rfork_query(int rfd, struct rfork_info *info);
 
 /* In a rebootable process: ask to be restarted (does not return). */
-_Noreturn void rfork_restart(void);
+__attribute__((__noreturn__)) void rfork_restart(void);
 
 /* From here on, a restart comes back here. Returns 0 now, and the generation (> 0) each time it comes back. Handlers of
  * pthread_atfork(3) run as for fork(2): prepare and parent here, child in every instance that begins here.
