@@ -42,7 +42,7 @@ def with_defaults(words: dict[str, str], signature: inspect.Signature) -> dict[s
     told_defaults = {}
     for name, text in words.items():
         default = signature.parameters[name.replace("-", "_")].default
-        plain = type(default) is bool or default in ("", 0, inspect.Parameter.empty)
+        plain = type(default) is bool or default in ("", 0, None, inspect.Parameter.empty)
         told_defaults[name] = text if plain or "default:" in text else f"{text}; default: {default}"
     return told_defaults
 
@@ -85,7 +85,10 @@ def kernel(
     return 0
 
 
-@command()
+OWN = ["add", "python", "package"]  # what the user adds to the quick image; each may be given several times
+
+
+@command(iterable=[*OWN, "external"])
 def image(
     _: Context,
     manifest: str = "",
@@ -96,33 +99,58 @@ def image(
     primary_site: str = "",
     config: str = "",
     make: str = "",
+    external: list[str] | None = None,
+    add: list[str] | None = None,
+    python: list[str] | None = None,
+    package: list[str] | None = None,
 ) -> int:
     """Build the quick image, or with --board a device's (--line)."""
     from workbench.buildroot import task as image_task
+    from workbench.image import own
 
     places = {"buildroot": buildroot, "dl_dir": dl_dir, "config": config}
-    return image_task.run(manifest, board, line, places, primary_site, make)
+    wanted = own.Wanted(manifest, add, python, package)
+    return image_task.run(wanted, board, line, places, primary_site, make, external or ())
 
 
-@command()
-def boot(_: Context, smp: int = 2, memory_mb: int = 256, manifest: str = "", image: str = "") -> int:
-    """Boot an image, its console here (--smp, --manifest)."""
+@command(iterable=OWN)
+def boot(
+    _: Context,
+    smp: int = 2,
+    memory_mb: int = 256,
+    manifest: str = "",
+    image: str = "",
+    add: list[str] | None = None,
+    python: list[str] | None = None,
+    package: list[str] | None = None,
+) -> int:
+    """Boot an image, its console here (--smp, --manifest, --add PATH=FILE, --python, --package)."""
     from workbench.buildroot import task as image_task
     from workbench.guest import boot
+    from workbench.image import own
 
-    built = image_task.named(image)
-    return boot.boot(smp, memory_mb, Path(manifest) if manifest else None, built)
+    return boot.boot(smp, memory_mb, image_task.chosen(image, own.Wanted(manifest, add, python, package)))
 
 
-@command()
+@command(iterable=OWN)
 def demo(
-    _: Context, json: str = "", smp: int = 2, backend: str = "", plain: bool = False, image: str = ""
+    _: Context,
+    json: str = "",
+    smp: int = 2,
+    backend: str = "",
+    plain: bool = False,
+    image: str = "",
+    manifest: str = "",
+    add: list[str] | None = None,
+    python: list[str] | None = None,
+    package: list[str] | None = None,
 ) -> int:
-    """Boot, break everything, see it get up (--json, --image)."""
+    """Boot, break everything, see it get up (--json, --image, --manifest)."""
     from workbench.buildroot import task as image_task
     from workbench.demo import task as demo
+    from workbench.image import own
 
-    built = image_task.named(image)
+    built = image_task.chosen(image, own.Wanted(manifest, add, python, package))
     return demo.run(Path(json) if json else None, smp, image=built, backend=backend or None, plain=plain)
 
 

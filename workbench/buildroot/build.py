@@ -54,6 +54,7 @@ class Options:
     dl_dir: Path | None = None
     primary_site: str | None = None
     config: Path | None = None  # one more fragment: another toolchain, more packages
+    external: tuple[Path, ...] = ()  # the user's external trees, beside this repository
 
 
 def build(board_name: str, line_name: str, options: Options | None = None) -> Image:
@@ -121,6 +122,7 @@ class Job:
         self.folder = folder_of(self.name)
         self.log = self.folder / "koboshi.log"
         self.tree = buildroot_tree.find(options.buildroot)
+        self.external = [buildroot_tree.external(path) for path in options.external]
         fragments = [*board.buildroot(line), *([options.config] if options.config else [])]
         self.wanted = kconfig.merge(fragments)
 
@@ -138,7 +140,8 @@ class Job:
         command: list[str | Path] = ["env", *unset]
         if os.geteuid() == 0:
             command.append("FORCE_UNSAFE_CONFIGURE=1")  # tar's configure refuses root otherwise
-        command += ["make", "-C", self.tree.path, f"O={self.folder}", f"BR2_EXTERNAL={REPOSITORY}"]
+        command += ["make", "-C", self.tree.path, f"O={self.folder}"]
+        command.append("BR2_EXTERNAL=" + ":".join(map(str, (REPOSITORY, *self.external))))
         if self.options.dl_dir:
             command.append(f"BR2_DL_DIR={self.options.dl_dir.resolve()}")
         if self.options.primary_site:
@@ -161,7 +164,8 @@ class Job:
 
     def _identity(self) -> str:
         settled = {name: value for name, value in self.wanted.items() if name not in _PLACES}
-        return cache.key([str(self.tree.path), self.tree.version, kconfig.text(settled)])
+        trees = [str(path) for path in (self.tree.path, *self.external)]
+        return cache.key([*trees, self.tree.version, kconfig.text(settled)])
 
     def _forget_changed(self) -> None:
         """Buildroot builds a package once: what changed since is thrown away, to be built again."""
@@ -178,6 +182,8 @@ class Job:
         recipes["linux"] = [patches, *self.board.kernel(self.line), REPOSITORY / "external.mk"]
         recipes["busybox"] = [self.board.busybox]
         recipes["koboshi-demo"].append(self.board.manifest)
+        for makefile in (path for tree in self.external for path in tree.glob("package/*/*.mk")):
+            recipes[makefile.stem] = [makefile.parent]
         return {name: cache.key(paths) for name, paths in recipes.items()}
 
     def _compile(self) -> None:

@@ -53,6 +53,15 @@ def check(path: Path) -> Tree:
     return Tree(path.resolve(), found[1])
 
 
+def external(path: Path) -> Path:
+    """An external tree of the user's; BuildrootError if Buildroot would not take it."""
+    missing = [name for name in ("external.desc", "Config.in", "external.mk") if not (path / name).is_file()]
+    if missing:
+        expected = "--external takes a folder with external.desc, Config.in and external.mk"
+        raise BuildrootError(path, f"no {' and no '.join(missing)}", expected)
+    return path.resolve()
+
+
 def by_hand_place() -> Path:
     """Where the release's tarball may be put by hand."""
     return places.cache_folder() / "sources" / Path(URL).name

@@ -27,6 +27,7 @@ KINDS = (
     "base",
     "busybox",
     "programs",
+    "packages",
     "objects",
     "layer",
     "image",

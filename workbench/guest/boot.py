@@ -10,7 +10,6 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from koboshi_desk.core.deadline import Deadline
 from koboshi_desk.core.errors import ConsoleClosedError, KoboshiError
@@ -26,17 +25,16 @@ START_S = 30.0
 def boot(
     smp: int | None = None,
     memory_mb: int | None = None,
-    manifest: Path | None = None,
     image: Image | None = None,
 ) -> int:
-    """Build the image (with another manifest, if given) and run it until Ctrl-] or its end."""
+    """Run the image (by default the quick image) until Ctrl-] or its end."""
     options = Options(smp=smp, memory_mb=memory_mb, requests=True)
     keyboard = _terminal()
     if image is None:
         # The builders are not needed for an image that is there.
         from workbench.image import quick as quickimage
 
-        image = quickimage.build(manifest)
+        image = quickimage.build()
     with Guest(image, options) as guest:
         print(f"Ctrl-] ends it; in another terminal: ./dev watch. The log: {guest.log}\r")
         guest.start(Deadline(START_S))

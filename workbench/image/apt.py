@@ -23,6 +23,16 @@ from workbench.core.command import CommandError, output
 
 ARCHITECTURE = "amd64"
 FRESH_S = 86400  # how long the archive's answer is taken as the present one
+Installed = Sequence[tuple[str, str]]  # names and versions of packages that an image has already
+_STANZA = """\
+Package: {0}
+Status: install ok installed
+Version: {1}
+Architecture: {2}
+Multi-Arch: allowed
+Maintainer: nobody
+Description: in the image
+"""
 _URI = re.compile(r"^'[^']+' (\S+)_([^_]+)_[^_]+\.deb \d+ ?(\S*)$")
 
 
@@ -43,16 +53,19 @@ class Package:
     checksum: str
 
 
-def resolve(names: Sequence[str]) -> list[Package]:
-    """The packages and all they depend on; asked once a day; the last answer serves where that fails."""
+def resolve(names: Sequence[str], installed: Installed = ()) -> list[Package]:
+    """The packages and all they depend on, without those that count as installed.
+
+    Asked once a day; the last answer serves where that fails.
+    """
     if shutil.which("apt-get") is None:
         raise NoAptError
-    answer = folder() / f"resolved-{cache.key(names)}.json"
+    answer = folder() / f"resolved-{cache.key([*names, *map(' '.join, installed)])}.json"
     if answer.exists() and time.time() - answer.stat().st_mtime < FRESH_S:
         return _load(answer)
     try:
         with cache.lock("apt"):
-            packages = _ask(names)
+            packages = _ask(names, installed)
     except CommandError as error:
         if not answer.exists():
             raise
@@ -64,14 +77,14 @@ def resolve(names: Sequence[str]) -> list[Package]:
     return packages
 
 
-def download(names: Sequence[str], packages: Sequence[Package]) -> list[Path]:
+def download(names: Sequence[str], packages: Sequence[Package], installed: Installed = ()) -> list[Path]:
     """The packages' files, in apt's order of names; fetched and checked by apt."""
     archives = folder() / "cache/archives"
     files = [archives / package.file for package in packages]
     if not all(file.exists() for file in files):
         progress.note(f"fetching {len(files)} packages")
         with cache.lock("apt"):
-            output(command("install", "--download-only", *names))
+            output(command("install", *_counting(installed), "--download-only", *names))
     return files
 
 
@@ -79,13 +92,22 @@ def _load(answer: Path) -> list[Package]:
     return [Package(**item) for item in json.loads(answer.read_text())]
 
 
-def _ask(names: Sequence[str]) -> list[Package]:
+def _ask(names: Sequence[str], installed: Installed) -> list[Package]:
     progress.note("asking the package archive")
     output(command("update"))
     with tempfile.TemporaryDirectory() as empty:  # apt does not print what it has in its cache
         (Path(empty) / "partial").mkdir()
         nothing = ["-o", f"Dir::Cache::archives={empty}"]
-        return parse_uris(output(command("install", "--print-uris", *nothing, *names)))
+        return parse_uris(output(command("install", *_counting(installed), "--print-uris", *nothing, *names)))
+
+
+def _counting(installed: Installed) -> list[str]:
+    """Options that make apt take these packages for installed, with everything that they need."""
+    if not installed:
+        return []
+    status = folder() / f"status-{cache.key(map(' '.join, installed))}"
+    status.write_text("\n".join(_STANZA.format(name, version, ARCHITECTURE) for name, version in installed))
+    return ["-o", f"Dir::State::status={status}"]
 
 
 def parse_uris(text: str) -> list[Package]:

@@ -126,22 +126,26 @@ class Base:
     identity: str
 
 
+def kept() -> list[apt.Package]:
+    """The packages that the layer is made from."""
+    return [package for package in apt.resolve(PACKAGES) if _matches(package.name, KEEP_PACKAGES)]
+
+
 def build() -> Base:
     """The layer, from the cache while the package archive has the same versions."""
-    packages = apt.resolve(PACKAGES)
-    kept = [package for package in packages if _matches(package.name, KEEP_PACKAGES)]
+    packages, chosen = apt.resolve(PACKAGES), kept()
 
     def make(folder: Path) -> None:
         files = dict(zip(packages, apt.download(PACKAGES, packages), strict=True))
         tree = folder / "tree"
         progress.note("making the base layer")
-        for package in kept:
+        for package in chosen:
             output(["dpkg-deb", "--extract", files[package], tree])
         fill(tree)
         cpio.write(folder / "base.cpio", tree)
-        (folder / "packages").write_text("".join(f"{package.name} {package.version}\n" for package in kept))
+        (folder / "packages").write_text("".join(f"{package.name} {package.version}\n" for package in chosen))
 
-    versions = [f"{package.name} {package.version} {package.checksum}" for package in kept]
+    versions = [f"{package.name} {package.version} {package.checksum}" for package in chosen]
     folder = cache.entry("base", cache.key([*versions, Path(__file__), Path(cpio.__file__)]), make)
     return Base(folder / "base.cpio", folder / "tree", folder.name)
 
@@ -149,9 +153,9 @@ def build() -> Base:
 def fill(tree: Path) -> None:
     """Make the unpacked packages a small root: merged /usr, few files, Python compiled, BusyBox linked."""
     merge_usr(tree)
-    _drop(tree, DROP_FILES)
+    drop(tree, DROP_FILES)
     library = python_library(tree)
-    _drop(library, DROP_MODULES)
+    drop(library, DROP_MODULES)
     _drop_unusable_modules(tree, library)
     compile_python(tree, library, tree, keep_source=False)
     _link_busybox(tree)
@@ -222,7 +226,8 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def _drop(tree: Path, patterns: tuple[str, ...]) -> None:
+def drop(tree: Path, patterns: tuple[str, ...]) -> None:
+    """Remove what matches, and compiled modules."""
     for pattern in patterns:
         for path in sorted(tree.glob(pattern)):
             if path.is_dir() and not path.is_symlink():

@@ -12,7 +12,7 @@ from koboshi_desk.core import places
 from workbench.core import cache
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
-from workbench.image import base, cpio
+from workbench.image import accounts, base, cpio
 
 OVERLAY = REPOSITORY / "overlay"
 SUPERVISOR = REPOSITORY / "supervisor"
@@ -62,7 +62,8 @@ def _inputs() -> list[str | Path]:
         COMPONENTS,
         *(LIBRFORK / name for name in ("include", "src", "monitor", "run", "python")),
     ]
-    return [*_compilers(), *folders, LIBRFORK / "Makefile", Path(__file__), Path(cpio.__file__)]
+    makers = map(Path, (__file__, cpio.__file__, accounts.__file__))
+    return [*_compilers(), *folders, LIBRFORK / "Makefile", *makers]
 
 
 def _compilers() -> list[str]:
@@ -80,10 +81,13 @@ def _make(folder: Path, first: base.Base, manifest: Path, extra: Extra) -> None:
     (tree / "tmp").chmod(0o1777)
     with cache.lock("objects"):
         _build_programs(tree)
-    _add_python(tree, first)
+    _add_supervisor(tree)
     _put(tree, "etc/koboshi/koboshi.toml", manifest)
+    accounts.add(tree / "etc", manifest)
     for path, content in extra.items():
         _put(tree, path.lstrip("/"), content)
+    # With the source beside it: a traceback shows the line.
+    base.compile_python(first.tree, tree / PYTHON_FOLDER, tree, keep_source=True)
     cpio.write(folder / "layer.cpio", tree, NODES)
     shutil.rmtree(tree)
 
@@ -105,13 +109,11 @@ def _build_programs(tree: Path) -> None:
     shutil.copy(library / "rfork-run", tree / "usr/bin/rfork-run")
 
 
-def _add_python(tree: Path, first: base.Base) -> None:
-    """The supervisor, and all our Python compiled beside its source: a traceback shows the line."""
+def _add_supervisor(tree: Path) -> None:
     target = tree / PYTHON_FOLDER / "koboshi"
     shutil.copytree(SUPERVISOR / "koboshi", target, ignore=shutil.ignore_patterns("__pycache__"))
     for name in PROGRAMS:
         shutil.copy(SUPERVISOR / name, tree / "usr/bin" / name)
-    base.compile_python(first.tree, tree / PYTHON_FOLDER, tree, keep_source=True)
 
 
 def _put(tree: Path, path: str, content: Path | bytes) -> None:

@@ -8,6 +8,11 @@ JSON = "write the results to this file"
 MANIFEST = "component manifest; default: components/koboshi.toml"
 IMAGE = "image of `./dev image --board`, by name or file; default: the quick image"
 MINUTES = "how long to run"
+OWN = {
+    "add": "a file of yours in the image, as PATH=FILE; may be repeated",
+    "python": "a Python module or package of yours in the image; may be repeated",
+    "package": "a Debian package in the image; may be repeated",
+}
 
 HELP: dict[str, dict[str, str]] = {
     "kernel": {
@@ -26,12 +31,15 @@ HELP: dict[str, dict[str, str]] = {
         "primary-site": "server that Buildroot asks first",
         "config": "file with more Buildroot options",
         "make": "target of Buildroot's make instead of the image",
+        "external": "an external tree of Buildroot beside this one; may be repeated",
+        **OWN,
     },
     "boot": {
         "smp": "number of CPUs",
         "memory-mb": "memory in MB",
         "manifest": MANIFEST,
         "image": IMAGE,
+        **OWN,
     },
     "demo": {
         "json": JSON,
@@ -39,6 +47,8 @@ HELP: dict[str, dict[str, str]] = {
         "backend": "rfork to use: kernel or user; default: kernel if there",
         "plain": "print a line per event, also on a terminal",
         "image": IMAGE,
+        "manifest": MANIFEST,
+        **OWN,
     },
     "powercut": {
         "image": "disk image, by name or file",

@@ -48,6 +48,10 @@ ELSEWHERE = {
     r"\./dev soak": (UNIT + "workbench/trial/test_soak.py", "test_short"),
     r"\./dev conformance( .*)?": (IMAGE + "test_librfork.py", "test_kernel_level"),
     r"make -C librfork .*": (UNIT + "programs.py", "librfork"),
+    r"\./dev boot --manifest my.toml --add .*|koboshi-fault store wild": (
+        IMAGE + "test_own.py", "test_own_components_are_in_the_image",
+    ),
+    r"(cc|g\+\+|musl-gcc) -O2 .*": (UNIT + "project/test_own_components.py", "test_compile_commands"),
     r"(cc -I librfork/include|/tmp/rfork/rfork-run) .*": (
         UNIT + "project/test_docs.py", "test_program_in_c_does_what_the_guide_says",
     ),
@@ -67,6 +71,8 @@ PROGRAMS = (
     "koboshi-fault",
     "make",
     "cc",
+    "g++",
+    "musl-gcc",
     "pip",
     "python3",
     "/tmp/rfork/rfork-run",

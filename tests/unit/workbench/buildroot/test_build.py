@@ -17,6 +17,7 @@ from workbench.buildroot import build as buildroot
 from workbench.buildroot import task as image_task
 from workbench.buildroot import tree as buildroot_tree
 from workbench.core.repository import REPOSITORY
+from workbench.image.own import Wanted
 from workbench.kernel import kconfig, lines
 
 BOARD_LINES = [(board, line) for board in boards.BOARDS.values() for line in sorted(board.append)]
@@ -71,6 +72,9 @@ def test_the_boards_manifest_is_right(board: boards.Board, tmp_path: Path) -> No
     placed = tmp_path / "etc/koboshi/koboshi.toml"
     placed.parent.mkdir(parents=True)
     placed.write_text(demo)
+    subprocess.run([board.folder / "post-build.sh", tmp_path], check=True)
+    assert placed.read_text() == demo  # an image without the demo
+    (tmp_path / "usr/lib/koboshi/koboshi_demo").mkdir(parents=True)
     for _ in range(2):
         subprocess.run([board.folder / "post-build.sh", tmp_path], check=True)
     assert placed.read_text() == demo + board.manifest.read_text()
@@ -138,9 +142,57 @@ def test_an_image_that_was_not_built(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_quick_image_takes_no_options_of_a_board() -> None:
     """An option that would be ignored is refused."""
     with pytest.raises(KoboshiError, match="--dl-dir: for a board's image only"):
-        image_task.run("", "", "linux-6.12", {"dl_dir": "/x", "buildroot": ""}, "", "")
+        image_task.run(Wanted(), "", "linux-6.12", {"dl_dir": "/x", "buildroot": ""}, "", "")
+    with pytest.raises(KoboshiError, match="--external: for a board's image only"):
+        image_task.run(Wanted(), "", "linux-6.12", {}, "", "", ["/x"])
     with pytest.raises(KoboshiError, match="--board toaster: no such board; there is core2"):
-        image_task.run("", "toaster", "linux-6.12", {}, "", "")
+        image_task.run(Wanted(), "toaster", "linux-6.12", {}, "", "")
+
+
+def test_a_boards_image_takes_no_options_of_the_quick_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a built image or a board's image would ignore is refused."""
+    monkeypatch.setattr(image_task, "named", lambda _: "an image")
+    for wanted, option in (
+        (Wanted(manifest="my.toml"), "--manifest"),
+        (Wanted(add=["/a=b"]), "--add"),
+        (Wanted(python=["lib"]), "--python"),
+        (Wanted(package=["sqlite3"]), "--package"),
+    ):
+        with pytest.raises(KoboshiError, match=f"{option}: for the quick image only; a board's image"):
+            image_task.run(wanted, "core2", "linux-6.12", {}, "", "")
+        with pytest.raises(KoboshiError, match=f"{option}: for the quick image only, not for --image x"):
+            image_task.chosen("x", wanted)
+
+
+def tree_of_package(folder: Path, name: str) -> Path:
+    """An external tree with one package."""
+    recipe = folder / "package" / name / f"{name}.mk"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text("# as it was\n")
+    for file in ("external.desc", "Config.in", "external.mk"):
+        (folder / file).write_text(f"name: {name.upper()}\n" if file == "external.desc" else "")
+    return folder
+
+
+def test_own_packages_stand_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Buildroot gets the user's trees too; a changed recipe of one is built again, as one of ours is."""
+    monkeypatch.setattr(buildroot_tree, "find", lambda _: buildroot_tree.Tree(tmp_path / "br", "2099.02"))
+    own = tree_of_package(tmp_path / "own", "poller")
+
+    def job(*external: Path) -> buildroot.Job:
+        options = buildroot.Options(external=external)
+        return buildroot.Job(boards.find("core2"), "linux-6.12", options)
+
+    assert f"BR2_EXTERNAL={REPOSITORY}:{own}" in job(own).command("all")
+    assert f"BR2_EXTERNAL={REPOSITORY}" in job().command("all")
+    assert job(own)._identity() != job()._identity()
+    before = job(own)._inputs()
+    (own / "package/poller/poller.mk").write_text("# changed\n")
+    after = job(own)._inputs()
+    assert {name for name in after if after[name] != before[name]} == {"poller"}
+    (own / "external.mk").unlink()
+    with pytest.raises(buildroot_tree.BuildrootError, match=r"no external\.mk; --external takes a folder"):
+        job(own)
 
 
 INFO = {
