@@ -1,37 +1,36 @@
 # SPDX-License-Identifier: MIT
-"""Reads systemd's unit files (systemd.syntax(7)): sections, repeated keys, times, sizes."""
+"""Reads systemd's unit files by its rules (systemd.syntax(7)): continuations, sections, repeated keys."""
 
 from __future__ import annotations
 
 import re
-import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from koboshi_desk.core.errors import KoboshiError
+from koboshi_desk.manifest import unit_words
 
-_SECONDS = {
-    **dict.fromkeys(("us", "usec"), 1e-6),
-    **dict.fromkeys(("ms", "msec"), 1e-3),
-    **dict.fromkeys(("", "s", "sec", "second", "seconds"), 1.0),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
-    **dict.fromkeys(("d", "day", "days"), 86400.0),
-}
-_BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+WHITESPACE = unit_words.WHITESPACE
+_END_OF_LINE = re.compile(r"\r\n|\n|\r|\0")
+_BACKSLASHES = re.compile(r"\\*$")
 
 
 class UnitError(KoboshiError):
-    """A file is not a valid unit."""
+    """A file is not a unit."""
 
 
 @dataclass
 class Unit:
-    """One file. `settings` has each key with its values in order; an empty value forgets those before it."""
+    """One file. `settings` has each key with its values in order; an empty value forgets those before it.
+
+    `remarks` are about lines that systemd ignores too, and about what belongs to the unit and was not read.
+    """
 
     name: str
     kind: str
     settings: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def take(self, key: str) -> list[str]:
         """A key's values; it counts as dealt with."""
@@ -43,8 +42,16 @@ class Unit:
         return values[-1] if values else ""
 
     def words(self, key: str) -> list[str]:
-        """Return all words of all values."""
-        return [word for value in self.take(key) for word in shlex.split(value)]
+        """Return all words of all values. A value that cannot be split becomes a remark."""
+        return [word for value in self.take(key) for _raw, word in self.split(key, value)]
+
+    def split(self, key: str, value: str) -> list[tuple[str, str]]:
+        """The words of a value as they are written, and what they mean."""
+        try:
+            return unit_words.split(value)
+        except unit_words.WordsError as error:
+            self.remarks.append(f"{key.partition('.')[2]}={value} is ignored, as by systemd: {error}")
+            return []
 
 
 def read(path: Path) -> Unit:
@@ -53,55 +60,70 @@ def read(path: Path) -> Unit:
     if kind not in ("service", "socket"):
         raise UnitError(f"{path}: only .service and .socket have components for a counterpart")
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        data = path.read_bytes()
     except OSError as error:
         raise UnitError(f"{path}: {error.strerror}") from None
-    return parse(text, path.stem, kind, str(path))
+    unit = parse(data.decode("utf-8-sig", "surrogateescape"), path.stem, kind, str(path))
+    folder = path.with_name(f"{path.name}.d")
+    if folder.is_dir():
+        unit.remarks.append(f"{folder} is not read: append its files to the unit")
+    return unit
 
 
 def parse(text: str, name: str, kind: str, file: str) -> Unit:
-    """A unit's text."""
+    """A unit's text. What systemd would ignore with a warning is a remark."""
     unit, section = Unit(name, kind), ""
-    for number, line in enumerate(re.sub(r"\\\n", " ", text).splitlines(), 1):
-        line = line.strip()  # noqa: PLW2901
-        if not line or line[0] in "#;":
+    for number, line in logical_lines(text):
+        if not _is_utf8(line):
+            unit.remarks.append(f"{file}:{number} is ignored, as by systemd: it is not UTF-8")
             continue
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
             continue
-        key, equals, value = line.partition("=")
-        if not equals or not section:
-            raise UnitError(f"{file}:{number}: {line!r} is neither a section nor KEY=VALUE")
-        values = unit.settings.setdefault(f"{section}.{key.strip()}", [])
-        if value.strip():
-            values.append(value.strip())
+        key, equals, value = (word.strip(WHITESPACE) for word in line.partition("="))
+        if not equals or not key or not section:
+            problem = (
+                "it is neither a section nor KEY=VALUE" if not equals or not key else "it has no section"
+            )
+            unit.remarks.append(f"{file}:{number} is ignored, as by systemd: {problem}: {line}")
+            continue
+        values = unit.settings.setdefault(f"{section}.{key}", [])
+        if value:
+            values.append(value)
         else:
             values.clear()
+    for key in [key for key, values in unit.settings.items() if not values]:
+        del unit.settings[key]
     return unit
 
 
-def seconds(text: str) -> float | None:
-    """Parse a systemd.time(7) span; return None for infinity."""
-    if text in ("infinity", ""):
-        return None
-    found = re.findall(r"([0-9.]+)\s*([a-z]*)", text)
-    if not found or any(unit not in _SECONDS for _number, unit in found):
-        raise UnitError(f"{text!r} is not a valid time")
-    return sum(float(number) * _SECONDS[unit] for number, unit in found)
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with their continuations, stripped, without empty ones and comments; each with its number.
+
+    A comment neither continues nor ends a line. A backslash at the end of the file continues with nothing.
+    """
+    begun, first = "", 0
+    for number, raw in enumerate(_END_OF_LINE.split(text), 1):
+        line = raw.lstrip(WHITESPACE)
+        if line.startswith(("#", ";")):
+            continue
+        first = first or number
+        begun += line
+        if _continues(begun):
+            begun = begun[:-1] + " "
+            continue
+        if complete := begun.strip(WHITESPACE):
+            yield first, complete
+        begun, first = "", 0
+    if complete := begun.strip(WHITESPACE):
+        yield first, complete
 
 
-def mebibytes(text: str) -> int | None:
-    """Parse a size or a limit `SOFT:HARD`, rounded up; return None for infinity and percentages."""
-    found = re.fullmatch(r"(\d+)([KMGT]?)", text.partition(":")[0])
-    return max(1, -(-int(found[1]) * _BYTES[found[2]] >> 20)) if found else None
+def _continues(line: str) -> bool:
+    """A backslash that another one escapes continues nothing."""
+    found = _BACKSLASHES.search(line)
+    return found is not None and len(found[0]) % 2 == 1
 
 
-def count(text: str) -> int | None:
-    """Parse a number or a limit `SOFT:HARD`; return None for anything else."""
-    word = text.partition(":")[0]
-    return int(word) if word.isdecimal() else None
-
-
-def yes(text: str) -> bool:
-    """Parse a systemd boolean."""
-    return text.lower() in ("1", "yes", "true", "on")
+def _is_utf8(text: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in text)
