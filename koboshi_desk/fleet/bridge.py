@@ -15,7 +15,7 @@ from koboshi_desk.device.observed import Device
 from koboshi_desk.watch.live import Consoles, Watcher, print_note
 
 LOOK_S = 1.0
-EXTRA = "pip install 'koboshi[fleet]' brings it"
+EXTRA = "in a checkout of Koboshi, pip install '.[fleet]' brings it"
 
 
 class Sink(Protocol):

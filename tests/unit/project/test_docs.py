@@ -180,6 +180,9 @@ def test_program_in_c_does_what_the_guide_says(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == WANTED
+    alone = subprocess.run([program], capture_output=True, text=True, timeout=60)
+    assert (alone.returncode, alone.stdout) == (111, "")
+    assert "no checkpoint: No such process; start me with rfork-run" in alone.stderr
 
 
 def test_program_in_python_does_what_the_guide_says() -> None:
@@ -194,6 +197,8 @@ def test_program_in_python_does_what_the_guide_says() -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == WANTED
+    alone = subprocess.run([*command[-3:]], env=environment, capture_output=True, text=True, timeout=60)
+    assert "not a rebootable process (start it with rfork-run" in alone.stderr
 
 
 def test_messages_in_troubleshooting_exist() -> None:

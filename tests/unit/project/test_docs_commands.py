@@ -55,8 +55,9 @@ ELSEWHERE = {
     r"(cc -I librfork/include|/tmp/rfork/rfork-run) .*": (
         UNIT + "project/test_docs.py", "test_program_in_c_does_what_the_guide_says",
     ),
-    r"python3 -m pip install \.": (UNIT + "project/test_wheel.py", "test_watch_replays_a_log"),
-    r"pip install 'koboshi\[fleet\]'": (UNIT + "project/test_wheel.py", "test_extra_that_is_not_installed"),
+    r"python3 -m venv ~/koboshi-desk|(~/koboshi-desk/bin/pip install|export PATH=).*": (
+        UNIT + "project/test_wheel.py", "test_guides_installation",
+    ),
 }  # fmt: skip
 # These run this test, or what they need is at nobody's place: the reason stands there.
 NOT_RUN = {
@@ -73,7 +74,8 @@ PROGRAMS = (
     "cc",
     "g++",
     "musl-gcc",
-    "pip",
+    "~/koboshi-desk/bin/pip",
+    "export",
     "python3",
     "/tmp/rfork/rfork-run",
 )

@@ -160,7 +160,7 @@ def test_extra_that_is_not_installed(installed: Path, tmp_path: Path) -> None:
     """Where the bridge's libraries are not installed it says how they are."""
     done = run([installed, "bridge", "--replay", DEMO, "--metrics", "0"], tmp_path)
     assert done.returncode == 1
-    assert "pip install 'koboshi[fleet]'" in done.stderr
+    assert "pip install '.[fleet]'" in done.stderr
 
 
 def test_manifest_check(installed: Path, tmp_path: Path) -> None:
@@ -187,3 +187,38 @@ def test_failure_is_told_in_a_line(installed: Path, tmp_path: Path) -> None:
     assert done.stderr.startswith("koboshi: ")
     assert "/dev/ttyUSB0" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+
+
+@pytest.mark.skipif(not SYSTEM_PYTHON.exists(), reason="no Python of the distribution's")
+@pytest.mark.parametrize("page", ["quick-start.md", "fleet.md"])
+def test_guides_installation(tmp_path: Path, page: str) -> None:
+    """The guide's commands install the desk with the distribution's Python, which refuses a bare pip.
+
+    What pip would fetch comes from the environment of ./dev.
+    """
+    guide = (REPOSITORY / "docs/quick-start.md").read_text()
+    lines = re.findall(r"^ {4}((?:python3 -m venv|~/koboshi-desk|export PATH).*)$", guide, re.M)
+    if page == "fleet.md":
+        lines[1:2] = re.findall(r"^ {4}(~/koboshi-desk.*)$", (REPOSITORY / "docs/fleet.md").read_text(), re.M)
+    assert len(lines) == 3
+    command = " && ".join([*lines, f"cd / && koboshi watch --replay {DEMO} --json"])
+    libraries = next(path for path in sys.path if path.endswith("site-packages"))
+    options = {
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PYTHONPATH": libraries,
+    }
+    place = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("pyproject.toml", "README.md", "koboshi_desk", "supervisor", "LICENSES"):
+        (checkout / name).symlink_to(REPOSITORY / name)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=checkout, env={**options, **place}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"event": "restart"' in done.stdout
