@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -33,7 +34,8 @@ int publish_open(struct publisher *publisher, const char *file, const char *path
 	if (publisher->listener < 0)
 		return -errno;
 	unlink(path);
-	if (bind(publisher->listener, (struct sockaddr *)&address, sizeof(address)) ||
+	/* Members of the user's group may connect. */
+	if (bind(publisher->listener, (struct sockaddr *)&address, sizeof(address)) || chmod(path, 0660) ||
 	    listen(publisher->listener, PUBLISH_CLIENTS)) {
 		error = -errno;
 		close(publisher->listener);

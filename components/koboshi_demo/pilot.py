@@ -184,9 +184,9 @@ class Pilot:
 def main(arguments: list[str] | None = None) -> None:
     """`pilot [GPS-SOCKET TIDE-SOCKET FILE]`."""
     arguments = (sys.argv[1:] if arguments is None else arguments) or [
-        "/run/koboshi/gps.sock",
-        "/run/koboshi/tide.sock",
-        "/run/www/pilot.json",
+        "/run/gps/gps.sock",
+        "/run/tide/tide.sock",
+        "/run/pilot/pilot.json",
     ]
     gps_path, tide_path, file = arguments
     os.makedirs(os.path.dirname(file) or ".", exist_ok=True)

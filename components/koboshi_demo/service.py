@@ -69,7 +69,10 @@ def checkpoint() -> int:
 
 
 def listen(path: str) -> socket.socket:
-    """Return a non-blocking Unix stream listener at path; replace the socket of an earlier run."""
+    """Return a non-blocking Unix stream listener at path; replace the socket of an earlier run.
+
+    Members of the user's group may connect.
+    """
     folder = os.path.dirname(path)
     if folder:
         os.makedirs(folder, exist_ok=True)
@@ -77,6 +80,7 @@ def listen(path: str) -> socket.socket:
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
+    os.chmod(path, 0o660)
     listener.listen(16)
     listener.setblocking(False)
     return listener

@@ -96,7 +96,7 @@ class Server:
 def main(arguments: list[str] | None = None) -> None:
     """`tide [SOCKET [YEAR]]`."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    path = arguments[0] if arguments else "/run/koboshi/tide.sock"
+    path = arguments[0] if arguments else "/run/tide/tide.sock"
     year = int(arguments[1]) if len(arguments) > 1 else time.gmtime().tm_year
     begun = time.monotonic()
     table = TideTable(default_station(), year)

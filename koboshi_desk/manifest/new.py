@@ -81,6 +81,7 @@ class Draft:
             head.append(f"python = {json.dumps(self.program[0])}")
             if self.program[1:]:
                 head.append(f"arguments = {json.dumps(self.program[1:])}")
+        head += self._rights()
         if self.needs:
             head.append(f"needs = {json.dumps(self.needs)}  # started after these are ready")
         head.append(f"ready = {json.dumps(self.ready)}" + READY_NOTES.get(self.ready.partition(":")[0], ""))
@@ -92,7 +93,24 @@ class Draft:
             head.append("vital = true  # essential: at the end of its ladder, the device reboots")
         return "\n".join([*head, ""])
 
+    def _rights(self) -> list[str]:
+        """A user of its own, with what its program and its port show that it needs."""
+        taken = self.name in SYSTEM_USERS or not self.name[0].isalpha()
+        user = f"koboshi-{self.name}"[:32] if taken else self.name
+        rights = [f"user = {json.dumps(user)}  # of its own; the image needs it in /etc/passwd"]
+        if any(re.match(r"/dev/tty(S|USB|ACM|AMA)", word) for word in self.program):
+            rights.append('groups = ["dialout"]  # of serial ports')
+        port = self.ready.removeprefix("port:")
+        if port.isdecimal() and int(port) < 1024:
+            rights.append('capabilities = ["net_bind_service"]  # for a port below 1024')
+        return rights
 
+
+# Users and groups of a usual image: a component with such a name gets another user.
+SYSTEM_USERS = (
+    *("root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "backup", "nobody"),
+    *("www-data", "tty", "disk", "operator", "users", "koboshi"),
+)
 READY_NOTES = {
     "none": "  # as soon as it runs",
     "notify": "  # it sends READY=1, as under systemd",

@@ -57,7 +57,7 @@ def test_the_programs_need_no_library(installed: Path) -> None:
 def test_the_page_finds_the_live_state(installed: Path) -> None:
     """Under the document root, the state and the pilot's file are links to where they are written."""
     assert (installed / "www/status.json").readlink() == Path("/run/koboshi/status.json")
-    assert (installed / "www/pilot.json").readlink() == Path("/run/www/pilot.json")
+    assert (installed / "www/pilot.json").readlink() == Path("/run/pilot/pilot.json")
     page = (installed / "www/index.html").read_text()
     for name in ("status.js", "style.css"):
         assert f'"{name}"' in page

@@ -176,3 +176,19 @@ def test_a_file_that_is_there_is_kept(tmp_path: Path) -> None:
     with pytest.raises(KoboshiError, match="is there already"):
         made(tmp_path / "x.toml", "gps")
     assert (tmp_path / "x.toml").read_text() == "mine"
+
+
+def test_new_components_have_users_of_their_own(tmp_path: Path) -> None:
+    """None is root; a serial port and a low port bring what they need; a system's user is not taken."""
+    to = tmp_path / "my.toml"
+    answers = ["gps", "/usr/bin/gps --port /dev/ttyS1", "notify", "0", "n", "y"]
+    answers += ["web", "/usr/bin/web", "", "port:80", "0", "n", "y"]
+    answers += ["daemon", "daemon:main", "", "port:8080", "0", "n", "n"]
+    manifest_new.new(to, io.StringIO("".join(f"{answer}\n" for answer in answers)), io.StringIO())
+    made = {name: component.get("user") for name, component in files.load(str(to)).components.items()}
+    assert made == {"gps": "gps", "web": "web", "daemon": "koboshi-daemon"}
+    rights = [line for line in to.read_text().splitlines() if line.startswith(("groups", "capabilities"))]
+    assert [line.partition("  #")[0] for line in rights] == [
+        'groups = ["dialout"]',
+        'capabilities = ["net_bind_service"]',
+    ]
