@@ -9,7 +9,7 @@ from koboshi.rehearsed import Rehearsed
 from koboshi.state.component import TABLE
 from koboshi.supervisor import Supervisor
 from koboshi.system.calls import System
-from koboshi.wire.line import Line
+from koboshi.wire.line import READING, Line
 
 _LINE_BYTES = 64 << 10
 # A client that follows the records and does not read them is dropped at this point.
@@ -34,7 +34,7 @@ class Server:
         self.supervisor = supervisor
         self.clients: dict[int, _Client] = {}
         self.rehearsed = Rehearsed(supervisor)
-        self.line = Line(supervisor.now, self._carry_out)
+        self.line = Line(supervisor.now, self._carry_out, self._allows)
 
     def turn(self, happened: list[tuple[str, int]]) -> None:
         """Serve the clients that `System.wait` has named, and pass on the records since the last turn."""
@@ -96,6 +96,14 @@ class Server:
             self.supervisor.settle()
             return {"ok": True}
         return self._carry_out(command, request.get("component"))
+
+    def _allows(self, verb: str) -> bool:
+        """Whether a serial line may ask for this. Without a manifest: only for what changes nothing."""
+        device = self.supervisor.device.table
+        listed = device.get("control")
+        if isinstance(listed, tuple):
+            return verb in listed
+        return device.get("console") == "shell" or verb in READING
 
     def _carry_out(self, command: object, name: object) -> dict[str, object]:
         if command == "events":

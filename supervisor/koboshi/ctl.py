@@ -18,6 +18,7 @@ usage: koboshictl [--json] status
        koboshictl [--json] rehearse [NAME]
        koboshictl check [FILE]
        koboshictl line [REQUEST]
+       koboshictl console
 """
 _COLUMNS = ("NAME", "STATE", "PID", "GEN", "LEVEL", "CAUSE", "STATUS", "LATENCY", "RESTARTS", "UP")
 _WISHES = ("start", "stop", "restart")
@@ -54,6 +55,8 @@ def _run(argv: list[str]) -> int:
     command, *rest = words
     if command == "check":
         return _check(rest)
+    if command == "console" and not rest:
+        return _console()
     if command == "line":
         return _line(rest)
     if command == "events":
@@ -108,6 +111,27 @@ def _simple(request: dict[str, object], as_json: bool) -> int:
     elif "state" in reply:
         sys.stdout.write(f"{request['component']}: {reply['state']}\n")
     return 0
+
+
+def _console() -> int:
+    """Print what may read the console's line: 0 for a shell, 1 where the manifest allows only requests."""
+    import re
+    import tomllib
+
+    path = os.environ.get("KOBOSHI_ETC", "/etc/koboshi") + "/koboshi.toml"
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+    except FileNotFoundError:
+        text = ""
+    try:
+        device = tomllib.loads(text).get("device")
+        closed = isinstance(device, dict) and device.get("console", "shell") != "shell"
+    except ValueError:
+        # A mistake elsewhere in the manifest opens no shell.
+        closed = re.search(r"console[\"']?\s*=(?!\s*[\"']+shell)|\\[uU]", text) is not None
+    sys.stdout.write("records\n" if closed else "shell\n")
+    return int(closed)
 
 
 def _line(rest: list[str]) -> int:

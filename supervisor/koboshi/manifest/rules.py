@@ -346,6 +346,12 @@ DOWNTIME = {
     "budget_s": (number(0, above=True), None),
     "window_s": (number(0, above=True), 86400.0),
 }
+# What reads the console's line: a root shell, or only the requests of koboshictl line.
+CONSOLES = ("shell", "records")
+REQUESTS = (
+    *("hello", "status", "crashes", "events"),
+    *("start", "stop", "restart", "rehearse", "lock", "steal", "unlock"),
+)
 DEVICE: dict[str, object] = {
     "record": (path, None),
     "reboots": (integer(0, 1000), 3),
@@ -355,6 +361,8 @@ DEVICE: dict[str, object] = {
     "stacks": (boolean, False),
     "watchdog": (path, None),
     "watchdog_s": (integer(5, 3600), 30),
+    "console": (one_of(CONSOLES), "shell"),
+    "control": (some_of(REQUESTS, "requests, as status"), None),
 }
 COMPONENT: dict[str, object] = {
     "command": (command, None),

@@ -75,11 +75,13 @@ class Line:
     """Who may change something now, and what was answered last.
 
     `now` is CLOCK_MONOTONIC in seconds; `ask` carries out what koboshictl could have asked (koboshi.control).
+    `allows` says whether the device allows a verb; without it, all are allowed.
     """
 
-    def __init__(self, now: object, ask: object) -> None:
+    def __init__(self, now: object, ask: object, allows: object = None) -> None:
         self._now = now
         self._ask = ask
+        self._allows = allows
         self.holder = ""
         self.until = 0.0
         self._last: dict[str, list[str]] = {}
@@ -89,6 +91,8 @@ class Line:
         request = parse(text) if isinstance(text, str) else None
         if request is None:
             return []
+        if request.verb in READING + CHANGING + LOCKING and not self._allowed(request.verb):
+            return [self._error(request, "refused", f"{request.verb} is not allowed by device.control")]
         if request.verb in READING:
             return self._read(request)
         key = f"{request.master} {request.number} {request.verb} {request.component}"
@@ -159,6 +163,9 @@ class Line:
     def _part(self, request: Request, name: str, values: dict[str, object]) -> str:
         shown = {key: _flat(values[key]) for key in _SHOWN if values.get(key) not in (None, "")}
         return reply(request.number, request.master, "part", {"component": name, **shown})
+
+    def _allowed(self, verb: str) -> bool:
+        return not callable(self._allows) or bool(self._allows(verb))
 
     def _time(self) -> float:
         assert callable(self._now)

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from koboshi import control, ctl
 from koboshi.control import Server
+from koboshi.manifest import rules
 from koboshi.system.calls import System
-from koboshi.wire import line
+from koboshi.wire import line, records
 
 from koboshi_desk.console.decoder import Decoder, Reply
-from tests.unit.device.fake_system import World, boot, pump
+from tests.unit.device.fake_system import ETC, World, boot, pump
 
 ONE = 'version = 1\n[component.a]\ncommand = ["/a"]'
 
@@ -229,7 +230,7 @@ def test_records_over_the_line(desk: Desk) -> None:
     """`events FROM` on the line gives the records from a number on, in pages, and the newest without one."""
     client = desk.connect()
 
-    def asked(number: int, *words: str) -> list[Reply]:
+    def replies(number: int, *words: str) -> list[Reply]:
         text = line.encode(number, "desk", "events", *words).removeprefix("koboshictl line ")
         reply = desk.ask(client, json.dumps({"cmd": "line", "text": text}).encode() + b"\n")
         data = "".join(f"{one}\n" for one in reply["lines"]).encode()
@@ -238,10 +239,82 @@ def test_records_over_the_line(desk: Desk) -> None:
     desk.supervisor.journal.record("status", {"component": "a", "text": "é * %" * 100})
     desk.supervisor.settle()
     log = desk.ask(client, b'{"cmd": "events", "n": 500}\n')["events"]
-    *parts, end = asked(1, "2")
+    *parts, end = replies(1, "2")
     assert [part.fields["record"] for part in parts] == log[1:][:32]
     assert end.fields == {"parts": str(len(parts)), "last": str(len(log))}
-    assert [part.fields["record"] for part in asked(2)[:-1]] == log[-32:]
-    assert asked(3, str(len(log) + 1))[0].fields["parts"] == "0"
-    assert asked(4, "x")[0].result == "error"
-    assert asked(5, "9" * 30)[0].fields["parts"] == "0"
+    assert [part.fields["record"] for part in replies(2)[:-1]] == log[-32:]
+    assert replies(3, str(len(log) + 1))[0].fields["parts"] == "0"
+    assert replies(4, "x")[0].result == "error"
+    assert replies(5, "9" * 30)[0].fields["parts"] == "0"
+
+
+def asked(desk: Desk, verb: str, manifest: str) -> str:
+    """How the device answers this request of a serial line, with this manifest."""
+    desk.world.write(f"{ETC}/koboshi.toml", manifest.encode())
+    desk.supervisor.reload()
+    desk.turn()
+    lines = desk.server.line.answer(line.encode(1, "m", verb, "a").removeprefix("koboshictl line "))
+    return lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("device", "allowed"),
+    [
+        ("", {*line.READING, *line.CHANGING, *line.LOCKING}),
+        ('console = "shell"', {*line.READING, *line.CHANGING, *line.LOCKING}),
+        ('console = "records"', set(line.READING)),
+        ('console = "records"\ncontrol = ["hello", "stop"]', {"hello", "stop"}),
+        ('control = ["status"]', {"status"}),
+        ("control = []", set()),
+    ],
+)
+def test_requests_of_a_serial_line(desk: Desk, device: str, allowed: set[str]) -> None:
+    """device.control lists them; without it all are allowed, or those that change nothing."""
+    for verb in (*line.READING, *line.CHANGING, *line.LOCKING):
+        if verb == "rehearse" and verb in allowed:
+            continue  # it would start a program
+        reply = asked(desk, verb, f"{ONE}\n[device]\n{device}\n")
+        refusal = records.quote(f"{verb} is not allowed by device.control")
+        assert (refusal not in reply) == (verb in allowed), reply
+
+
+def test_manifest_knows_the_requests() -> None:
+    """Each verb of the line can be listed in device.control."""
+    assert {*line.READING, *line.CHANGING, *line.LOCKING} <= set(rules.REQUESTS)
+
+
+def test_without_a_manifest_nothing_changes(desk: Desk) -> None:
+    """A device whose manifest has never been in effect takes no orders from a line."""
+    desk.supervisor.device.table = {}
+    assert desk.server._allows("status")
+    assert not desk.server._allows("stop")
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ('version = 1\n[device]\nconsole = "records"\n', "records"),
+        ('version = 1\ndevice.console = "records"\n', "records"),
+        ('version = 1\n[device]\n"\\u0063onsole" = "records"\n', "records"),
+        ('version = 1\ndevice = { console = "record" }\n', "records"),
+        ('version = 1\n[device]\nconsole = "records"\n[oops\n', "records"),
+        ("version = 1\n[device]\nconsole = \n", "records"),
+        ('version = 1\n[device]\n"\\u0063onsole" = "records"\n[oops\n', "records"),
+        ('version = 1\n[device]\nconsole = "shell"\n', "shell"),
+        ('version = 1\n[component.a]\ncommand = ["/a"]\noutput = "console"\n[oops\n', "shell"),
+        ('version = 1\n[component.a]\nenvironment = { console = "records" }\n', "shell"),
+        ("", "shell"),
+    ],
+)
+def test_who_reads_the_console(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    printed: str,
+) -> None:
+    """`koboshictl console` ends with 0 only for a shell; a mistake in the manifest opens none."""
+    monkeypatch.setenv("KOBOSHI_ETC", str(tmp_path))
+    (tmp_path / "koboshi.toml").write_text(text)
+    assert ctl.main(["console"]) == (printed == "records")
+    assert capsys.readouterr().out == f"{printed}\n"
