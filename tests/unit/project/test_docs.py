@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import shlex
@@ -25,7 +26,7 @@ from tasks import namespace
 from tests.unit import programs
 from workbench.core.command import CommandError
 from workbench.core.repository import REPOSITORY
-from workbench.project import site
+from workbench.project import browser, site
 
 PAGES = [
     REPOSITORY / "README.md",
@@ -118,6 +119,34 @@ def test_site_has_no_broken_link(tmp_path: Path) -> None:
     assert "okiagari" in page.read_text() or "Koboshi" in page.read_text()
     for html in (tmp_path / "site").rglob("*.html"):
         assert not re.search(r"(?:src|<link[^>]+href)=\"?https?:", html.read_text()), html
+
+
+def test_search_finds_every_page(tmp_path: Path) -> None:
+    """The site has a search of its own, and each page is in its index."""
+    folder = site.build(tmp_path / "site")
+    index = json.loads((folder / "search/search_index.json").read_text())
+    found = {document["location"].partition("#")[0].strip("/") or "index" for document in index["docs"]}
+    assert found >= {page.stem for page in (REPOSITORY / "docs").glob("*.md")}
+    assert 'role="search"' in (folder / "index.html").read_text()
+    assert (folder / "search.html").exists()
+
+
+@pytest.mark.skipif(browser.find() is None, reason="no Chromium")
+def test_tables_fit_into_the_page(tmp_path: Path) -> None:
+    """At 1280 pixels, no table and no page is wider than the room there is for it."""
+    pages = sorted(site.build(tmp_path / "site").rglob("index.html"))
+    wide = """[...document.querySelectorAll("table")].filter(table =>
+        table.scrollWidth > table.parentElement.clientWidth + 1 ||
+        table.getBoundingClientRect().right > innerWidth).map(table => table.innerText.slice(0, 60))
+        .concat(document.documentElement.scrollWidth > innerWidth ? ["the page"] : [])"""
+    found = {}
+    with browser.Browser() as window:
+        window.look(1280, 800)
+        for page in pages:
+            window.open(page)
+            found[page.parent.name] = window.value(wide)
+    assert {name: tables for name, tables in found.items() if tables} == {}
+    assert len(found) > 15
 
 
 @pytest.mark.parametrize("link", ["missing.md", "runner.md#no-such-heading", "../README.md"])
