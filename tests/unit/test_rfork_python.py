@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -333,3 +335,31 @@ def test_every_python_here_loads_the_same_file(built: Built) -> None:
         check=True,
     )
     assert [line.split()[2] for line in symbols.stdout.splitlines()] == ["PyInit_rfork"]
+
+
+NUMPY = """
+import numpy
+try:
+    tell(generation=rfork.checkpoint())
+except OSError as error:
+    tell(refused=error.errno)
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU: a pool of no threads")
+@pytest.mark.skipif(importlib.util.find_spec("numpy") is None, reason="numpy is not installed")
+def test_numpys_pool_refuses_a_checkpoint(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pool of NumPy's wheel begins with its import; the variable that the guide names prevents it."""
+    assert built.run(NUMPY) == [{"refused": errno.EBUSY}]
+    guide = (programs.ROOT / "docs/component.md").read_text()
+    assert 'environment = { OPENBLAS_NUM_THREADS = "1" }' in guide
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    assert built.run(NUMPY) == [{"generation": 0}]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
+def test_node_has_threads_from_the_start() -> None:
+    """The guide's reason why such a program makes no checkpoint."""
+    script = "console.log(require('fs').readdirSync('/proc/self/task').length)"
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert int(done.stdout) > 1
