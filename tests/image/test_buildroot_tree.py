@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,11 +44,11 @@ def tree(request: pytest.FixtureRequest) -> buildroot_tree.Tree:
     return buildroot_tree.check(request.param)
 
 
-def make(tree: buildroot_tree.Tree, folder: Path, *arguments: str) -> str:
+def make(tree: buildroot_tree.Tree, folder: Path, *arguments: str, external: str = str(REPOSITORY)) -> str:
     """Buildroot's make, out of tree."""
     unset = [word for name in FOREIGN for word in ("-u", name)]
     command = ["env", *unset, "make", "-s", "--no-print-directory", "-C", str(tree.path), f"O={folder}"]
-    return output([*command, f"BR2_EXTERNAL={REPOSITORY}", *arguments])
+    return output([*command, f"BR2_EXTERNAL={external}", *arguments])
 
 
 @pytest.mark.parametrize(("board", "line"), BOARD_LINES, ids=lambda value: getattr(value, "name", value))
@@ -67,6 +68,45 @@ def test_configuration_survives(tree: buildroot_tree.Tree, board: Board, line: s
     components = bill["components"]
     assert isinstance(components, list)
     assert {"koboshi", "librfork", "linux", "busybox", "python3"} <= {each["name"] for each in components}
+
+
+def own_tree(folder: Path) -> Path:
+    """The external tree that docs/own-components.md describes, from its blocks of code."""
+    guide = (REPOSITORY / "docs/own-components.md").read_text()
+    folder.mkdir()
+    for name in ("external.desc", "external.mk", "Config.in"):
+        (content,) = re.findall(rf"── {re.escape(name)} +(\S.*)$", guide, re.M)[:1]
+        (folder / name).write_text(f"{content}\n")
+    package = folder / "package/poller"
+    package.mkdir(parents=True)
+    for name, kind in (
+        ("Config.in", "kconfig"),
+        ("poller.mk", "make"),
+        ("poller.c", "c"),
+        ("koboshi.toml", "toml"),
+    ):
+        (package / name).write_text(re.findall(rf"```{kind}\n(.*?)```", guide, re.S)[0])
+    (folder / "my.config").write_text(re.findall(r"```text\n(.*?)```", guide, re.S)[1])
+    return folder
+
+
+def test_own_packages_beside_ours(tree: buildroot_tree.Tree, tmp_path: Path) -> None:
+    """The guide's tree is one for Buildroot: its package is in the image, and the demo is not."""
+    own = buildroot_tree.external(own_tree(tmp_path / "my-tree"))
+    board = boards.find("core2")
+    wanted = kconfig.merge([*board.buildroot("linux-6.12"), own / "my.config"])
+    if NEW not in (tree.path / "Config.in").read_text():
+        del wanted[NEW]
+    assert (wanted["BR2_PACKAGE_POLLER"], wanted["BR2_PACKAGE_KOBOSHI_DEMO"]) == ("y", "n")
+    (tmp_path / "defconfig").write_text(kconfig.text(wanted))
+    both, folder = f"{REPOSITORY}:{own}", tmp_path / "output"
+    make(tree, folder, "defconfig", f"BR2_DEFCONFIG={tmp_path}/defconfig", external=both)
+    kconfig.verify(folder / ".config", wanted)
+    info = json.loads(make(tree, folder, "show-info", external=both))
+    assert {"librfork", "koboshi"} <= set(info["poller"]["dependencies"])
+    assert "koboshi-demo" not in info
+    users = make(tree, folder, "printvars", "VARS=POLLER_USERS", "RAW_VARS=YES", external=both)
+    assert "poller -1 poller -1" in users
 
 
 def without_comments(config: str) -> list[str]:
