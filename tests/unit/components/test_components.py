@@ -43,6 +43,7 @@ def test_the_manifest_is_right_and_its_programs_are_installed(installed: Path) -
     assert (installed / "usr/bin/koboshi-gps").is_file()
     assert (installed / "usr/bin/koboshi-fault").is_file()
     assert (installed / "usr/lib/koboshi/koboshi_demo/tide.py").is_file()
+    assert os.access(installed / "etc/koboshi/setup", os.X_OK)
 
 
 def test_the_programs_need_no_library(installed: Path) -> None:
