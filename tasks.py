@@ -129,7 +129,8 @@ def boot(
     from workbench.guest import boot
     from workbench.image import own
 
-    return boot.boot(smp, memory_mb, image_task.chosen(image, own.Wanted(manifest, add, python, package)))
+    wanted = own.Wanted(manifest, add, python, package)
+    return boot.boot(smp, memory_mb, functools.partial(image_task.chosen, image, wanted))
 
 
 @command(iterable=OWN)

@@ -12,6 +12,8 @@ import pytest
 from tests.image.test_quick_start import Dev, alone
 from tests.unit.programs import librfork
 from workbench.core.repository import REPOSITORY
+from workbench.guest.booted import Guest
+from workbench.image import quick as quickimage
 
 __all__ = ["alone"]  # a fixture
 GUIDE = (REPOSITORY / "docs/own-components.md").read_text()
@@ -62,3 +64,16 @@ def test_own_components_are_in_the_image(desk: Path, alone: dict[str, str]) -> N
         console.shows("two")
         console.press("\x1d")
         assert console.ends() == 0
+
+
+def test_manifests_of_the_guide_run(tmp_path: Path) -> None:
+    """docs/component.md's components, a daemon and one in Python, become ready as they are written."""
+    page = (REPOSITORY / "docs/component.md").read_text()
+    blocks = re.findall(r"```toml\nversion = 1\n(.*?)```", page, re.S)
+    assert any("python =" in text for text in blocks)
+    manifest = tmp_path / "my.toml"
+    manifest.write_text("version = 1\n" + "".join(blocks))
+    with Guest(quickimage.build(manifest)) as guest:
+        guest.boot()
+        assert {component.state for component in guest.model.components.values()} == {"ready"}
+        assert len(guest.model.components) == len(blocks)

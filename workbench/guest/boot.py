@@ -8,7 +8,7 @@ import select
 import sys
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from koboshi_desk.core.deadline import Deadline
@@ -25,17 +25,17 @@ START_S = 30.0
 def boot(
     smp: int | None = None,
     memory_mb: int | None = None,
-    image: Image | None = None,
+    build: Callable[[], Image] | None = None,
 ) -> int:
-    """Run the image (by default the quick image) until Ctrl-] or its end."""
+    """Build an image (by default the quick image) and run it until Ctrl-] or its end."""
     options = Options(smp=smp, memory_mb=memory_mb, requests=True)
     keyboard = _terminal()
-    if image is None:
+    if build is None:
         # The builders are not needed for an image that is there.
         from workbench.image import quick as quickimage
 
-        image = quickimage.build()
-    with Guest(image, options) as guest:
+        build = quickimage.build
+    with Guest(build(), options) as guest:
         print(f"Ctrl-] ends it; in another terminal: ./dev watch. The log: {guest.log}\r")
         guest.start(Deadline(START_S))
         with raw_terminal(keyboard):

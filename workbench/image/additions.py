@@ -92,6 +92,8 @@ def _files(source: Path) -> Iterator[tuple[Path, Path]]:
     for path in sorted(source.rglob("*")):
         if path.is_file():
             yield path.relative_to(source), path
+        elif not path.is_dir():
+            raise AdditionError("add", str(source), f"{path} is neither a file nor a folder")
 
 
 def _refuse_foreign(value: str, file: Path) -> None:

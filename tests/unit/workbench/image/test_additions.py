@@ -94,6 +94,14 @@ def test_wrong_module_is_refused(tmp_path: Path, name: str, text: str, problem: 
     assert problem in str(caught.value)
 
 
+def test_dangling_link_is_refused(tmp_path: Path) -> None:
+    """Nothing of a folder is left out silently."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/gone").symlink_to("nowhere")
+    with pytest.raises(AdditionError, match="site/gone is neither a file nor a folder"):
+        additions.collect([f"/www={tmp_path / 'site'}"], [])
+
+
 def test_same_place_twice_is_refused(tmp_path: Path) -> None:
     """Two files at one path are a mistake; the same one twice is none."""
     for name in ("a", "b"):
