@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from koboshi_desk.core import places
-from workbench.core import cache
+from workbench.core import cache, objects
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
 from workbench.image import accounts, base, cpio
@@ -48,22 +47,26 @@ def build(first: base.Base, manifest: Path, extra: Extra) -> Path:
     """The layer as a cpio archive, with `manifest` as /etc/koboshi/koboshi.toml."""
     flat = [part for path, content in sorted(extra.items()) for part in (path, content)]
     parts = [*_inputs(), first.identity, manifest, *flat]
-    return (
-        cache.entry("layer", cache.key(parts), lambda folder: _make(folder, first, manifest, extra))
-        / "layer.cpio"
-    )
+    key = cache.key(parts)
+
+    def make(folder: Path) -> None:
+        _make(folder, first, manifest, extra)
+        if cache.key(parts) != key:
+            raise objects.ChangedError
+
+    return cache.entry("layer", key, make) / "layer.cpio"
 
 
 def _inputs() -> list[str | Path]:
     """All that the layer is made from, besides the manifest."""
-    folders = [
-        OVERLAY,
-        SUPERVISOR,
-        COMPONENTS,
-        *(LIBRFORK / name for name in ("include", "src", "monitor", "run", "python")),
-    ]
     makers = map(Path, (__file__, cpio.__file__, accounts.__file__))
-    return [*_compilers(), *folders, LIBRFORK / "Makefile", *makers]
+    return [*_compilers(), *_sources(), *makers]
+
+
+def _sources() -> list[Path]:
+    """What is copied and compiled."""
+    library = (LIBRFORK / name for name in ("include", "src", "monitor", "run", "python", "Makefile"))
+    return [OVERLAY, SUPERVISOR, COMPONENTS, *library]
 
 
 def _compilers() -> list[str]:
@@ -74,37 +77,40 @@ def _compilers() -> list[str]:
 
 def _make(folder: Path, first: base.Base, manifest: Path, extra: Extra) -> None:
     tree = folder / "tree"
-    shutil.copytree(OVERLAY, tree, symlinks=True)
-    for name in FOLDERS:
-        (tree / name).mkdir(parents=True, exist_ok=True)
-    (tree / "init").symlink_to("usr/bin/busybox")
-    (tree / "tmp").chmod(0o1777)
-    with cache.lock("objects"):
-        _build_programs(tree)
-    _add_supervisor(tree)
-    _put(tree, "etc/koboshi/koboshi.toml", manifest)
-    accounts.add(tree / "etc", manifest)
-    for path, content in extra.items():
-        _put(tree, path.lstrip("/"), content)
+    name = cache.key([str(REPOSITORY), *_compilers()])
+    with cache.lock("objects"), objects.folder(name, _sources()) as built:
+        _fill(tree, manifest, extra, built)
     # With the source beside it: a traceback shows the line.
     base.compile_python(first.tree, tree / PYTHON_FOLDER, tree, keep_source=True)
     cpio.write(folder / "layer.cpio", tree, NODES)
     shutil.rmtree(tree)
 
 
-def _build_programs(tree: Path) -> None:
+def _fill(tree: Path, manifest: Path, extra: Extra, built: Path) -> None:
+    shutil.copytree(OVERLAY, tree, symlinks=True)
+    for name in FOLDERS:
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    (tree / "init").symlink_to("usr/bin/busybox")
+    (tree / "tmp").chmod(0o1777)
+    _build_programs(tree, built)
+    _add_supervisor(tree)
+    _put(tree, "etc/koboshi/koboshi.toml", manifest)
+    accounts.add(tree / "etc", manifest)
+    for path, content in extra.items():
+        _put(tree, path.lstrip("/"), content)
+
+
+def _build_programs(tree: Path, built: Path) -> None:
     """librfork, then what is linked with it; the makefiles choose the compilers."""
-    objects = places.cache_folder() / "objects" / cache.key([str(REPOSITORY), *_compilers()])
-    objects.mkdir(parents=True, exist_ok=True)
-    log = objects / "build.log"
+    log = built / "build.log"
     log.unlink(missing_ok=True)
-    library = objects / "librfork"
+    library = built / "librfork"
     static = library / "librfork-static.a"
     install = ["install", f"DESTDIR={tree}"]
     logged(["make", f"-j{os.cpu_count() or 1}", "-C", LIBRFORK, f"BUILD={library}", "all", static], log)
-    options = [f"BUILD={objects}/python", f"LIBRFORK={library}/librfork.a", f"PYTHONDIR=/{PYTHON_FOLDER}"]
+    options = [f"BUILD={built}/python", f"LIBRFORK={library}/librfork.a", f"PYTHONDIR=/{PYTHON_FOLDER}"]
     logged(["make", "-C", LIBRFORK / "python", *options, *install], log)
-    options = [f"BUILD={objects}/components", f"LIBRFORK={static}", f"PYTHONDIR=/{PYTHON_FOLDER}"]
+    options = [f"BUILD={built}/components", f"LIBRFORK={static}", f"PYTHONDIR=/{PYTHON_FOLDER}"]
     logged(["make", "-C", COMPONENTS, *options, *install], log)
     shutil.copy(library / "rfork-run", tree / "usr/bin/rfork-run")
 

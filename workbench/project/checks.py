@@ -17,7 +17,7 @@ from pathlib import Path
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import KoboshiError
-from workbench.core import cache, progress, repository
+from workbench.core import cache, objects, progress, repository
 from workbench.core.command import logged, output
 from workbench.core.repository import REPOSITORY
 from workbench.image import layer
@@ -113,11 +113,14 @@ def _licences() -> None:
 
 def _library() -> None:
     """Built under a name of this repository's: other clones have other times."""
-    build = places.cache_folder() / "objects" / cache.key(["check", str(REPOSITORY)])
-    build.mkdir(parents=True, exist_ok=True)
-    log = build / "check.log"
-    log.unlink(missing_ok=True)
-    logged(["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}", "check"], log)
+    name = cache.key(["check", str(REPOSITORY)])
+    with cache.lock(f"objects-{name}"):
+        with objects.folder(name, [layer.LIBRFORK]) as build:
+            log = build / "check.log"
+            log.unlink(missing_ok=True)
+            make = ["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}"]
+            logged([*make, "all", "check-programs"], log)
+        logged([*make, "check"], log)
 
 
 @contextlib.contextmanager
