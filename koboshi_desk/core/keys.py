@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import termios
 import tty
+from contextlib import suppress
 from types import TracebackType
 
 ESCAPES = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down", "\x1b[Z": "backtab"}
@@ -38,14 +40,23 @@ class Keys:
         self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
         if self._before is not None:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)  # type: ignore[arg-type]
+            with suppress(termios.error):  # the terminal may be gone
+                termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)  # type: ignore[arg-type]
             self._before = None
 
     def pressed(self) -> list[str]:
-        """Characters, and `up`, `down`, `tab`, `enter`, `backspace`, `escape` by name."""
+        """Characters, and `up`, `down`, `tab`, `enter`, `backspace`, `escape` by name.
+
+        SystemExit with the status of a hangup once the terminal is gone: SIGHUP reaches its own session only.
+        """
         if self._before is None or not select.select([self._fd], [], [], 0)[0]:
             return []
-        return names(os.read(self._fd, 1024).decode("utf-8", "ignore"))
+        data = b""
+        with suppress(OSError):
+            data = os.read(self._fd, 1024)
+        if not data:
+            raise SystemExit(128 + signal.SIGHUP)
+        return names(data.decode("utf-8", "ignore"))
 
 
 def names(text: str) -> list[str]:

@@ -54,7 +54,14 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        if self._master >= 0:
+            os.close(self._master)
+
+    def vanish(self) -> int:
+        """Be gone, and return the program's status. No signal comes: this is no terminal of its session."""
         os.close(self._master)
+        self._master = -1
+        return self.process.wait(self.LIMIT_S)
 
     def shows(self, text: str) -> None:
         """Wait until it has shown this."""
@@ -107,6 +114,13 @@ def test_a_restart_is_ordered_by_keys(tmp_path: Path) -> None:
         assert terminal.ends() == 0
     (recorded,) = tmp_path.glob("*.log")
     assert record(2) in recorded.read_bytes()
+
+
+def test_ends_with_its_terminal(tmp_path: Path) -> None:
+    """Without a terminal nobody sees it or can end it."""
+    with Cable(tmp_path) as cable, Terminal("--port", str(cable.desk)) as terminal:
+        terminal.shows("records")
+        assert terminal.vanish() != 0
 
 
 @pytest.mark.parametrize("size", [(24, 80), (16, 60), (50, 132)])
