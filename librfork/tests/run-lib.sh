@@ -29,7 +29,7 @@ start() {
 eventually() {
 	complaint=$1
 	shift
-	tries=200
+	tries=${tries_most:-200}
 	until "$@" 2>/dev/null; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || fail "$complaint"

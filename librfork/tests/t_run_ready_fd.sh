@@ -19,6 +19,8 @@ start --ready fd:5 --burst 9 -- below:1 wait-file:go below:1 crash below:2 ready
 wait_for ' started '
 kill -STOP "$runner_pid"
 : >go
+# Where the runner has to end what the last instance has left, each restart waits three seconds for it.
+tries_most=600
 eventually "no second restart" [ -e over ]
 kill -CONT "$runner_pid"
 wait_for ' ready .*gen=2'
