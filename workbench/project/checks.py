@@ -118,7 +118,7 @@ def _library() -> None:
         with objects.folder(name, [layer.LIBRFORK]) as build:
             log = build / "check.log"
             log.unlink(missing_ok=True)
-            make = ["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}"]
+            make: list[str | Path] = ["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}"]
             logged([*make, "all", "check-programs"], log)
         logged([*make, "check"], log)
 
