@@ -118,7 +118,8 @@ def _library() -> None:
         with objects.folder(name, [layer.LIBRFORK]) as build:
             log = build / "check.log"
             log.unlink(missing_ok=True)
-            make: list[str | Path] = ["make", f"-j{os.cpu_count() or 1}", "-C", layer.LIBRFORK, f"BUILD={build}"]
+            jobs = f"-j{os.cpu_count() or 1}"
+            make: list[str | Path] = ["make", jobs, "-C", layer.LIBRFORK, f"BUILD={build}"]
             logged([*make, "all", "check-programs"], log)
         logged([*make, "check"], log)
 
