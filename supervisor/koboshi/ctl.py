@@ -21,6 +21,7 @@ usage: koboshictl [--json] status
        koboshictl console
 """
 _COLUMNS = ("NAME", "STATE", "PID", "GEN", "LEVEL", "CAUSE", "STATUS", "LATENCY", "RESTARTS", "UP")
+_LINE_BYTES = 4096
 _WISHES = ("start", "stop", "restart")
 
 
@@ -138,10 +139,14 @@ def _line(rest: list[str]) -> int:
     """One request from the arguments; without any, all that come on standard input, each in a line."""
     if rest:
         return _answer_line(" ".join(rest))
-    for line in sys.stdin:
-        command, _, text = line.strip().partition(" line ")
+    before = b""
+    # Anybody can write on the line: without a newline, only as much is kept as a request can have.
+    while data := sys.stdin.buffer.readline(_LINE_BYTES):
+        line = (before + data)[-_LINE_BYTES:]
+        before = b"" if data.endswith(b"\n") else line
+        command, _, text = line.decode("utf-8", "replace").strip().partition(" line ")
         # Half of what was typed before may stand in front of it.
-        if command.endswith("koboshictl"):
+        if not before and command.endswith("koboshictl"):
             _answer_line(text)
     return 0
 

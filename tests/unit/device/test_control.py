@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from koboshi.wire import line, records
 
 from koboshi_desk.console.decoder import Decoder, Reply
 from tests.unit.device.fake_system import ETC, World, boot, pump
+from workbench.core.repository import REPOSITORY
 
 ONE = 'version = 1\n[component.a]\ncommand = ["/a"]'
 
@@ -246,6 +248,27 @@ def test_records_over_the_line(desk: Desk) -> None:
     assert replies(3, str(len(log) + 1))[0].fields["parts"] == "0"
     assert replies(4, "x")[0].result == "error"
     assert replies(5, "9" * 30)[0].fields["parts"] == "0"
+
+
+def test_a_line_without_an_end(tmp_path: Path) -> None:
+    """What reads the serial line stays small, whatever comes, and hears a request behind it."""
+    program = [sys.executable, "-S", "-m", "koboshi.ctl", "line"]
+    tree = {"PYTHONPATH": str(REPOSITORY / "supervisor"), "KOBOSHI_RUN": str(tmp_path)}
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **tree}
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(64):
+            process.stdin.write(b"a" * (1 << 20))
+        process.stdin.write(b"\xff" + line.encode(7, "m", "hello").encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"\n"
+        assert process.stdout.readline().startswith(b"koboshi-reply/1 7 m error code=supervisor")
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        process.stdin.close()
+    most_kb = int(status.split("VmHWM:")[1].split()[0])
+    assert most_kb < 48 << 10
 
 
 def asked(desk: Desk, verb: str, manifest: str) -> str:
