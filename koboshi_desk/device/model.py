@@ -22,6 +22,7 @@ STATE_AFTER = {
     "restart": "running",
     "ready": "ready",
     "cold": "restarting",
+    "waiting": "waiting",
     "stopping": "stopping",
     "stopped": "stopped",
     "given-up": "given-up",

@@ -18,6 +18,7 @@ STATE_AFTER = {
     "started": "running",
     "ready": "ready",
     "cold": "restarting",
+    "waiting": "waiting",
     "stopping": "stopping",
     "stopped": "stopped",
     "given-up": "given-up",

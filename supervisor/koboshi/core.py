@@ -129,14 +129,17 @@ class Core(Owner):
             component.by, component.after = "ladder", "start"
             component.handle("stop")
 
-    def came_back(self, component: Known) -> None:
-        """Those that need it are told, or restarted, as they want it."""
+    def came_back(self, component: Known) -> list[str]:
+        """Those that need it are told, or restarted, as they want it; the names of the latter."""
+        restarted = []
         for dependent in self.components.values():
             spec = dependent.spec
             fate = spec.table("on_restart").get(component.name) if spec is not None else None
             if fate in ("notify", "restart") and dependent.state in ("running", "ready"):
                 dependent.owed = str(fate)
                 self.actions.append(("fate", dependent, 0, 0, 0))
+                restarted += [dependent.name] if fate == "restart" else []
+        return restarted
 
     def last_resort(self, component: Known) -> None:
         """Reboot, or the safe state."""

@@ -14,6 +14,7 @@ from koboshi.following import Following
 from koboshi.manifest.model import Manifest, ManifestRefusedError, Plain, from_plain, unreadable
 from koboshi.state import reload
 from koboshi.state.component import LIVE, Component
+from koboshi.state.known import Known
 
 _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 
@@ -241,6 +242,13 @@ class Supervisor(Following):
                 component.handle("go")
             else:
                 component.note_blocked([need for need in component.spec.needs if self._hopeless(need)])
+
+    def lacking(self, component: Known) -> list[str]:
+        """What it needs and is not there. Nothing, where it would wait in vain: then the failure counts."""
+        needs = [] if component.spec is None else component.spec.needs
+        if any(self._hopeless(need) for need in needs):
+            return []
+        return [need for need in needs if need in self.components and not self.components[need].satisfies]
 
     def _hopeless(self, name: str) -> bool:
         """Whether only an operator can make this component ready: it, or what it waits for, is given up."""

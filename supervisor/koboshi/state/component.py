@@ -48,6 +48,8 @@ class Component(Known):
         limit = 0.0 if self.spec is None else self.spec.number("ladder.same_fault")
         if event.name == "restart" and 0 < limit <= self.same:
             self.handle("same-fault")
+        elif event.name == "ready" and self.disturbed and self.state == "ready":
+            self.count_disturbed()
 
     def became_running(self) -> None:
         """An instance runs and is not ready yet."""
@@ -75,10 +77,15 @@ class Component(Known):
         self.out.spawn(self)
 
     def note_blocked(self, needs: list[str]) -> None:
-        """It waits for components that will not come; recorded once for as long as it is so."""
+        """It waits for components that will not come; recorded once for as long as it is so.
+
+        A vital one that has been in service is given up: the device has lost what it is no use without.
+        """
         if needs and not self.blocked:
             self.record("blocked", {"needs": ",".join(needs)})
         self.blocked = ",".join(needs)
+        if needs and self.vital and self.been_ready:
+            self.give_up()
 
     def wait(self) -> None:
         """Start as if it had never failed, once what it needs is ready."""
@@ -115,8 +122,15 @@ class Component(Known):
             self.climb()
 
     def climb(self) -> None:
-        """Start anew after a delay that grows, on the lowest rung that has budget left; or give up."""
+        """Start anew after a delay that grows, on the lowest rung that has budget left; or give up.
+
+        Without something that it needs, it waits for that instead: the failure is not its own.
+        """
         self.out_of_service()
+        if lacking := self.out.lacking(self):
+            self.record("waiting", {"needs": ",".join(lacking), **self.why()})
+            self.wait_again()
+            return
         self.refill()
         others: list[str] = []
         for rung in RUNGS:
@@ -172,6 +186,21 @@ class Component(Known):
         """What rfork-run complained of, and what the component said last, for a record."""
         both = {"error": self.error, "said": self.said}
         return {key: value for key, value in both.items() if value is not None}
+
+    def count_disturbed(self) -> None:
+        """A restart that restarts others costs what a cold start does. Without budget it takes a step."""
+        self.refill()
+        others, self.disturbed = self.disturbed, []
+        if self.used["cold"] + 1 <= self.budget("cold")[0] + 1e-6:
+            self.used["cold"] += 1
+        else:
+            self.record("ladder", {"rung": "cold", "with": ",".join(others)})
+            self.handle("disturbs")
+
+    def stop_disturbing(self) -> None:
+        """Stop it, to start it cold after a delay: its restarts have restarted others too often."""
+        self.by, self.after = "ladder", "climb"
+        self.halt()
 
     def skip_warm(self) -> None:
         """Stop it, to start it cold after a delay: the same fault again and again."""
@@ -252,7 +281,8 @@ class Component(Known):
 
 # go: what it needs is ready; gone: its runner has ended; timer: its deadline has passed; stop, start and
 # restart-now: an operator, a reload, a shutdown or another's ladder; stop-now: an operator's second stop;
-# same-fault: the ladder's limit of faults alike is reached; the others are rfork-run's.
+# same-fault: the ladder's limit of faults alike is reached; disturbs: its restarts have restarted others too
+# often; the others are rfork-run's.
 EVENTS = (
     "go",
     "timer",
@@ -260,6 +290,7 @@ EVENTS = (
     "ready",
     "restart",
     "same-fault",
+    "disturbs",
     "gone",
     "stop",
     "stop-now",
@@ -268,7 +299,7 @@ EVENTS = (
 )
 Cell = tuple[Callable[[Component], None], tuple[str, ...]]
 # state -> event -> what to do, and the states that may follow. What is not in it does nothing.
-_GONE = (Component.runner_gone, ("ended", "restarting", "given-up"))
+_GONE = (Component.runner_gone, ("ended", "restarting", "waiting", "given-up"))
 _STARTED = (Component.became_running, ("running",))
 _LAUNCH = (Component.launch, ("starting", "waiting"))
 _WAIT = (Component.wait, ("waiting",))
@@ -278,6 +309,7 @@ _RUNS: dict[str, Cell] = {"gone": _GONE, "stop": _HALT, "started": _STARTED}
 _SERVES: dict[str, Cell] = {
     **_RUNS,
     "same-fault": (Component.skip_warm, ("stopping",)),
+    "disturbs": (Component.stop_disturbing, ("stopping",)),
 }
 _NOT_WANTED: dict[str, Cell] = {
     "started": (Component.halt_stray, ("stopping",)),

@@ -115,12 +115,16 @@ class Outbox(ABC):
         """Who else is restarted on this rung of the component's ladder."""
 
     @abstractmethod
+    def lacking(self, component: Known) -> list[str]:
+        """What it needs and will be ready again without an operator, but is not now."""
+
+    @abstractmethod
     def restart_others(self, names: list[str]) -> None:
         """Stop these, and start them once what they need is ready."""
 
     @abstractmethod
-    def came_back(self, component: Known) -> None:
-        """A component is ready again: those that need it may want to know."""
+    def came_back(self, component: Known) -> list[str]:
+        """A component is ready again: those that need it may want to know. Return who restarts for it."""
 
     @abstractmethod
     def last_resort(self, component: Known) -> None:
@@ -171,6 +175,8 @@ class Known:
         self.been_ready = bool(values["been_ready"])
         self.served = bool(values["served"])
         self.blocked = str(values["blocked"])
+        # Who was restarted for its last restart by the kernel or the monitor; acted on at once, so not kept.
+        self.disturbed: list[str] = []
         self.downtime = Downtime(values.get("downtime"))
         used = values.get("used")
         used = used if isinstance(used, dict) else {}
@@ -322,8 +328,9 @@ class Known:
 
     def note_ready(self, event: Event) -> None:
         """Ready, after this long without service."""
-        if self.been_ready:
-            self.out.came_back(self)
+        others = self.out.came_back(self) if self.been_ready else []
+        # A new runner's start has been counted already, and an operator's wish is not.
+        self.disturbed = others if self.generation and self.cause != "operator" else []
         self.downtime.end(event.time, *(self.downtime_budget() or (0.0, 1.0)))
         self.been_ready = self.served = True
         if self.generation:

@@ -13,7 +13,8 @@ _HEAD = """\
 What is not here does nothing. `go`: all that it needs is ready. `gone`: its runner has ended.
 `timer`: its deadline (a delay, a stop's limit) has passed. `stop`, `start`, `restart-now`: an operator,
 a reload, a shutdown, the safe state, or another component's ladder. `stop-now`: an operator's second stop.
-`same-fault`: the limit of faults alike is reached. The others are rfork-run's.
+`same-fault`: the limit of faults alike is reached. `disturbs`: its restarts have restarted others too
+often. The others are rfork-run's.
 
 | state | event | what is done | states that may follow |
 |---|---|---|---|

@@ -89,12 +89,12 @@ class Runner:
         self.event("end", f"reason=exec status={status} old={self.instance} error={error}")
         self.end(1)
 
-    def crash(self) -> None:
+    def crash(self, cause: str = "error", status: str = "signal:SIGSEGV") -> None:
         """The component crashes and is restarted."""
         old, self.instance = self.instance, self.world.new_process()
         self.world.processes.pop(old)
         self.generation += 1
-        keys = f"gen={self.generation} level=warm backend=kernel cause=error status=signal:SIGSEGV old={old}"
+        keys = f"gen={self.generation} level=warm backend=kernel cause={cause} status={status} old={old}"
         self.keep_words()
         moments = f"fail_us={round(self.world.now * 1e6)} start_us={round(self.world.now * 1e6) + 143}"
         self.event("restart", f"{keys} pid={self.instance} {moments} latency_us=143")
@@ -122,7 +122,7 @@ class Runner:
         elif number == signal.SIGTERM and (again or self.name not in self.world.stubborn):
             self.finish("stop", "signal:SIGKILL" if again else "signal:SIGTERM")
         elif number == signal.SIGUSR1:
-            self.crash()
+            self.crash("operator", "signal:SIGKILL")
 
 
 class World:

@@ -87,6 +87,8 @@ def test_end_cold_given_up() -> None:
     ended: Event = ("end", {"component": "gps", "reason": "burst", "status": "signal:SIGSEGV", "old": 71})
     cold: Event = ("cold", {"component": "gps", "delay_ms": 500, "attempt": 1})
     assert told(*BOOT, ended, cold).components["gps"].state == "restarting"
+    waiting: Event = ("waiting", {"component": "gps", "needs": "log"})
+    assert told(*BOOT, ended, waiting).components["gps"].state == "waiting"
     model = told(*BOOT, ended, ("given-up", {"component": "gps", "attempts": 5}))
     assert model.components["gps"].state == "given-up"
     assert not model.settled()

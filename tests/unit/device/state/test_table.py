@@ -21,11 +21,12 @@ CELLS = [(state, event) for state in STATES for event in EVENTS]
 class Notes(Outbox):
     """Notes what a component wants."""
 
-    def __init__(self, orphan: bool = False) -> None:
+    def __init__(self, orphan: bool = False, lacks: object = ()) -> None:
         self.records: list[str] = []
         self.spawned = 0
         self.signals: list[tuple[int, int]] = []
         self.orphan = orphan
+        self.lacks = lacks
 
     def now(self) -> float:
         """Always the same moment."""
@@ -63,6 +64,10 @@ class Notes(Outbox):
         """Nobody."""
         return []
 
+    def lacking(self, component):
+        """What the test wants."""
+        return self.lacks
+
     def restart_others(self, names):
         """Nobody."""
 
@@ -78,7 +83,7 @@ class Notes(Outbox):
 
 def component(state: str, **kept: object) -> tuple[Component, Notes]:
     """A component in this state, with a runner where there is one."""
-    notes = Notes(orphan=bool(kept.pop("orphan", False)))
+    notes = Notes(orphan=bool(kept.pop("orphan", False)), lacks=kept.pop("lacks", ()))
     runner = (
         {"runner": 5, "runner_start": 50, "pid": 6, "pid_start": 7}
         if state in LIVE
@@ -97,6 +102,7 @@ VARIANTS: list[dict[str, object]] = [
     {"reason": "exit", "status": "exit:0"},
     {"used": {"cold": 50.0}},
     {"orphan": True},
+    {"lacks": ["other"]},
 ]
 
 
