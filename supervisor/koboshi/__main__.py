@@ -21,7 +21,7 @@ _RETRY_S = 0.02
 
 def _holder(system: System, paths: Paths) -> int | None:
     """As System.lock. If somebody has removed the file while its lock was held, there is still the socket."""
-    holder = system.lock(paths.lock)
+    holder = system.machine.lock(paths.lock)
     return system.answering(paths.control) if holder == 0 else holder
 
 
@@ -50,11 +50,11 @@ def main() -> int:
     setting = os.environ.get
     run, etc = setting("KOBOSHI_RUN", "/run/koboshi"), setting("KOBOSHI_ETC", "/etc/koboshi")
     system = System(setting("KOBOSHI_CONSOLE", "/dev/console"))
-    system.forget_inherited()
-    system.catch_signals()
-    system.protect()
+    system.machine.forget_inherited()
+    system.loop.catch_signals()
+    system.machine.protect()
     rfork_run, sysrq = setting("KOBOSHI_RFORK_RUN", "/usr/bin/rfork-run"), setting("KOBOSHI_SYSRQ", SYSRQ)
-    cgroups = setting("KOBOSHI_CGROUPS", system.cgroups())
+    cgroups = setting("KOBOSHI_CGROUPS", system.machine.cgroups())
     paths = Paths(run, etc, rfork_run, sysrq, cgroups, setting("PYTHONPATH", ""))
     if not only_one(system, paths):
         return 111
@@ -62,7 +62,7 @@ def main() -> int:
     server = Server(system, supervisor)
     supervisor.start()
     while not supervisor.done():
-        happened = system.wait(supervisor.timeout())
+        happened = system.loop.wait(supervisor.timeout())
         supervisor.turn(happened)
         server.turn(happened)
     return 0

@@ -48,9 +48,9 @@ class Server:
         self._publish()
 
     def _accept(self) -> None:
-        client = self.system.accept()
+        client = self.system.loop.accept()
         if client >= 0 and len(self.clients) >= _CLIENTS:
-            self.system.close(client)
+            self.system.loop.close(client)
         elif client >= 0:
             self.clients[client] = _Client()
 
@@ -62,7 +62,7 @@ class Server:
 
     def _read(self, number: int) -> None:
         client = self.clients[number]
-        data = self.system.receive(number)
+        data = self.system.loop.receive(number)
         if data is None or len(client.input) + len(data) > _LINE_BYTES:
             self._drop(number)
             return
@@ -120,7 +120,7 @@ class Server:
     def _write(self, number: int, data: bytes) -> None:
         client = self.clients[number]
         client.output += data
-        sent = self.system.send(number, client.output) if client.output else 0
+        sent = self.system.loop.send(number, client.output) if client.output else 0
         if sent < 0 or len(client.output) - sent > _BACKLOG_BYTES:
             self._drop(number)
             return
@@ -128,7 +128,7 @@ class Server:
 
     def _drop(self, number: int) -> None:
         del self.clients[number]
-        self.system.close(number)
+        self.system.loop.close(number)
 
 
 def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, object]:

@@ -152,7 +152,7 @@ class Core(Owner):
 
     def watch(self, component: Known) -> None:
         """Notice when its runner, which is no child, ends."""
-        if not self.system.watch(component.runner):
+        if not self.system.loop.watch(component.runner):
             self.next_look = self.now() + LIVENESS_S
 
     # What is written and done
@@ -251,7 +251,7 @@ class Core(Owner):
 
     def start_program(self, words: list[str]) -> int:
         """koboshictl with these words, as a child; its PID, or -errno."""
-        pid = self.system.spawn(self.system.program(words), self.paths.run + "/program.log")
+        pid = self.system.spawn(self.system.machine.program(words), self.paths.run + "/program.log")
         if pid > 0:
             self.children.add(pid)
         return pid

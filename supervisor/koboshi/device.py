@@ -119,14 +119,14 @@ class Device:
 
     def _open_watchdog(self) -> None:
         path, seconds = self.table["watchdog"], int(self.number("watchdog_s"))
-        if path is None and self.system.watchdog_fd >= 0:
-            self.system.watchdog_close()
+        if path is None and self.system.machine.watchdog_fd >= 0:
+            self.system.machine.watchdog_close()
             self.feed_at = None
-        if path is not None and self.system.watchdog_fd < 0:
-            error = self.system.watchdog_open(str(path), seconds)
+        if path is not None and self.system.machine.watchdog_fd < 0:
+            error = self.system.machine.watchdog_open(str(path), seconds)
             about = {"error": error} if error else {"timeout_s": seconds}
             self.owner.record("watchdog", {"device": path, **about})
-            self.feed_at = self.owner.now() if self.system.watchdog_fd >= 0 else None
+            self.feed_at = self.owner.now() if self.system.machine.watchdog_fd >= 0 else None
 
     def _open_storage(self, vital: bool) -> None:
         directory = None if self.table["record"] is None else str(self.table["record"])
@@ -134,7 +134,7 @@ class Device:
         if known and directory == self.directory:
             return
         self.directory, self.lasting = directory, None
-        self.error = self.system.volatile(directory) if directory else "none is configured"
+        self.error = self.system.machine.volatile(directory) if directory else "none is configured"
         if not self.error and directory:
             self.error = self._in_use(directory)
         if not self.error and directory:
@@ -145,7 +145,7 @@ class Device:
     def _in_use(self, directory: str) -> str:
         """Two supervisors that write the same record would count each other's reboots."""
         try:
-            holder = self.system.lock(directory + "/lock")
+            holder = self.system.machine.lock(directory + "/lock")
         except OSError:
             return ""  # a full disk may still take what is written over the same sectors
         return "" if holder == 0 else f"is in use by the supervisor with PID {holder or 'unknown'}"
@@ -162,7 +162,7 @@ class Device:
         """The first look at what the last boot left, and whether it ended as it should have."""
         self.begun = True
         last = self.lasting.values if self.lasting is not None else {}
-        fired = self.system.watchdog_fd >= 0 and self.system.watchdog_fired()
+        fired = self.system.machine.watchdog_fd >= 0 and self.system.machine.watchdog_fired()
         count = last.get("reboots")
         self.reboots = count if isinstance(count, int) else 0
         self.safe = str(last.get("safe", ""))
@@ -177,7 +177,7 @@ class Device:
         self.reboots += 1 if bad else 0
         keys = {"component": last["component"], "why": last["why"]} if phase == "ladder" else {}
         of = {"reboots": self.reboots, "of": int(self.number("reboots"))}
-        if self.lasting is not None or self.system.watchdog_fd >= 0:
+        if self.lasting is not None or self.system.machine.watchdog_fd >= 0:
             self.owner.record("reset", {"reason": self.reset, **keys, **of})
         if self.safe:
             self.owner.record("safe-state", {"why": self.safe})
@@ -192,7 +192,7 @@ class Device:
             return
         if self.lasting is None:
             self._enter_safe(name, f"no reboot: record {self.directory or '-'} {self.error}")
-        elif not self.system.may_reboot(self.sysrq):
+        elif not self.system.machine.may_reboot(self.sysrq):
             self._enter_safe(name, "no reboot: not started by PID 1")
         elif self.reboots + 1 > self.number("reboots"):
             self._enter_safe(name, f"{self.reboots} reboots have not helped")
@@ -242,7 +242,7 @@ class Device:
     def act(self, what: str) -> None:
         """After the commit: `store` or `reboot`."""
         if what == "reboot":
-            self.system.reboot(self.sysrq)
+            self.system.machine.reboot(self.sysrq, self.system.loop.console_fd)
             return
         error = self.store()
         if error:
@@ -268,7 +268,7 @@ class Device:
             self._look_after_the_vital(now)
             self._count_good_time(now)
         if self.feed_at is not None and now >= self.feed_at and self.reboot is None:
-            self.system.watchdog_feed()
+            self.system.machine.watchdog_feed()
             self.feed_at = now + self.number("watchdog_s") / 3
 
     def _vital_out(self) -> list[tuple[str, float]]:

@@ -104,7 +104,7 @@ class Evidence:
         """What is waiting, each into the oldest slot; what a full disk refuses waits for the next crash."""
         while self.waiting:
             number = self.seq + 1
-            if self.system.write_slot(self._path(number), _fitting(number, self.waiting[0])):
+            if self.system.machine.write_slot(self._path(number), _fitting(number, self.waiting[0])):
                 del self.waiting[:-_HELD]
                 return
             self.seq = number

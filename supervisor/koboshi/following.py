@@ -59,7 +59,7 @@ class Following(Core):
                 # Committed, but perhaps not done. If it was, rfork-run's lock lets one of them through.
                 self.spawn(component)
             return
-        self.system.unwatch(component.runner)
+        self.system.loop.unwatch(component.runner)
         if self.shutting_down and component.state != "stopping" and not component.ended_well:
             # Whoever shuts down may have told the runner to stop before we did: that is no failure.
             component.by, component.after = "shutdown", "start"

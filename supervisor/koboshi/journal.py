@@ -47,7 +47,7 @@ class Console:
     def flush(self) -> None:
         """Write what the console takes now; the rest of a line begun comes first the next time."""
         while self.lines:
-            written = self.system.console_write(self.lines[0])
+            written = self.system.loop.console_write(self.lines[0])
             self.absent = written < 0
             if self.absent:
                 # The log has it all.

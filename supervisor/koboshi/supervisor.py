@@ -28,7 +28,7 @@ class Supervisor(Following):
         """Take over from an earlier supervisor of this boot, or begin; then the manifest as it is now."""
         self.system.make_directory(self.paths.run)
         # Before the logs are read: what is written after that is told by a poke.
-        self.system.listen(self.paths.poke, self.paths.control)
+        self.system.loop.listen(self.paths.poke, self.paths.control)
         state = self._load_state()
         manifest = self._read_manifest()
         if state:
@@ -91,7 +91,7 @@ class Supervisor(Following):
         return [str(e) for e in manifest.errors] if isinstance(manifest, ManifestRefusedError) else []
 
     def _read_manifest(self) -> Manifest | ManifestRefusedError:
-        paths = (self.paths.manifest, *self.system.listed(self.paths.components_d))
+        paths = (self.paths.manifest, *self.system.machine.listed(self.paths.components_d))
         parts = [(path, self.system.read(path, 0)) for path in paths]
         for path, part in parts:
             if part is None:
@@ -110,7 +110,7 @@ class Supervisor(Following):
 
             return users.judged(data, self.paths.manifest, more, passwd)
 
-        return from_plain(self.system.apart(work))
+        return from_plain(self.system.machine.apart(work))
 
     def _use(self, manifest: Manifest | ManifestRefusedError) -> None:
         if isinstance(manifest, ManifestRefusedError):
@@ -120,9 +120,11 @@ class Supervisor(Following):
             return
         self.record("manifest", {"result": "loaded", "file": manifest.file})
         old, self.manifest = self.manifest, manifest
-        self.system.tell_registers(manifest.device["registers"] is True)
+        self.system.machine.tell_registers(manifest.device["registers"] is True)
         wanted = manifest.device["stacks"] is True
-        if problem := self.system.tell_stacks(self.paths.rfork_run if wanted else "", self.paths.stacks):
+        if problem := self.system.machine.tell_stacks(
+            self.paths.rfork_run if wanted else "", self.paths.stacks
+        ):
             self.system.complain(f"device.stacks: {problem}")
         self.device.configure(manifest)
         lasts = self.device.lasting is not None and self.device.directory is not None
@@ -149,7 +151,7 @@ class Supervisor(Following):
         """Until told to stop and everything has stopped; 0."""
         self.start()
         while not self.done():
-            self.turn(self.system.wait(self.timeout()))
+            self.turn(self.system.loop.wait(self.timeout()))
         self.settle()
         return 0
 
@@ -169,7 +171,7 @@ class Supervisor(Following):
             elif kind == "signal":
                 self._on_signal(value)
             elif kind == "gone":
-                self.system.unwatch(value)
+                self.system.loop.unwatch(value)
         if any(kind in ("poke", "gone", "signal") for kind, _ in happened):
             self.catch_up()
         self.settle()
@@ -276,7 +278,7 @@ class Supervisor(Following):
             if component.after == "removed":
                 del self.components[component.name], self.followers[component.name]
                 if self.paths.cgroups:
-                    self.system.remove_cgroup(f"{self.paths.cgroups}/{component.name}")
+                    self.system.machine.remove_cgroup(f"{self.paths.cgroups}/{component.name}")
 
     def _note_all_ready(self) -> None:
         wanted = [c for c in self.components.values() if c.state != "stopped"]

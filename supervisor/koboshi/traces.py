@@ -32,7 +32,7 @@ class Traces:
 
     def look(self) -> None:
         """Read what is new in the kernel's log."""
-        self.kernel.take(self.system.kernel_messages())
+        self.kernel.take(self.system.machine.kernel_messages())
 
     def was_oom(self, pid: int) -> bool:
         """Whether the OOM killer has killed this process."""

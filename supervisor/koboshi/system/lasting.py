@@ -32,7 +32,7 @@ class Lasting:
         """Write the values, and return once they last; what went wrong, or nothing."""
         if values == self.values:
             return ""
-        error = self.system.write_slot(self.paths[self.next], encode(self.seq + 1, values))
+        error = self.system.machine.write_slot(self.paths[self.next], encode(self.seq + 1, values))
         if not error:
             self.seq += 1
             self.values = dict(values)

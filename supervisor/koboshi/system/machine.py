@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""System calls about the machine: the hardware watchdog, a reboot, storage that lasts, the kernel's log.
-
-The half of `System` that only the ladder's last rungs and the evidence need.
-"""
+"""System calls about the machine: the hardware watchdog, a reboot, storage that lasts, the kernel's log."""
 
 from __future__ import annotations
 
@@ -38,10 +35,14 @@ class Machine:
 
     watchdog_fd = -1
     kmsg_fd = -1
-    console_fd = -1
 
     def __init__(self) -> None:
         self.locks: dict[str, int] = {}
+
+    def unlock(self) -> None:
+        """Give back every lock."""
+        while self.locks:
+            os.close(self.locks.popitem()[1])
 
     # What comes from the process that has started this one
 
@@ -166,28 +167,19 @@ class Machine:
         """Only a supervisor that PID 1 has started, or that is told where to say it, reboots a machine."""
         return _started_by_init() or trigger != SYSRQ
 
-    def reboot(self, trigger: str) -> None:
+    def reboot(self, trigger: str, console_fd: int) -> None:
         """Without a new process: what is dirty is written, then sysrq b; without sysrq, PID 1 is asked.
 
         The reset would take what the console has not sent yet, and the reason for it is among that.
         """
         os.sync()
-        self._send_out()
+        _send_out(console_fd)
         try:
             fd = os.open(trigger, os.O_WRONLY | os.O_CLOEXEC)
             os.write(fd, b"b")
             os.close(fd)
         except OSError:
             os.kill(1, 15)  # BusyBox init, sysvinit and systemd take it for a wish to reboot or to re-execute
-
-    def _send_out(self) -> None:
-        """Wait until the console has sent what it took."""
-        end = time.monotonic() + _SEND_S
-        try:
-            while time.monotonic() < end and fcntl.ioctl(self.console_fd, _TIOCOUTQ, bytes(4)) != bytes(4):
-                time.sleep(0.01)
-        except (OSError, ValueError):
-            return  # no terminal, or none at all (ValueError: a descriptor of -1)
 
     # Storage that lasts
 
@@ -312,6 +304,16 @@ def _hand_over(pipe: int, work: Callable[[], Plain]) -> None:
 def _started_by_init() -> bool:
     """By PID 1, or by a keeper that it has started (rfork-run --keep)."""
     return str(os.getppid()) in ("1", os.environ.get("KOBOSHI_KEEPER"))
+
+
+def _send_out(console_fd: int) -> None:
+    """Wait until the console has sent what it took."""
+    end = time.monotonic() + _SEND_S
+    try:
+        while time.monotonic() < end and fcntl.ioctl(console_fd, _TIOCOUTQ, bytes(4)) != bytes(4):
+            time.sleep(0.01)
+    except (OSError, ValueError):
+        return  # no terminal, or none at all (ValueError: a descriptor of -1)
 
 
 def _mounts_over(text: str, path: str) -> list[tuple[int, int, str, str]]:

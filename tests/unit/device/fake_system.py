@@ -11,6 +11,7 @@ from typing import Any
 from koboshi.manifest.model import Plain
 from koboshi.supervisor import Supervisor
 from koboshi.system.calls import System
+from koboshi.system.machine import Machine
 from koboshi.system.paths import Paths
 from koboshi.wire.records import Record, find
 
@@ -219,6 +220,9 @@ class FakeSystem(System):
     """The seam, over a World; raises Killed instead of the `kill_at`-th call that changes anything."""
 
     def __init__(self, world: World, kill_at: int = 0) -> None:
+        parts: Any = self  # one seam: what is changed is counted, whichever part changes it
+        self.loop = self.machine = parts
+        self.watchdog_fd = self.console_fd = -1
         self.world = world
         self.kill_at = kill_at
         self.calls = 0
@@ -358,7 +362,7 @@ class FakeSystem(System):
     def may_reboot(self, trigger: str) -> bool:
         return True
 
-    def reboot(self, trigger: str) -> None:
+    def reboot(self, trigger: str, console_fd: int) -> None:
         self.changes()
         self.world.reboots += 1
 
@@ -373,6 +377,9 @@ class FakeSystem(System):
         if not self.world.disk_error:
             self.world.write(path, data)
         return self.world.disk_error
+
+    def remove_cgroup(self, path: str) -> None:
+        Machine().remove_cgroup(path)
 
     def tell_registers(self, wanted: bool) -> None:
         self.world.registers = wanted

@@ -36,7 +36,7 @@ class Desk:
         self.supervisor = boot(self.world, ONE + "\nladder = { same_fault = 0 }")
         self.system = System("/dev/null")
         self.path = str(path / "control")
-        self.system.listen(str(path / "poke"), self.path)
+        self.system.loop.listen(str(path / "poke"), self.path)
         self.server = Server(self.system, self.supervisor)
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class Desk:
     def turn(self) -> None:
         """Let the supervisor and the server do what there is to do now."""
         pump(self.supervisor)
-        self.server.turn(self.system.wait(0))
+        self.server.turn(self.system.loop.wait(0))
 
     def ask(self, client: socket.socket, data: bytes) -> dict[str, Any]:
         """A request as it is, and the reply."""

@@ -60,8 +60,9 @@ LARGE: set[str] = set()
 SYSTEM = {"os", "signal", "socket", "select", "selectors", "subprocess", "time", "fcntl", "ctypes"}
 OWNERS = {
     "manifest/files.py": {"os"},
-    "system/calls.py": SYSTEM,
+    "system/calls.py": {"os", "signal", "socket", "time"},
     "system/client.py": {"os", "socket"},
+    "system/loop.py": {"os", "select", "signal", "socket"},
     "system/machine.py": {"os", "fcntl", "signal", "time"},
     "system/opening.py": {"os", "fcntl"},
     "system/places.py": {"os"},

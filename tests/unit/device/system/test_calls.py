@@ -101,15 +101,15 @@ def program(folder: Path, script: str) -> str:
 def test_watch(system: System) -> None:
     """The end of a watched process is told by `wait`."""
     child = subprocess.Popen([sys.executable, "-S", "-c", "import signal; signal.pause()"])
-    if not system.watch(child.pid):
+    if not system.loop.watch(child.pid):
         child.kill()
         child.wait()
         pytest.skip("no pidfd here")
-    assert system.wait(0) == []
+    assert system.loop.wait(0) == []
     child.kill()
-    assert system.wait(30) == [("gone", child.pid)]
-    system.unwatch(child.pid)
-    assert system.wait(0) == []
+    assert system.loop.wait(30) == [("gone", child.pid)]
+    system.loop.unwatch(child.pid)
+    assert system.loop.wait(0) == []
     child.wait()
 
 
@@ -117,12 +117,12 @@ def test_pokes(system: System, tmp_path: Path) -> None:
     """Any number of pokes is one event; a socket file left behind is no hindrance."""
     for path in (tmp_path / "poke", tmp_path / "control"):
         path.touch()
-    system.listen(str(tmp_path / "poke"), str(tmp_path / "control"))
+    system.loop.listen(str(tmp_path / "poke"), str(tmp_path / "control"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         for name in (b"a", b"b"):
             sender.sendto(name, str(tmp_path / "poke"))
-    assert system.wait(30) == [("poke", 0)]
-    assert system.wait(0) == []
+    assert system.loop.wait(30) == [("poke", 0)]
+    assert system.loop.wait(0) == []
 
 
 def test_replace_is_atomic(system: System, tmp_path: Path) -> None:
@@ -177,8 +177,8 @@ HOLDER = """
 import subprocess, sys
 from koboshi.system.calls import System
 system = System('/dev/null')
-assert system.lock(sys.argv[1]) == 0 == system.lock(sys.argv[1])
-system.apart(lambda: (True, []))
+assert system.machine.lock(sys.argv[1]) == 0 == system.machine.lock(sys.argv[1])
+system.machine.apart(lambda: (True, []))
 child = subprocess.Popen(['sleep', '600'], close_fds=False, stdout=subprocess.DEVNULL)
 print(child.pid, flush=True)
 child.wait()
@@ -193,11 +193,11 @@ def test_a_lock(system: System, tmp_path: Path) -> None:
     assert holder.stdout is not None
     child = int(holder.stdout.readline())
     try:
-        assert system.lock(path) == holder.pid
+        assert system.machine.lock(path) == holder.pid
         holder.kill()
         holder.wait()
         assert system.start_time(child)
-        assert system.lock(path) == 0
+        assert system.machine.lock(path) == 0
     finally:
         holder.stdout.close()
         os.kill(child, signal.SIGKILL)
@@ -222,7 +222,7 @@ def test_a_stranger_takes_no_lock(system: System) -> None:
         Path(folder).chmod(0o755)
         path = Path(folder) / "lock"
         path.touch(0o644)
-        assert system.lock(str(path)) == 0
+        assert system.machine.lock(str(path)) == 0
         assert subprocess.run([sys.executable, "-c", STRANGER, str(path)]).returncode == 7
 
 
@@ -230,7 +230,7 @@ def test_who_listens(system: System, tmp_path: Path) -> None:
     """A socket that nobody listens on any more is not a supervisor's."""
     other, control = System("/dev/null"), str(tmp_path / "control")
     assert system.answering(control) == 0
-    other.listen(str(tmp_path / "poke"), control)
+    other.loop.listen(str(tmp_path / "poke"), control)
     assert system.answering(control) == os.getpid()
     other.close_all()
     assert system.answering(control) == 0
@@ -271,7 +271,7 @@ def test_full_console(tmp_path: Path) -> None:
     received = b""
     while console.lines:
         received += os.read(reader, 1 << 20)
-        assert system.wait(30) == [("console", 0)]
+        assert system.loop.wait(30) == [("console", 0)]
         console.flush()
     received += os.read(reader, 1 << 20)
     assert received.decode().splitlines() == lines
@@ -317,7 +317,7 @@ def test_an_old_kernel_has_another_scale(system: System, monkeypatch: pytest.Mon
             raise FileNotFoundError(path)
 
     monkeypatch.setattr(machine, "_set", write)
-    system.protect()
+    system.machine.protect()
     assert tried[-1] == ("/proc/self/oom_adj", "-16")
     there.clear()
-    system.protect()
+    system.machine.protect()

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from pathlib import Path
 
 import pytest
 from koboshi.system import machine
-from koboshi.system.calls import System
+from koboshi.system.machine import Machine
 
 
 def queued(monkeypatch: pytest.MonkeyPatch, trigger: Path, sizes: list[int]) -> None:
@@ -35,7 +34,7 @@ def test_a_reset_comes_after_the_last_records(monkeypatch: pytest.MonkeyPatch, t
     """Not while the console has something to send."""
     sizes = [300, 100, 0]
     queued(monkeypatch, trigger, sizes)
-    System(os.devnull).reboot(str(trigger))
+    Machine().reboot(str(trigger), 1)
     assert sizes == [0]
     assert trigger.read_bytes() == b"b"
 
@@ -44,11 +43,11 @@ def test_a_console_that_is_held_up_holds_up_no_reset(monkeypatch: pytest.MonkeyP
     """It comes although nothing is sent."""
     monkeypatch.setattr(machine, "_SEND_S", 0.05)
     queued(monkeypatch, trigger, [100])
-    System(os.devnull).reboot(str(trigger))
+    Machine().reboot(str(trigger), 1)
     assert trigger.read_bytes() == b"b"
 
 
 def test_no_console_holds_up_no_reset(trigger: Path) -> None:
     """Nor does one that is no terminal."""
-    System("/nowhere").reboot(str(trigger))
+    Machine().reboot(str(trigger), -1)
     assert trigger.read_bytes() == b"b"

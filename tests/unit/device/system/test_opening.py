@@ -99,8 +99,8 @@ def test_records_are_for_root_alone(system: System, tmp_path: Path) -> None:
     for name in ("state.json", "state.json.new", "crash.00"):
         (tmp_path / name).touch(0o644)
     assert system.replace(str(tmp_path / "state.json"), b"{}")
-    assert system.write_slot(str(tmp_path / "crash.00"), b"x") == ""
-    assert system.write_slot(str(tmp_path / "crash.01"), b"x") == ""
+    assert system.machine.write_slot(str(tmp_path / "crash.00"), b"x") == ""
+    assert system.machine.write_slot(str(tmp_path / "crash.01"), b"x") == ""
     for name in ("state.json", "crash.00", "crash.01"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
 

@@ -22,11 +22,12 @@ class SlowSystem:
     """A console that takes some bytes at a time."""
 
     def __init__(self) -> None:
+        self.loop = self
         self.out = b""
         self.room = 0
 
     def console_write(self, data: bytes) -> int:
-        """As System's."""
+        """As Loop's."""
         taken = data[: self.room]
         self.out += taken
         self.room -= len(taken)
