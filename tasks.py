@@ -151,8 +151,8 @@ def demo(
     from workbench.demo import task as demo
     from workbench.image import own
 
-    built = image_task.chosen(image, own.Wanted(manifest, add, python, package))
-    return demo.run(Path(json) if json else None, smp, image=built, backend=backend or None, plain=plain)
+    build = functools.partial(image_task.chosen, image, own.Wanted(manifest, add, python, package))
+    return demo.run(Path(json) if json else None, smp, build=build, backend=backend or None, plain=plain)
 
 
 @command()

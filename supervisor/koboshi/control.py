@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from koboshi.rehearsed import Rehearsed
-from koboshi.state.component import TABLE
+from koboshi.state import transitions
 from koboshi.supervisor import Supervisor
 from koboshi.system.calls import System
 from koboshi.wire.line import READING, Line
@@ -34,7 +34,7 @@ class Server:
         self.supervisor = supervisor
         self.clients: dict[int, _Client] = {}
         self.rehearsed = Rehearsed(supervisor)
-        self.line = Line(supervisor.now, self._carry_out, self._allows)
+        self.line = Line(supervisor.system.now, self._carry_out, self._allows)
 
     def turn(self, happened: list[tuple[str, int]]) -> None:
         """Serve the clients that `System.wait` has named, and pass on the records since the last turn."""
@@ -55,7 +55,7 @@ class Server:
             self.clients[client] = _Client()
 
     def _publish(self) -> None:
-        lines, self.supervisor.published = self.supervisor.published, []
+        lines, self.supervisor.committed.published = self.supervisor.committed.published, []
         for line in lines:
             for number in [n for n, client in self.clients.items() if client.follows]:
                 self._reply(number, {"record": line})
@@ -134,7 +134,7 @@ class Server:
 def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, object]:
     """Carry out one request. An operator's wish is committed before the reply."""
     if command == "status":
-        return {"ok": True, **supervisor.status()}
+        return {"ok": True, **supervisor.committed.status()}
     if command == "reload":
         errors = supervisor.reload()
         supervisor.settle()
@@ -159,16 +159,16 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
         wish = "stop-now"
     if command != "start":
         component.by = "operator"
-    if wish == "restart-now" and wish not in TABLE[component.state]:
+    if wish == "restart-now" and wish not in transitions.TABLE[component.state]:
         return _refusal(f"{component.name} is {component.state}")
-    component.handle(wish)
+    transitions.handle(component, wish)
     supervisor.settle()
     return _held(supervisor) or {"ok": True, "state": component.state}
 
 
 def _held(supervisor: Supervisor) -> dict[str, object] | None:
     """The reply to a wish that could not be committed."""
-    if supervisor.retry_at is None:
+    if supervisor.committed.retry_at is None:
         return None
     text = f"{supervisor.paths.state} cannot be written (is /run full?): held, and lost with this supervisor"
     return {**_refusal(text), "held": True}

@@ -7,10 +7,11 @@ there is no reboot either: the safe state comes at once, for a device must not r
 
 from __future__ import annotations
 
-from abc import abstractmethod
-
+from koboshi.decided import Decided
+from koboshi.known import Known
 from koboshi.manifest.model import Manifest
-from koboshi.state.component import Component, Outbox
+from koboshi.state import transitions
+from koboshi.state.component import Component
 from koboshi.system.calls import System
 from koboshi.system.lasting import Lasting
 
@@ -22,29 +23,13 @@ STOP_S = 15.0
 AGAIN_S = 5.0
 
 
-class Owner(Outbox):
-    """What the device needs of the supervisor."""
-
-    boot: str
-    components: dict[str, Component]
-    all_ready: bool
-    shutting_down: bool
-
-    @abstractmethod
-    def later(self, action: str) -> None:
-        """Have `act` called after the next commit."""
-
-    @abstractmethod
-    def at_rest(self) -> bool:
-        """Whether nothing runs any more."""
-
-
 class Device:
     """Decides and counts; `turn` is called once in each turn of the loop."""
 
-    def __init__(self, system: System, owner: Owner, sysrq: str) -> None:
+    def __init__(self, system: System, known: Known, decided: Decided, sysrq: str) -> None:
         self.system = system
-        self.owner = owner
+        self.known = known
+        self.decided = decided
         self.sysrq = sysrq
         self.table: dict[str, object] = {}
         self.directory: str | None = None
@@ -79,7 +64,7 @@ class Device:
         count, reboot = values.get("reboots"), values.get("reboot")
         self.reboots = count if isinstance(count, int) else 0
         if isinstance(reboot, list) and len(reboot) == 2:
-            self.reboot, self.reboot_at = (str(reboot[0]), str(reboot[1])), self.owner.now() + STOP_S
+            self.reboot, self.reboot_at = (str(reboot[0]), str(reboot[1])), self.system.now() + STOP_S
 
     def phase(self) -> str:
         """What the next boot is to know of how this one ended."""
@@ -94,7 +79,7 @@ class Device:
         if self.lasting is None:
             return ""
         component, why = self.reboot or ("", "")
-        values: dict[str, object] = {"boot": self.owner.boot, "phase": self.phase(), "reboots": self.reboots}
+        values: dict[str, object] = {"boot": self.known.boot, "phase": self.phase(), "reboots": self.reboots}
         return self.lasting.store(
             {**values, "safe": _short(self.safe), "component": component, "why": _short(why)}
         )
@@ -125,8 +110,8 @@ class Device:
         if path is not None and self.system.machine.watchdog_fd < 0:
             error = self.system.machine.watchdog_open(str(path), seconds)
             about = {"error": error} if error else {"timeout_s": seconds}
-            self.owner.record("watchdog", {"device": path, **about})
-            self.feed_at = self.owner.now() if self.system.machine.watchdog_fd >= 0 else None
+            self.decided.record("watchdog", {"device": path, **about})
+            self.feed_at = self.system.now() if self.system.machine.watchdog_fd >= 0 else None
 
     def _open_storage(self, vital: bool) -> None:
         directory = None if self.table["record"] is None else str(self.table["record"])
@@ -153,7 +138,7 @@ class Device:
     def _complain(self, error: str) -> None:
         self.error = error
         where = self.directory or "-"
-        self.owner.record("storage", {"directory": where, "error": error})
+        self.decided.record("storage", {"directory": where, "error": error})
         self.system.complain(
             f"nothing outlives a reboot: record {where} {error}; the safe state comes instead"
         )
@@ -167,7 +152,7 @@ class Device:
         self.reboots = count if isinstance(count, int) else 0
         self.safe = str(last.get("safe", ""))
         phase = last.get("phase")
-        if last.get("boot") == self.owner.boot:
+        if last.get("boot") == self.known.boot:
             phase = "same"  # state.json was lost, and this boot has been counted
         if phase in ("ladder", "ordered", "same"):
             self.reset = str(phase)
@@ -178,9 +163,9 @@ class Device:
         keys = {"component": last["component"], "why": last["why"]} if phase == "ladder" else {}
         of = {"reboots": self.reboots, "of": int(self.number("reboots"))}
         if self.lasting is not None or self.system.machine.watchdog_fd >= 0:
-            self.owner.record("reset", {"reason": self.reset, **keys, **of})
+            self.decided.record("reset", {"reason": self.reset, **keys, **of})
         if self.safe:
-            self.owner.record("safe-state", {"why": self.safe})
+            self.decided.record("safe-state", {"why": self.safe})
         elif bad and (self.reboots > self.number("reboots") or self.lasting is None):
             self._enter_safe("-", f"reset ({self.reset}) {self.reboots} times before a good run")
 
@@ -197,21 +182,23 @@ class Device:
         elif self.reboots + 1 > self.number("reboots"):
             self._enter_safe(name, f"{self.reboots} reboots have not helped")
         else:
-            self.reboot, self.reboot_at = (name, why), self.owner.now() + STOP_S
+            self.reboot, self.reboot_at = (name, why), self.system.now() + STOP_S
             self.reboots += 1
             keys = {"component": name, "rung": "reboot", "why": why}
-            self.owner.record("ladder", {**keys, "reboots": self.reboots, "of": int(self.number("reboots"))})
-            self.owner.shutting_down = True
-            self.owner.later("store")
+            self.decided.record(
+                "ladder", {**keys, "reboots": self.reboots, "of": int(self.number("reboots"))}
+            )
+            self.known.shutting_down = True
+            self.decided.later("store")
 
     def _enter_safe(self, name: str, why: str) -> None:
         self.safe = why
-        self.owner.record("safe-state", {"component": name, "why": why})
-        for component in self.owner.components.values():
+        self.decided.record("safe-state", {"component": name, "why": why})
+        for component in self.known.components.values():
             if self.holds(component) and component.state not in ("given-up", "ended"):
                 component.by, component.after = "safe", ""
-                component.handle("stop")
-        self.owner.later("store")
+                transitions.handle(component, "stop")
+        self.decided.later("store")
 
     def holds(self, component: Component) -> bool:
         """Whether the safe state does without this one."""
@@ -222,17 +209,17 @@ class Device:
         if not self.safe:
             return False
         self.safe, self.reboots = "", 0
-        self.owner.record("safe-state", {"why": "ended by operator"})
-        for component in self.owner.components.values():
+        self.decided.record("safe-state", {"why": "ended by operator"})
+        for component in self.known.components.values():
             if component.by == "safe" or component.state == "given-up":
-                component.handle("start")
-        self.owner.later("store")
+                transitions.handle(component, "start")
+        self.decided.later("store")
         return True
 
     def shut_down(self) -> None:
         """PID 1 or an operator wants everything to end: this boot ends well."""
         self.told = True
-        self.owner.later("store")
+        self.decided.later("store")
 
     @property
     def reboot_under_way(self) -> bool:
@@ -250,21 +237,27 @@ class Device:
         if error and self.reboot is not None:
             # Nobody would know of this reboot afterwards.
             name, self.reboot, self.reboot_at = self.reboot[0], None, None
-            self.owner.shutting_down = False
+            self.known.shutting_down = False
             self._enter_safe(name, f"no reboot: record {self.directory} {error}")
 
     # Turns
 
+    def take_lost(self) -> None:
+        """Give up on vital components that have been given up since the last time."""
+        while self.decided.lost:
+            self.give_up_on(self.decided.lost.popleft(), "given-up")
+
     def turn(self) -> None:
         """What is due now."""
-        now = self.owner.now()
+        self.take_lost()
+        now = self.system.now()
         if self.reboot_at is not None and (
-            now >= self.reboot_at or (self.owner.at_rest() and not self.issued)
+            now >= self.reboot_at or (self.known.at_rest() and not self.issued)
         ):
             self.issued = True
-            self.owner.later("reboot")
+            self.decided.later("reboot")
             self.reboot_at = now + AGAIN_S
-        if self.reboot is None and not self.owner.shutting_down:
+        if self.reboot is None and not self.known.shutting_down:
             self._look_after_the_vital(now)
             self._count_good_time(now)
         if self.feed_at is not None and now >= self.feed_at and self.reboot is None:
@@ -273,7 +266,7 @@ class Device:
 
     def _vital_out(self) -> list[tuple[str, float]]:
         """The vital components that are out of service, and since when."""
-        found = self.owner.components.values()
+        found = self.known.components.values()
         return [(c.name, c.out_since) for c in found if c.vital and c.out_since is not None]
 
     def _look_after_the_vital(self, now: float) -> None:
@@ -288,25 +281,25 @@ class Device:
         """The bucket of reboots leaks while the device is in service."""
         if self.lasting is None:
             return
-        if self.good_at is None and self.owner.all_ready and not self.safe and not self.good:
+        if self.good_at is None and self.known.all_ready and not self.safe and not self.good:
             self.good_at = now + GOOD_S
         if self.good_at is not None and now >= self.good_at:
             self.good, self.good_at = not self._vital_out(), None
-            self.owner.later("store")
+            self.decided.later("store")
         if self.leak_at is None and self.good and self.reboots and not self.safe:
             self.leak_at = now + self.number("reboot_window_s") / max(1.0, self.number("reboots"))
         if self.leak_at is not None and now >= self.leak_at:
             self.leak_at = None
             if not self._vital_out() and self.reboots:
                 self.reboots -= 1
-                self.owner.later("store")
+                self.decided.later("store")
 
     def deadline(self) -> float | None:
         """When `turn` is to be called next, whatever happens."""
         if self.reboot_at is not None:
             return self.reboot_at
         times = [when for when in (self.good_at, self.leak_at, self.feed_at) if when is not None]
-        if self.table and not self.safe and not self.owner.shutting_down:
+        if self.table and not self.safe and not self.known.shutting_down:
             times += [since + self.number("vital_s") for _name, since in self._vital_out()]
         return min(times) if times else None
 

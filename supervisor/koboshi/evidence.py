@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from koboshi.state.known import Known
+from koboshi.state.component import Component
 from koboshi.system.calls import System
 from koboshi.wire.event import Event
 from koboshi.wire.slot import decode_line, encode_line
@@ -64,7 +64,7 @@ class Evidence:
         """All that are there, oldest first."""
         return [{"number": number, **values} for number, values in self._slots()]
 
-    def note(self, component: Known, event: Event, decision: str, said: Said) -> bool:
+    def note(self, component: Component, event: Event, decision: str, said: Said) -> bool:
         """A crash; True if it is to be written after the commit."""
         now = event.time
         soon = self.last_at is not None and now - self.last_at < SPACING_S

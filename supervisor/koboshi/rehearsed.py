@@ -26,7 +26,7 @@ class Rehearsed:
         names = [str(name)] if name else []
         if names and names[0] not in (*self.supervisor.components, "supervisor"):
             return f"no component {name!r}; there are " + ", ".join(self.supervisor.components)
-        pid = self.supervisor.start_program(["rehearse", *names])
+        pid = self.supervisor.runners.start_program(["rehearse", *names])
         return "" if pid > 0 else f"koboshictl cannot be started (errno {-pid})"
 
     def note(self, keys: object) -> bool:
@@ -38,7 +38,7 @@ class Rehearsed:
             return False
         if component is not None:
             self._budgets(component, keys["result"] == "begun")
-        self.supervisor.record("rehearsal", {key: keys[key] for key in _KEYS if key in keys})
+        self.supervisor.decided.record("rehearsal", {key: keys[key] for key in _KEYS if key in keys})
         return True
 
     def _budgets(self, component: Component, begun: bool) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from koboshi.evidence import Said
-from koboshi.state.known import Known
+from koboshi.state.component import Component
 from koboshi.system.calls import System
 from koboshi.system.kmsg import Crashes
 from koboshi.system.paths import Paths
@@ -39,7 +39,7 @@ class Traces:
         self.look()
         return pid in self.kernel.out_of_memory
 
-    def site(self, component: Known, event: Event) -> str:
+    def site(self, component: Component, event: Event) -> str:
         """What tells this crash from others: the innermost place in the program's own code, if known."""
         self.look()
         self._claim(component, event)
@@ -52,13 +52,13 @@ class Traces:
             return own[0].rpartition("/")[2]
         return site or (_likeness(self.words(component, event)) if status == _ABORT else "")
 
-    def _claim(self, component: Known, event: Event) -> None:
+    def _claim(self, component: Component, event: Event) -> None:
         """A crash in a thread: the kernel names the thread's ID, not the PID."""
         program = component.spec.argv()[0].rpartition("/")[2] if component.spec is not None else ""
         gone = {tid for tid in self.kernel.fresh if not self.system.start_time(tid)}
         self.kernel.claim(event.integer("old"), gone, event.keys.get("status", ""), program, event.time)
 
-    def said(self, component: Known, event: Event) -> Said:
+    def said(self, component: Component, event: Event) -> Said:
         """Everything about the end of an instance, for its crash record."""
         self.look()
         self._claim(component, event)
@@ -67,7 +67,7 @@ class Traces:
         line = self.kernel.lines.get(pid, "")
         return Said(line, self.kernel.registers.get(pid) or registers, stack, self.words(component, event))
 
-    def words(self, component: Known, event: Event) -> str:
+    def words(self, component: Component, event: Event) -> str:
         """The last output of the instance that this event is about."""
         got = self.system.read(self.paths.component(component.name) + "/words", 0)
         data = got[1] if got is not None else b""
@@ -78,7 +78,7 @@ class Traces:
                 return rest[: int(length)].decode("utf-8", "replace")
         return ""
 
-    def _stack(self, component: Known, event: Event) -> tuple[dict[str, str], list[str]]:
+    def _stack(self, component: Component, event: Event) -> tuple[dict[str, str], list[str]]:
         """Registers and callers: of a hang as rfork-run saw it, else as `rfork-run --stack` has left them."""
         pid = event.integer("old")
         files = [f"{self.paths.stacks}/{pid % 32}"]

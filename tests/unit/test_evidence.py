@@ -278,7 +278,7 @@ def test_an_old_line_is_not_taken(world: World) -> None:
     """A thread that crashed long ago has nothing to do with it."""
     supervisor = boot(world, DISK)
     world.kmsg.append(LINE.format(pid=4711))
-    supervisor.traces.look()
+    supervisor.decided.traces.look()
     world.now += 60
     assert end(world, supervisor, "cause=error status=signal:SIGSEGV")["fault"] == "error signal:SIGSEGV"
 

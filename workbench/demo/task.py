@@ -26,11 +26,11 @@ def run(
     json: str | Path | None = None,
     smp: int | None = None,
     *,
-    image: Image | None = None,
+    build: Callable[[], Image] | None = None,
     backend: str | None = None,
     plain: bool = False,
 ) -> int:
-    """Build the image if none is given, run the demo, print the summary; 0 only if everything came back.
+    """Build an image (by default the quick image), run the demo, print the summary; 0 only if all came back.
 
     `json` is a file for the summary, `backend` (user, kernel) the level of rfork where the image's default
     is not wanted.
@@ -39,7 +39,7 @@ def run(
     # that to the runners.
     append = f"RFORK_BACKEND={backend}" if backend else ""
     options = Options(smp=smp, append=append)
-    with Guest(image or _build(), options) as guest:
+    with Guest((build or _quick)(), options) as guest:
         with _presenter(guest, plain) as presenter:
             result = Demo(guest, presenter.say).run()
         summary.print_summary(result, sys.stdout)
@@ -49,7 +49,7 @@ def run(
     return 0 if result.passed else 1
 
 
-def _build() -> Image:
+def _quick() -> Image:
     from workbench.image import quick as quickimage
 
     return quickimage.build()

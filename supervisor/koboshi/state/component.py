@@ -1,357 +1,353 @@
 # SPDX-License-Identifier: MIT
-"""One component: its states, and what each event does in each of them (the table is at the end).
+"""The record of one component: what is known of it. It writes itself to state.json, and reads itself back.
 
-A component decides; it makes no system call. What it wants done goes to its `Outbox`: records, and actions
-that are carried out after the new state has been committed.
+What a runner tells changes it in told.py, what happens next is decided in transitions.py and ladder.py.
 """
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 
-from koboshi.state.known import RUNGS, STOP_GRACE_S, Known, Outbox
+from koboshi.manifest.model import Component as Spec
+from koboshi.state.downtime import Downtime
 from koboshi.wire.event import Event
 
-__all__ = ["AT_REST", "EVENTS", "LIVE", "STATES", "TABLE", "Component", "Outbox"]
-
-STATES = (
-    "waiting",
-    "starting",
-    "running",
-    "ready",
-    "restarting",
-    "stopping",
-    "stopped",
-    "ended",
-    "given-up",
-)
-LIVE = ("starting", "running", "ready", "stopping")
-AT_REST = ("stopped", "ended", "given-up")
-# An instance that outlived its runner is looked at again this soon; it has been sent SIGKILL.
-ORPHAN_S = 0.05
+RUNGS = ("cold", "dependents", "group")
+# How long beyond a component's own time limit its runner may take to end it.
+STOP_GRACE_S = 3.0
 
 
-class Component(Known):
-    """What is known of a component, and what is done about it."""
+class Outbox(ABC):
+    """What components want: records written, and then things done; and what they ask."""
 
-    def handle(self, event: str) -> None:
-        """What `event` does in the present state; nothing, where the table has no entry."""
-        cell = TABLE[self.state].get(event)
-        if cell is not None:
-            cell[0](self)
+    @abstractmethod
+    def now(self) -> float:
+        """CLOCK_MONOTONIC, seconds."""
 
-    def take(self, event: Event) -> None:
-        """One event of the runner's log: taken over, and acted on."""
-        self.note(event)
-        self.handle(event.name)
-        limit = 0.0 if self.spec is None else self.spec.number("ladder.same_fault")
-        if event.name == "restart" and 0 < limit <= self.same:
-            self.handle("same-fault")
-        elif event.name == "ready" and self.disturbed and self.state == "ready":
-            self.count_disturbed()
+    @abstractmethod
+    def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
+        """A record, in the order in which they are given."""
 
-    def became_running(self) -> None:
-        """An instance runs and is not ready yet."""
-        self.enter("running")
+    @abstractmethod
+    def spawn(self, component: Component) -> None:
+        """Start the component's runner, once this state is committed."""
 
-    def became_ready(self) -> None:
-        """What needs it may start."""
-        self.enter("ready")
+    @abstractmethod
+    def signal(self, pid: int, start: int, number: int) -> None:
+        """Signal the process with this PID and start time, once this state is committed."""
 
-    # Starting
+    @abstractmethod
+    def start_before(self, pid: int, moment: float) -> int:
+        """The start time of a process that is there and started before `moment`; 0 for none."""
 
-    def launch(self) -> None:
-        """Start a runner; an instance that outlived the last one is killed first."""
-        if self.pid_start and self.out.start_before(self.pid, self.out.now()) == self.pid_start:
-            # Exactly one copy: the next one starts when it is gone.
-            self.out.signal(self.pid, self.pid_start, signal.SIGKILL)
-            self.deadline = self.out.now() + ORPHAN_S
-            return
-        self.pid = self.pid_start = 0
-        self.reason = None
-        self.served = False
-        self.forget_runner()
-        self.enter("starting")
-        self.record("starting", self.told_left())
-        self.out.spawn(self)
+    @abstractmethod
+    def fault_site(self, component: Component, event: Event) -> str:
+        """Where the instance crashed, or what else tells this crash from others; else nothing."""
 
-    def note_blocked(self, needs: list[str]) -> None:
-        """It waits for components that will not come; recorded once for as long as it is so.
+    @abstractmethod
+    def was_oom(self, event: Event) -> bool:
+        """Whether the OOM killer has ended the instance of this event."""
 
-        A vital one that has been in service is given up: the device has lost what it is no use without.
+    @abstractmethod
+    def last_line(self, component: Component, event: Event) -> str:
+        """The last line of the output of the instance that has ended."""
+
+    @abstractmethod
+    def crashed(self, component: Component, event: Event, decision: str) -> None:
+        """A fault, which is to be kept as evidence; what follows is `decision`."""
+
+    @abstractmethod
+    def others(self, component: Component, rung: str) -> list[str]:
+        """Who else is restarted on this rung of the component's ladder."""
+
+    @abstractmethod
+    def lacking(self, component: Component) -> list[str]:
+        """What it needs and will be ready again without an operator, but is not now."""
+
+    @abstractmethod
+    def restart_others(self, names: list[str]) -> None:
+        """Stop these, and start them once what they need is ready."""
+
+    @abstractmethod
+    def came_back(self, component: Component) -> list[str]:
+        """A component is ready again: those that need it may want to know. Return who restarts for it."""
+
+    @abstractmethod
+    def last_resort(self, component: Component) -> None:
+        """A component that the device is no use without is given up."""
+
+
+class Component:
+    """One component. No method makes a system call; `out` is for what is to be recorded and done."""
+
+    __slots__ = (
+        "after",
+        "backend",
+        "been_ready",
+        "blocked",
+        "by",
+        "cause",
+        "cold",
+        "deadline",
+        "disturbed",
+        "downtime",
+        "downtime_us",
+        "error",
+        "fault",
+        "generation",
+        "last",
+        "last_time",
+        "latency_us",
+        "level",
+        "name",
+        "out",
+        "out_since",
+        "owed",
+        "pid",
+        "pid_start",
+        "reason",
+        "rung",
+        "runner",
+        "runner_start",
+        "said",
+        "same",
+        "says",
+        "served",
+        "served_s",
+        "since",
+        "spec",
+        "state",
+        "status",
+        "streak",
+        "used",
+        "warm",
+    )
+
+    def __init__(
+        self, name: str, spec: Spec | None, outbox: Outbox, kept: dict[str, object] | None = None
+    ) -> None:
+        """`kept`: what `kept` gave an earlier supervisor; what is missing there is as in a new component."""
+        get = (kept or {}).get
+        self.name = name
+        self.spec = spec
+        self.out = outbox
+        self.state = str(get("state", "waiting"))
+        self.pid = _int(get("pid"))
+        self.runner = _int(get("runner"))
+        self.backend = _str(get("backend"))
+        self.generation = _int(get("generation"))
+        self.level = str(get("level", "cold"))
+        self.cause = get("cause")
+        self.status = get("status")
+        self.latency_us = get("latency_us")
+        self.downtime_us = get("downtime_us")
+        self.since = _float(get("since"))
+        self.error = get("error")
+        self.says = get("says")  # STATUS= of sd_notify
+        self.rung = get("rung")  # of the ladder, to which its last failure led
+        self.fault = get("fault")  # its last crash: cause, status and, if the kernel told it, the place
+        self.runner_start = _int(get("runner_start"))
+        self.pid_start = _int(get("pid_start"))
+        self.said = get("said")  # the last line of output before its last failure
+        # Number and time of the event that was taken over last.
+        self.last = _int(get("last"))
+        self.last_time = _time(get("last_time"))
+        self.warm = _int(get("warm"))
+        self.cold = _int(get("cold"))
+        self.streak = _int(get("streak"))  # cold starts since the last good run
+        self.served_s = _float(get("served_s"))  # in service since the last step on the ladder
+        self.out_since = _time(get("out_since"))  # out of service; None: in service, or never been
+        self.same = _int(get("same"))  # faults like the last one in a row
+        self.deadline = _time(get("deadline"))
+        self.reason = get("reason")
+        self.owed = _str(get("owed"))  # because one that it needs has restarted: notify or restart
+        self.after = _str(get("after"))  # what follows a stop
+        self.by = _str(get("by"))  # who wants the stop
+        self.been_ready = bool(get("been_ready", False))
+        self.served = bool(get("served", False))  # ready since its runner was started
+        self.blocked = _str(get("blocked"))  # needs without which it cannot start, as recorded
+        used = get("used")
+        used = used if isinstance(used, dict) else {}
+        self.used = {rung: _float(used.get(rung)) for rung in RUNGS}  # how full each leaky bucket is
+        self.downtime = Downtime(get("downtime"))
+        # Who was restarted for its last restart by the kernel or the monitor.
+        self.disturbed: list[str] = []
+
+    def kept(self) -> dict[str, object]:
+        """Return what the next supervisor needs."""
+        return {
+            **self._told(),
+            "runner_start": self.runner_start,
+            "pid_start": self.pid_start,
+            "said": self.said,
+            "last": self.last,
+            "last_time": self.last_time,
+            "warm": self.warm,
+            "cold": self.cold,
+            "streak": self.streak,
+            "served_s": self.served_s,
+            "out_since": self.out_since,
+            "same": self.same,
+            "deadline": self.deadline,
+            "reason": self.reason,
+            "owed": self.owed,
+            "after": self.after,
+            "by": self.by,
+            "been_ready": self.been_ready,
+            "served": self.served,
+            "blocked": self.blocked,
+            "used": dict(self.used),
+            "downtime": self.downtime.kept(),
+        }
+
+    def _told(self) -> dict[str, object]:
+        """What status.json has as it is."""
+        return {
+            "state": self.state,
+            "pid": self.pid,
+            "runner": self.runner,
+            "backend": self.backend,
+            "generation": self.generation,
+            "level": self.level,
+            "cause": self.cause,
+            "status": self.status,
+            "latency_us": self.latency_us,
+            "downtime_us": self.downtime_us,
+            "since": self.since,
+            "error": self.error,
+            "says": self.says,
+            "rung": self.rung,
+            "fault": self.fault,
+        }
+
+    def shown(self) -> dict[str, object]:
+        """Return what people and web pages see (docs/supervisor.md)."""
+        needs = list(self.spec.needs) if self.spec is not None else []
+        left = {rung: int(self.left(rung) + 1e-6) for rung in RUNGS}
+        return {
+            **self._told(),
+            "restarts": {"warm": self.warm, "cold": self.cold},
+            "needs": needs,
+            "cold_attempts": -int(-self.used["cold"] // 1),
+            "left": left,
+            "out_ms": round(self.downtime.total * 1000),
+            "downtime": self.downtime_shown(),
+        }
+
+    def downtime_budget(self) -> tuple[float, float] | None:
+        """Seconds out of service in so many seconds; None where the manifest declares nothing."""
+        if self.spec is None or self.spec.values["downtime.budget_s"] is None:
+            return None
+        return self.spec.number("downtime.budget_s"), self.spec.number("downtime.window_s")
+
+    def downtime_shown(self) -> dict[str, object] | None:
+        """What is used of the budget, as in records; None where there is none."""
+        declared = self.downtime_budget()
+        if declared is None:
+            return None
+        used = self.downtime.used(self.out.now(), *declared)
+        budget, window = declared
+        return {
+            "used_ms": round(used * 1000),
+            "budget_ms": round(budget * 1000),
+            "window_s": round(window),
+            "exceeded": self.downtime.told_at is not None,
+        }
+
+    def judge_downtime(self) -> None:
+        """A record once the budget is exceeded."""
+        declared, since = self.downtime_budget(), self.downtime.since
+        now = self.out.now()
+        if declared is not None and self.downtime.newly_exceeded(now, *declared):
+            out = 0 if since is None else round((now - since) * 1000)
+            shown = self.downtime_shown() or {}
+            told = {key: shown[key] for key in ("used_ms", "budget_ms", "window_s")}
+            self.record("downtime", {"out_ms": out, **told})
+
+    def downtime_deadline(self) -> float | None:
+        """When the budget will be exceeded, if nothing changes."""
+        declared = self.downtime_budget()
+        return None if declared is None else self.downtime.deadline(*declared)
+
+    def budget(self, rung: str) -> tuple[float, float]:
+        """How many steps on a rung there may be, and in how many seconds of service they come back."""
+        return (0.0, 1.0) if self.spec is None else budget(self.spec, rung)
+
+    def left(self, rung: str) -> float:
+        """How many of them there still may be."""
+        return max(0.0, self.budget(rung)[0] - self.used[rung])
+
+    def told_left(self) -> dict[str, object]:
+        """The same of all rungs, for a record."""
+        return {"left": ",".join(f"{rung}:{round(self.left(rung), 2):g}" for rung in RUNGS)}
+
+    @property
+    def satisfies(self) -> bool:
+        """Whether components that need this one may start: it is ready, or has done its work and ended."""
+        return self.state in ("ready", "ended")
+
+    @property
+    def vital(self) -> bool:
+        """Whether the device is no use without it."""
+        return self.spec is not None and self.spec.values["vital"] is True
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether the component has ended by itself and with status 0.
+
+        rfork-run says `exit` of every end that its `--on` does not restart after, a crash included.
         """
-        if needs and not self.blocked:
-            self.record("blocked", {"needs": ",".join(needs)})
-        self.blocked = ",".join(needs)
-        if needs and self.vital and self.been_ready:
-            self.give_up()
+        return self.reason == "exit" and self.status == "exit:0"
 
-    def wait(self) -> None:
-        """Start as if it had never failed, once what it needs is ready."""
-        self.downtime.cancel()
-        self.used = dict.fromkeys(RUNGS, 0.0)
-        self.served_s = 0.0
-        self.streak = self.same = 0
-        self.rung = None
-        self.wait_again()
+    def enter(self, state: str, deadline: float | None = None) -> None:
+        """Every change of state goes through here."""
+        now = self.out.now()
+        if self.state == "ready" and state != "ready":
+            self.count_service(now)
+            self.out_since = now
+        if state in ("ready", "stopped", "ended"):
+            self.out_since = None
+        elif self.out_since is None:
+            self.out_since = now
+        if state != self.state:
+            self.since = now
+        self.state = state
+        self.deadline = deadline
 
-    def wait_again(self) -> None:
-        """Start once what it needs is ready; what the ladder knows stays."""
-        self.by = self.after = ""
-        self.error = self.said = None
-        self.enter("waiting")
+    def count_service(self, now: float) -> None:
+        """Add the time in service until now, once."""
+        if self.state == "ready":
+            self.served_s += max(0.0, now - self.since)
+            self.since = now
 
-    def forget_runner(self) -> None:
-        """There is none."""
-        self.runner = self.runner_start = 0
-
-    # Ends, and the ladder
-
-    def runner_gone(self) -> None:
-        """At rest after a normal end; else one step on the ladder."""
-        self.forget_runner()
-        if self.ended_well:
-            self.downtime.cancel()
-            self.enter("ended")
-        elif self.reason == "exec":
-            # The next start would fail as this one did.
-            self.out_of_service()
-            self.give_up()
-        else:
-            self.climb()
-
-    def climb(self) -> None:
-        """Start anew after a delay that grows, on the lowest rung that has budget left; or give up.
-
-        Without something that it needs, it waits for that instead: the failure is not its own.
-        """
-        self.out_of_service()
-        if lacking := self.out.lacking(self):
-            self.record("waiting", {"needs": ",".join(lacking), **self.why()})
-            self.wait_again()
-            return
-        self.refill()
-        others: list[str] = []
-        for rung in RUNGS:
-            others = self.out.others(self, rung)
-            count = self.budget(rung)[0]
-            # A rung on which nobody else is restarted is the one below it again.
-            if (others or rung == "cold") and self.used[rung] + 1 <= count + 1e-6:
-                self.used[rung] += 1
-                break
-        else:
-            self.give_up()
-            return
-        self.rung = rung
-        if others:
-            self.record("ladder", {"rung": rung, "with": ",".join(others)})
-            self.out.restart_others(others)
-        self.delay()
-
-    def out_of_service(self) -> None:
-        """From now on, by no wish of an operator's."""
-        if self.been_ready:
-            self.downtime.begin(self.out.now())
-
-    def refill(self) -> None:
-        """The buckets leak while it is in service, and at no other time: waiting is no improvement."""
-        self.count_service(self.out.now())
-        for rung in RUNGS:
-            count, window = self.budget(rung)
-            self.used[rung] = max(0.0, self.used[rung] - self.served_s * count / window)
-        if self.spec is not None and self.served_s >= self.spec.number("ladder.good_run_s"):
-            self.streak = 0
-        self.served_s = 0.0
-
-    def delay(self) -> None:
-        """Wait before the next start: longer each time, until a good run."""
-        assert self.spec is not None
-        first, longest = self.spec.number("cold.delay_s"), self.spec.number("cold.delay_max_s")
-        wait = min(first * 2 ** min(self.streak, 30), longest)
-        self.streak += 1
-        self.cold += 1
-        self.enter("restarting", self.out.now() + wait)
-        keys = {"delay_ms": round(wait * 1000), "attempt": self.streak, **self.told_left()}
-        self.record("cold", {**keys, **self.why()})
-
-    def give_up(self) -> None:
-        """No budget left; the device's own rungs follow where it is vital."""
-        self.enter("given-up")
-        self.record("given-up", {"attempts": self.streak, **self.why()})
-        if self.vital:
-            self.out.last_resort(self)
-
-    def why(self) -> dict[str, object]:
-        """What rfork-run complained of, and what the component said last, for a record."""
-        both = {"error": self.error, "said": self.said}
-        return {key: value for key, value in both.items() if value is not None}
-
-    def count_disturbed(self) -> None:
-        """A restart that restarts others costs what a cold start does. Without budget it takes a step."""
-        self.refill()
-        others, self.disturbed = self.disturbed, []
-        if self.used["cold"] + 1 <= self.budget("cold")[0] + 1e-6:
-            self.used["cold"] += 1
-        else:
-            self.record("ladder", {"rung": "cold", "with": ",".join(others)})
-            self.handle("disturbs")
-
-    def stop_disturbing(self) -> None:
-        """Stop it, to start it cold after a delay: its restarts have restarted others too often."""
-        self.by, self.after = "ladder", "climb"
-        self.halt()
-
-    def skip_warm(self) -> None:
-        """Stop it, to start it cold after a delay: the same fault again and again."""
-        self.record("ladder", {"rung": "cold", "fault": self.fault, "same": self.same})
-        self.by, self.after = "ladder", "climb"
-        self.halt()
-
-    # Operators, reload, ladder, shutdown: `by` and `after` have been set
-
-    def halt(self) -> None:
-        """Stop the runner, which stops the component."""
-        limit = self.spec.number("stop_timeout_s") if self.spec is not None else 5.0
-        self.enter("stopping", self.out.now() + limit + STOP_GRACE_S)
-        if self.by == "ladder":
-            self.out_of_service()
-        self.record("stopping", {"by": self.by})
-        self.out.signal(self.runner, self.runner_start, signal.SIGTERM)
-
-    def halt_late(self) -> None:
-        """A runner that does not stop is killed, and with it the component."""
-        self.out.signal(self.pid, self.pid_start, signal.SIGKILL)
-        self.out.signal(self.runner, self.runner_start, signal.SIGKILL)
-        self.deadline = self.out.now() + STOP_GRACE_S
-
-    def halt_stray(self) -> None:
-        """Stop a runner that waited for the lock and has come through after all: nobody wants it."""
-        self.by = self.by or "operator"
-        self.halt()
-
-    def halt_again(self) -> None:
-        """Stop the runner that has the lock: it is another than the one that was told to."""
-        self.out.signal(self.runner, self.runner_start, signal.SIGTERM)
-
-    def halt_now(self) -> None:
-        """Tell the runner a second time: it kills the component at once, whatever time is left."""
-        self.no_start_after()
-        self.halt_again()
-
-    def start_after(self) -> None:
-        """Start it once it has stopped."""
-        if self.after != "remove":
-            self.after = "start"
-
-    def no_start_after(self) -> None:
-        """Leave it stopped once it has."""
-        if self.after != "remove":
-            self.after = ""
-
-    def halted(self) -> None:
-        """Stopped; and then what was wanted after that."""
-        if self.pid_start and self.out.start_before(self.pid, self.out.now()) == self.pid_start:
-            self.out.signal(self.pid, self.pid_start, signal.SIGKILL)
-        self.forget_runner()
-        if self.after == "climb":
-            self.by = self.after = ""
-            self.climb()
-        else:
-            self.rest()
-
-    def rest(self) -> None:
-        """At rest, from a state without a runner; and then what was wanted after that."""
-        self.record("stopped", {"by": self.by})
-        after, by = self.after, self.by
-        self.enter("stopped")
-        if by != "ladder":
-            self.downtime.cancel()
-        if after == "start" and by == "ladder":
-            self.wait_again()
-        elif after == "start":
-            self.wait()
-        elif after == "remove":
-            self.by, self.after = by, "removed"
-
-    def kick(self) -> None:
-        """An operator's restart of what runs: not counted."""
-        self.out.signal(self.runner, self.runner_start, signal.SIGUSR1)
+    def record(self, event: str, keys: dict[str, object] | None = None, time: float | None = None) -> None:
+        """A record about this component."""
+        self.out.record(event, {"component": self.name, **(keys or {})}, time)
 
 
-# go: what it needs is ready; gone: its runner has ended; timer: its deadline has passed; stop, start and
-# restart-now: an operator, a reload, a shutdown or another's ladder; stop-now: an operator's second stop;
-# same-fault: the ladder's limit of faults alike is reached; disturbs: its restarts have restarted others too
-# often; the others are rfork-run's.
-EVENTS = (
-    "go",
-    "timer",
-    "started",
-    "ready",
-    "restart",
-    "same-fault",
-    "disturbs",
-    "gone",
-    "stop",
-    "stop-now",
-    "start",
-    "restart-now",
-)
-Cell = tuple[Callable[[Component], None], tuple[str, ...]]
-# state -> event -> what to do, and the states that may follow. What is not in it does nothing.
-_GONE = (Component.runner_gone, ("ended", "restarting", "waiting", "given-up"))
-_STARTED = (Component.became_running, ("running",))
-_LAUNCH = (Component.launch, ("starting", "waiting"))
-_WAIT = (Component.wait, ("waiting",))
-_REST = (Component.rest, ("stopped", "waiting"))
-_HALT = (Component.halt, ("stopping",))
-_RUNS: dict[str, Cell] = {"gone": _GONE, "stop": _HALT, "started": _STARTED}
-_SERVES: dict[str, Cell] = {
-    **_RUNS,
-    "same-fault": (Component.skip_warm, ("stopping",)),
-    "disturbs": (Component.stop_disturbing, ("stopping",)),
-}
-_NOT_WANTED: dict[str, Cell] = {
-    "started": (Component.halt_stray, ("stopping",)),
-    "start": _WAIT,
-    "restart-now": _WAIT,
-}
-TABLE: dict[str, dict[str, Cell]] = {
-    "waiting": {"go": _LAUNCH, "timer": _LAUNCH, "stop": _REST, "started": _STARTED},
-    # No SIGUSR1 here: the runner may not have a handler yet, and would die of it. The news of its start
-    # may be lost with its log; what it tells next shows it too.
-    "starting": {
-        **_RUNS,
-        "ready": (Component.became_ready, ("ready",)),
-        "restart": (Component.became_running, ("running",)),
-    },
-    "running": {
-        **_SERVES,
-        "ready": (Component.became_ready, ("ready",)),
-        "restart-now": (Component.kick, ("running",)),
-    },
-    "ready": {
-        **_SERVES,
-        "restart": (Component.became_running, ("running",)),
-        "restart-now": (Component.kick, ("ready",)),
-    },
-    "restarting": {
-        "timer": (Component.launch, ("starting", "restarting")),
-        "start": _WAIT,
-        "restart-now": _WAIT,
-        "stop": _REST,
-        "started": _STARTED,
-    },
-    "stopping": {
-        "gone": (Component.halted, ("stopped", "waiting", "restarting", "given-up")),
-        "timer": (Component.halt_late, ("stopping",)),
-        "started": (Component.halt_again, ("stopping",)),
-        "start": (Component.start_after, ("stopping",)),
-        "restart-now": (Component.start_after, ("stopping",)),
-        "stop": (Component.no_start_after, ("stopping",)),
-        "stop-now": (Component.halt_now, ("stopping",)),
-    },
-    "stopped": _NOT_WANTED,
-    "ended": {**_NOT_WANTED, "stop": _REST},
-    "given-up": {**_NOT_WANTED, "stop": _REST},
-}
+def budget(spec: Spec, rung: str) -> tuple[float, float]:
+    """How many steps on a rung a manifest allows, and in how many seconds of service they come back."""
+    if rung == "cold":
+        return spec.number("cold.attempts"), spec.number("cold.window_s")
+    return spec.number(f"ladder.{rung}"), spec.number("ladder.window_s")
+
+
+def told_budget(spec: Spec) -> str:
+    """That of all rungs, for a record."""
+    return ",".join("{}:{:g}/{:g}".format(rung, *budget(spec, rung)) for rung in RUNGS)
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _str(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _time(value: object) -> float | None:
+    return None if value is None else _float(value)
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from koboshi.manifest.model import Manifest
-from koboshi.state.component import AT_REST, LIVE, Component, Outbox
-from koboshi.state.known import told_budget
+from koboshi.state import ladder, transitions
+from koboshi.state.component import Component, Outbox, told_budget
+from koboshi.state.transitions import AT_REST, LIVE
 from koboshi.wire.event import Event
 
 
@@ -50,9 +51,9 @@ def _replace(component: Component) -> None:
     if component.state in LIVE:
         component.by, component.after = "reload", "start"
         if component.state != "stopping":
-            component.handle("stop")
+            transitions.handle(component, "stop")
     elif component.state in ("ended", "given-up"):
-        component.wait()
+        ladder.wait(component)
 
 
 def _retire(component: Component) -> None:
@@ -61,4 +62,4 @@ def _retire(component: Component) -> None:
     if component.state in AT_REST:
         component.after = "removed"
     elif component.state != "stopping":
-        component.handle("stop")
+        transitions.handle(component, "stop")

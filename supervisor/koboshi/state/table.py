@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from koboshi.state.component import EVENTS, STATES, TABLE, Cell
+from koboshi.state.transitions import EVENTS, STATES, TABLE, Cell
 
 _HEAD = """\
 <!-- SPDX-License-Identifier: MIT -->

@@ -197,7 +197,7 @@ def test_table() -> None:
     world.runner("a").crash()
     pump(supervisor)
     supervisor.components["a"].error = "rfork-run: no such user"
-    head, line, error = ctl.table(supervisor.status()).splitlines()
+    head, line, error = ctl.table(supervisor.committed.status()).splitlines()
     assert head.split()[:3] == ["NAME", "STATE", "PID"]
     assert line.split()[:2] == ["a", "ready"]
     assert "143 us" in line

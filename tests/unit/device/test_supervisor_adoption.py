@@ -17,7 +17,7 @@ def test_adoption(world: World) -> None:
     world.runner("b").crash()
     supervisor = boot(world)
     assert {name: world.runner(name).pid for name in "abc"} == before
-    assert supervisor.adopted == 3
+    assert supervisor.known.adopted == 3
     names = [record.event for record in world.records()]
     assert names.count("boot") == 1
     assert names.count("restart") == 1
@@ -31,7 +31,7 @@ def test_a_reused_pid_is_not_adopted(world: World) -> None:
     runner.end(-9)
     world.processes[runner.pid] = 999_999
     supervisor = boot(world)
-    assert supervisor.adopted == 0
+    assert supervisor.known.adopted == 0
     sleep(supervisor, 2)
     assert world.runner("a").pid != runner.pid
     assert world.processes[runner.pid] == 999_999
@@ -45,7 +45,7 @@ def test_a_dead_runner_without_a_start_time_is_not_adopted(world: World) -> None
     state = json.loads(data)
     state["components"]["a"]["runner_start"] = 0
     world.files[f"{RUN}/state.json"] = (inode, json.dumps(state).encode())
-    assert boot(world).adopted == 0
+    assert boot(world).known.adopted == 0
 
 
 def test_rotated_logs(world: World) -> None:

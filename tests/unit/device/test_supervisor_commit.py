@@ -71,7 +71,7 @@ def test_held_back_starts_are_one(world: World) -> None:
         answer(supervisor, wish, "a")
         pump(supervisor)
         # Its runner never began: noticed at the next look.
-        supervisor.catch_up()
+        supervisor.runners.catch_up()
         supervisor.settle()
     world.full = False
     sleep(supervisor, 10)
@@ -118,7 +118,7 @@ def test_status_file(world: World) -> None:
     """status.json is the reply to `status`, and is there after every change."""
     supervisor = boot(world, ONE)
     status = json.loads(world.files[f"{RUN}/status.json"][1])
-    assert status["components"] == supervisor.status()["components"]
+    assert status["components"] == supervisor.committed.status()["components"]
     assert status["components"]["a"]["state"] == "ready"
     assert status["supervisor"]["start"] == 1
 
@@ -139,7 +139,7 @@ def test_a_log_that_takes_not_all(world: World, room: int, *, killed: bool) -> N
     told = [record.seq for record in world.records()]
     assert told == list(range(1, len(told) + 1))
     assert world.names("a").count("restart") == 3
-    assert supervisor.log_at is None
+    assert supervisor.committed.log_at is None
 
 
 def test_a_status_file_that_was_not_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_a_status_file_that_was_not_taken(world: World, monkeypatch: pytest.Monk
     monkeypatch.undo()
     sleep(supervisor, 2)
     assert json.loads(world.files[f"{RUN}/status.json"][1])["components"]["a"]["state"] == "stopped"
-    assert supervisor.log_at is None
+    assert supervisor.committed.log_at is None
 
 
 def test_half_a_record_in_the_log(world: World) -> None:

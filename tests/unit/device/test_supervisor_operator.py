@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 from koboshi.control import answer
+from koboshi.state import transitions
 
 from tests.unit.device.fake_system import ETC, ONE, World, boot, pump, sleep, states
 
@@ -74,7 +75,7 @@ def test_the_first_stop_of_an_operator_is_not_the_second(world: World) -> None:
     supervisor = boot(world, ONE)
     world.stubborn = {"a"}
     supervisor.components["a"].by = "ladder"
-    supervisor.components["a"].handle("stop")
+    transitions.handle(supervisor.components["a"], "stop")
     supervisor.settle()
     answer(supervisor, "stop", "a")
     pump(supervisor)

@@ -73,8 +73,8 @@ OWNERS = {
     "rehearsal/run.py": {"fcntl", "os", "signal", "time"},
     "rehearsal/inject.py": {"os", "signal"},
     "__main__.py": {"os", "time"},
-    "state/component.py": {"signal"},
-    "state/known.py": {"signal"},
+    "state/told.py": {"signal"},
+    "state/transitions.py": {"signal"},
 }
 # Each of these costs a device megabytes or milliseconds.
 HEAVY = {

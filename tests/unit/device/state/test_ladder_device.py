@@ -45,7 +45,7 @@ def test_a_device_never_reboots_for_ever(world: World) -> None:
     sleep(supervisor, 20)
     assert world.reboots == 2
     assert set(pids(world)) == {"e"}
-    assert supervisor.status()["device"] == {
+    assert supervisor.committed.status()["device"] == {
         "reset": "ladder",
         "safe": "2 reboots have not helped",
         "reboots": 2,

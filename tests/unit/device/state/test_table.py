@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from koboshi.manifest.check import parse
 from koboshi.state import table as states
-from koboshi.state.component import EVENTS, LIVE, STATES, TABLE, Component
-from koboshi.state.known import Outbox
+from koboshi.state.component import Component, Outbox
+from koboshi.state.transitions import EVENTS, LIVE, STATES, TABLE, handle
 
 ROOT = Path(__file__).resolve().parents[4]
 SPEC = parse(
@@ -114,7 +114,7 @@ def test_cell(state: str, event: str) -> None:
     for variant in VARIANTS:
         item, notes = component(state, **variant)
         before = item.kept()
-        item.handle(event)
+        handle(item, event)
         reached.add(item.state)
         if cell is None:
             assert item.kept() == before
@@ -133,7 +133,7 @@ def test_nothing_starts_what_an_operator_stopped() -> None:
     """Of all events only a start, by whatever name, leads from stopped to a component that runs."""
     for event in EVENTS:
         item, notes = component("stopped")
-        item.handle(event)
+        handle(item, event)
         assert notes.spawned == 0
         assert item.state == ("waiting" if event in ("start", "restart-now") else item.state)
         assert item.state in ("waiting", "stopping", "stopped")

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""What a runner tells of a component, taken over into its record."""
+
+from __future__ import annotations
+
+import signal
+
+from koboshi.state.component import STOP_GRACE_S, Component
+from koboshi.wire.event import Event
+
+# Restarts for these causes say that something is wrong with the component.
+FAULTS = ("error", "signal", "status", "heartbeat", "oom")
+# As much of its last words as a line of the console has room for.
+_SAID_MOST = 120
+
+
+def take_over(component: Component, event: Event) -> None:
+    """One event of the runner's log: recorded as it is, and taken over."""
+    component.last, component.last_time = event.number, event.time
+    _find_cause(component, event)
+    component.record(event.name, dict(event.keys), event.time)
+    change = _CHANGES.get(event.name)
+    if change is not None:
+        change(component, event)
+
+
+def _find_cause(component: Component, event: Event) -> None:
+    """Tell an OOM kill, which no control group has counted, from an operator's SIGKILL."""
+    killed = event.name in ("restart", "end") and event.keys.get("status") == "signal:SIGKILL"
+    if killed and event.keys.get("cause", "signal") == "signal" and component.out.was_oom(event):
+        event.keys["cause"] = "oom"
+
+
+def _words(component: Component, event: Event) -> None:
+    """What it said last, for the records about what follows."""
+    component.said = component.out.last_line(component, event)[-_SAID_MOST:] or None
+
+
+def _started(component: Component, event: Event) -> None:
+    """A runner holds the component's lock and runs it: this is the runner, whoever started it."""
+    runner = event.integer("runner")
+    if runner != component.runner:
+        # One of ours that came too late waits for the lock: it must not run the component a second time.
+        if component.runner_start:
+            component.out.signal(component.runner, component.runner_start, signal.SIGTERM)
+        component.runner = runner
+        component.runner_start = component.out.start_before(runner, event.time)
+    component.generation = 0
+    component.backend = event.keys.get("backend", "")
+    component.level, component.cause, component.status, component.reason, component.says = (
+        "cold",
+        None,
+        None,
+        None,
+        None,
+    )
+    component.latency_us = component.downtime_us = None
+    component.error = None
+    _instance(component, event)
+
+
+def _instance(component: Component, event: Event) -> None:
+    """The instance that runs now."""
+    component.pid = event.integer("pid")
+    component.pid_start = component.out.start_before(component.pid, event.time)
+
+
+def _ready(component: Component, event: Event) -> None:
+    """Ready, after this long without service."""
+    others = component.out.came_back(component) if component.been_ready else []
+    # A new runner's start has been counted already, and an operator's wish is not.
+    component.disturbed = others if component.generation and component.cause != "operator" else []
+    component.downtime.end(event.time, *(component.downtime_budget() or (0.0, 1.0)))
+    component.been_ready = component.served = True
+    if component.generation:
+        component.downtime_us = event.integer("downtime_us")
+    if event.integer("pid") != component.pid:
+        # The event that named this instance is lost.
+        component.generation = event.integer("gen")
+        _instance(component, event)
+
+
+def _restart(component: Component, event: Event) -> None:
+    """Restarted by the kernel or by the monitor."""
+    component.generation = event.integer("gen")
+    component.level = event.keys.get("level", "")
+    component.backend = event.keys.get("backend", component.backend)
+    component.cause, component.status = event.keys.get("cause"), event.keys.get("status")
+    component.latency_us, component.downtime_us = event.integer("latency_us"), None
+    if component.level == "warm":
+        component.warm += 1
+    else:
+        component.cold += 1
+    if component.cause in FAULTS:
+        _fault(component, event)
+    if component.cause != "operator" and component.been_ready:
+        component.downtime.begin((event.integer("fail_us") - event.integer("detect_us")) / 1e6)
+    _instance(component, event)
+
+
+def _fault(component: Component, event: Event) -> None:
+    """Whether this fault is the last one again, with no good run in between."""
+    _words(component, event)
+    site = component.out.fault_site(component, event)
+    fault = " ".join(word for word in (str(component.cause), str(component.status), site) if word)
+    ran = event.time - component.since if component.state == "ready" else 0.0
+    good = component.spec is None or ran >= component.spec.number("ladder.good_run_s")
+    component.same = component.same + 1 if fault == component.fault and not good else 1
+    component.fault = fault
+    component.out.crashed(component, event, component.level)
+
+
+def _status(component: Component, event: Event) -> None:
+    """Its own words."""
+    component.says = event.keys.get("text")
+
+
+def _extend(component: Component, event: Event) -> None:
+    """It wants longer to stop, and rfork-run has granted it."""
+    if component.state == "stopping" and component.deadline is not None:
+        component.deadline = component.out.now() + event.integer("ms") / 1000 + STOP_GRACE_S
+
+
+def _end(component: Component, event: Event) -> None:
+    """The runner is about to end."""
+    component.reason, component.status = event.keys.get("reason"), event.keys.get("status")
+    if component.reason == "exec":
+        component.error, component.said = event.keys.get("error"), None
+    elif component.reason != "stop" and not component.ended_well:
+        _words(component, event)
+        component.cause = event.keys.get("cause", component.cause)
+        component.out.crashed(component, event, "ladder")
+    if component.been_ready and event.integer("detect_us"):
+        component.downtime.begin(event.time - event.integer("detect_us") / 1e6)
+    component.pid = component.pid_start = 0
+
+
+_CHANGES = {
+    "started": _started,
+    "ready": _ready,
+    "restart": _restart,
+    "end": _end,
+    "status": _status,
+    "extend": _extend,
+}
