@@ -62,6 +62,7 @@ class Component:
     downtime_us: int = 0
     since: float = 0.0
     cold_starts: int = 0
+    cold_due: bool = False  # its next start is a cold restart
     restarts: list[Restart] = field(default_factory=list)
     restart_count: int = 0
     runner_alive: bool = False
@@ -71,6 +72,11 @@ class Component:
     def left(self, now: float) -> dict[str, float]:
         """Of the ladder's budgets, at the device's time `now`."""
         return self.budgets.after(now - self.since if self.state == "ready" else 0.0)
+
+    def count_start(self, event: str) -> None:
+        """Count a cold restart when it has begun: `cold` announces it, `started` is the beginning."""
+        self.cold_starts += event == "started" and self.cold_due
+        self.cold_due = event == "cold"
 
     @property
     def latencies(self) -> list[int]:
@@ -223,8 +229,8 @@ class Model:
             self.history.append(restart)
         elif record.event == "restarts":
             component.restart_count += record.number("count") or 0
-        elif record.event == "cold":
-            component.cold_starts += 1
+        elif record.event in ("cold", "started"):
+            component.count_start(record.event)
         elif record.event == "declared":
             needs = record.fields.get("needs", "-")
             component.needs = () if needs == "-" else tuple(needs.split(","))
@@ -259,7 +265,7 @@ class Model:
                 if record.fields.get("reason") == "exit" and record.fields.get("status") == "exit:0":
                     component.state = "ended"
             case "cold":
-                component.cold_starts += 1
+                component.count_start("cold")
                 component.runner_alive = False
             case "given-up":
                 self.given_up += 1
@@ -273,6 +279,7 @@ class Model:
         component.backend = record.fields.get("backend", "")
         component.generation = 0
         component.checkpointed = False
+        component.count_start("started")
 
     def _adopted(self, record: Record, component: Component) -> None:
         """Its state is as it was: the runner told of it, and the supervisor's death changed nothing."""

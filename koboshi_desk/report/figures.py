@@ -93,6 +93,7 @@ class Boot:
         if not isinstance(item, Record):
             return
         self.records += 1
+        restarts = self._restarts_of(item.component)
         if late:
             self.timeline.take_late(item)
             self.model.take_late(item)
@@ -112,10 +113,14 @@ class Boot:
         if item.event == "downtime":
             self.exceeded.append(item)
         if self.is_rehearsed(item.component, item.time):
-            self.rehearsed_restarts += item.event in ("restart", "cold")
-            self.rehearsed_restarts += (item.number("count") or 0) if item.event == "restarts" else 0
+            self.rehearsed_restarts += self._restarts_of(item.component) - restarts
             self.rehearsed_given_up += item.event == "given-up"
         self._crash(item)
+
+    def _restarts_of(self, name: str) -> int:
+        """All that are known of now, by the kernel, the monitor or the supervisor."""
+        component = self.model.components.get(name)
+        return component.restart_count + component.cold_starts if component is not None else 0
 
     def is_rehearsed(self, component: str, time: float) -> bool:
         """Whether a failure at that time was a rehearsal's."""

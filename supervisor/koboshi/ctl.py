@@ -244,12 +244,13 @@ def _row(name: str, component: dict[str, object], now: float) -> tuple[str, ...]
     restarts, since, latency = component["restarts"], component["since"], component["latency_us"]
     assert isinstance(restarts, dict)
     assert isinstance(since, (int, float))
+    up = f"{max(0.0, now - since):.1f} s" if component["state"] in ("running", "ready") else "-"
     return (
         name,
         *(_word(component[key]) for key in ("state", "pid", "generation", "level", "cause", "status")),
         "-" if latency is None else f"{latency} us",
         f"{restarts['warm']} warm, {restarts['cold']} cold",
-        f"{max(0.0, now - since):.1f} s",
+        up,
     )
 
 

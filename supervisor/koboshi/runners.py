@@ -129,6 +129,8 @@ class Runners:
             component.record("lost", {"count": lost})
         for event in events:
             transitions.take(component, event)
+        if events:
+            transitions.judge(component)
 
     def _without_runner(self, component: Component, resume: bool) -> None:
         if component.state == "starting" and not component.runner:

@@ -82,6 +82,7 @@ class Component:
 
     __slots__ = (
         "after",
+        "again",
         "backend",
         "been_ready",
         "blocked",
@@ -94,6 +95,7 @@ class Component:
         "downtime_us",
         "error",
         "fault",
+        "faulty",
         "generation",
         "last",
         "last_time",
@@ -162,6 +164,7 @@ class Component:
         self.reason = get("reason")
         self.owed = _str(get("owed"))  # because one that it needs has restarted: notify or restart
         self.after = _str(get("after"))  # what follows a stop
+        self.again = bool(get("again", False))  # its next start is a cold restart
         self.by = _str(get("by"))  # who wants the stop
         self.been_ready = bool(get("been_ready", False))
         self.served = bool(get("served", False))  # ready since its runner was started
@@ -170,7 +173,8 @@ class Component:
         used = used if isinstance(used, dict) else {}
         self.used = {rung: _float(used.get(rung)) for rung in RUNGS}  # how full each leaky bucket is
         self.downtime = Downtime(get("downtime"))
-        # Who was restarted for its last restart by the kernel or the monitor.
+        # Whether one of the events that are being taken over was a fault, and who was restarted for one.
+        self.faulty = False
         self.disturbed: list[str] = []
 
     def kept(self) -> dict[str, object]:
@@ -192,6 +196,7 @@ class Component:
             "reason": self.reason,
             "owed": self.owed,
             "after": self.after,
+            "again": self.again,
             "by": self.by,
             "been_ready": self.been_ready,
             "served": self.served,

@@ -13,6 +13,7 @@ def wait(component: Component) -> None:
     component.served_s = 0.0
     component.streak = component.same = 0
     component.rung = None
+    component.again = False
     wait_again(component)
 
 
@@ -94,7 +95,7 @@ def delay(component: Component) -> None:
     first, longest = component.spec.number("cold.delay_s"), component.spec.number("cold.delay_max_s")
     pause = min(first * 2 ** min(component.streak, 30), longest)
     component.streak += 1
-    component.cold += 1
+    component.again = True
     component.enter("restarting", component.out.now() + pause)
     keys = {"delay_ms": round(pause * 1000), "attempt": component.streak, **component.told_left()}
     component.record("cold", {**keys, **why(component)})
@@ -117,9 +118,8 @@ def why(component: Component) -> dict[str, object]:
 def pays_for_others(component: Component) -> bool:
     """A restart that restarts others costs what a cold start does. Record it if there is no budget; False."""
     refill(component)
-    others, component.disturbed = component.disturbed, []
     if component.used["cold"] + 1 <= component.budget("cold")[0] + 1e-6:
         component.used["cold"] += 1
         return True
-    component.record("ladder", {"rung": "cold", "with": ",".join(others)})
+    component.record("ladder", {"rung": "cold", "with": ",".join(component.disturbed)})
     return False

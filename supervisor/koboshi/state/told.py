@@ -45,6 +45,8 @@ def _started(component: Component, event: Event) -> None:
             component.out.signal(component.runner, component.runner_start, signal.SIGTERM)
         component.runner = runner
         component.runner_start = component.out.start_before(runner, event.time)
+    component.cold += component.again
+    component.again = False
     component.generation = 0
     component.backend = event.keys.get("backend", "")
     component.level, component.cause, component.status, component.reason, component.says = (
@@ -92,6 +94,7 @@ def _restart(component: Component, event: Event) -> None:
     else:
         component.cold += 1
     if component.cause in FAULTS:
+        component.faulty = True
         _fault(component, event)
     if component.cause != "operator" and component.been_ready:
         component.downtime.begin((event.integer("fail_us") - event.integer("detect_us")) / 1e6)

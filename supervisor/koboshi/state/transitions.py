@@ -42,12 +42,17 @@ def take(component: Component, event: Event) -> None:
     """One event of the runner's log: taken over, and acted on."""
     told.take_over(component, event)
     handle(component, event.name)
+
+
+def judge(component: Component) -> None:
+    """Look at the ladder's limits, once all events are taken over: its records are later than theirs."""
     limit = 0.0 if component.spec is None else component.spec.number("ladder.same_fault")
-    if event.name == "restart" and 0 < limit <= component.same:
+    if component.faulty and 0 < limit <= component.same:
         handle(component, "same-fault")
-    served = event.name == "ready" and component.state == "ready"
-    if served and component.disturbed and not ladder.pays_for_others(component):
+    serves = component.state in ("running", "ready")
+    if component.disturbed and serves and not ladder.pays_for_others(component):
         handle(component, "disturbs")
+    component.faulty, component.disturbed = False, []
 
 
 def became_running(component: Component) -> None:

@@ -264,3 +264,33 @@ def test_its_own_words(world: World) -> None:
     world.runner("a").event("status", "pid=1 text=3%20satellites")
     pump(supervisor)
     assert supervisor.components["a"].shown()["says"] == "3 satellites"
+
+
+def test_times_of_records_only_grow(world: World) -> None:
+    """What the ladder decides is recorded after everything that the runner had told by then."""
+    supervisor = boot(world, ONE + "\nladder.same_fault = 3")
+    for _ in range(3):
+        world.runner("a").crash()
+    pump(supervisor)
+    records = [record for record in world.records() if record.component == "a"]
+    assert "ladder" in [record.event for record in records]
+    assert [record.time for record in records] == sorted(record.time for record in records)
+
+
+def test_a_start_that_failed_is_no_restart(world: World) -> None:
+    """A cold restart is counted when the component runs again; UP is for what runs."""
+    supervisor = boot(world, ONE)
+    world.runner("a").finish("burst")
+    pump(supervisor)
+    world.no_rfork_run = True
+    sleep(supervisor, 600)
+    component = supervisor.components["a"]
+    assert (component.state, component.cold) == ("given-up", 0)
+    world.no_rfork_run = False
+    answer(supervisor, "start", "a")
+    pump(supervisor)
+    assert component.cold == 0
+    world.runner("a").finish("burst")
+    pump(supervisor)
+    sleep(supervisor, 3)
+    assert (component.state, component.cold) == ("ready", 1)

@@ -170,3 +170,11 @@ def test_spread() -> None:
     result = spread(range(1, 201))
     assert (result.p50, result.p99, result.max, result.n) == (100, 198, 200, 200)
     assert spread([7]).p99 == 7
+
+
+def test_a_start_that_failed_is_no_restart() -> None:
+    """A cold restart is counted when the component runs again."""
+    cold: Event = ("cold", {"component": "gps", "delay_ms": 500, "attempt": 1})
+    assert told(*BOOT, cold, cold).components["gps"].cold_starts == 0
+    started: Event = ("started", {"component": "gps", "runner": 80, "pid": 81, "backend": "kernel"})
+    assert told(*BOOT, cold, cold, started, started).components["gps"].cold_starts == 1

@@ -232,7 +232,8 @@ def test_rehearsed_crashes_are_counted_apart(tmp_path: Path) -> None:
     tide = ("restart", RESTART[1] | {"component": "tide", "gen": 1})
     events = [
         *BOOT, READY, ("rehearsal", keys | {"result": "begun"}), RESTART, BACK, tide,
-        ("cold", {"component": "gps"}), ("given-up", {"component": "gps"}),
+        ("cold", {"component": "gps"}), ("started", READY[1] | {"runner": 9}),
+        ("given-up", {"component": "gps"}),
         ("rehearsal", keys | {"result": "passed"}), RESTART, BACK,
     ]  # fmt: skip
     kept = [CrashRecord(7, "1a2b3c4d", 0.8, "gps", 99), CrashRecord(8, "1a2b3c4d", 90.0, "gps", 98)]

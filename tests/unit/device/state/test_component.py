@@ -10,7 +10,7 @@ from koboshi.state.component import Component
 from koboshi.state.downtime import Downtime
 
 # What a component is made with, and what is acted on in the same turn.
-NOT_KEPT = {"name", "spec", "out", "disturbed"}
+NOT_KEPT = {"name", "spec", "out", "disturbed", "faulty"}
 NOBODY: Any = None
 
 
