@@ -1,26 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "run.h"
-#include <sys/syscall.h>
-#include <unistd.h>
-
-/* What has started us may have blocked or ignored what we wait for. Real-time signals are ignored by nobody's wish:
- * glibc's posix_spawn(3) leaves the first two so, which sigaction(2) does not take. */
-void run_usual_signals(void)
-{
-	static const int waited_for[] = { SIGTERM, SIGINT, SIGUSR1, SIGCHLD };
-	static const unsigned long usual[8];	/* the kernel's struct sigaction, with SIG_DFL */
-	sigset_t set;
-
-	for (int number = 32; number <= 64; number++)
-		syscall(SYS_rt_sigaction, number, usual, NULL, 8L);
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof waited_for / sizeof *waited_for; i++) {
-		sigaddset(&set, waited_for[i]);
-		signal(waited_for[i], SIG_DFL);
-	}
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-}
 
 int main(int argc, char **argv)
 {
