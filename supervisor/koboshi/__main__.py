@@ -14,19 +14,19 @@ from koboshi.system.calls import System
 from koboshi.system.machine import SYSRQ
 from koboshi.system.paths import Paths
 
-# How long a predecessor that was killed may take to be gone.
+# A killed predecessor may take this long to disappear.
 _PREDECESSOR_S = 1.0
 _RETRY_S = 0.02
 
 
 def _holder(system: System, paths: Paths) -> int | None:
-    """As System.lock. If somebody has removed the file while its lock was held, there is still the socket."""
+    """Return what Machine.lock returns, or the socket's owner if the locked file was removed."""
     holder = system.machine.lock(paths.lock)
     return system.answering(paths.control) if holder == 0 else holder
 
 
 def only_one(system: System, paths: Paths) -> bool:
-    """Whether this supervisor has the run folder for itself; says who else has it."""
+    """Return whether no other supervisor uses the run folder; print the PID of one that does."""
     system.make_directory(paths.run)
     deadline = system.now() + _PREDECESSOR_S
     try:
@@ -36,7 +36,7 @@ def only_one(system: System, paths: Paths) -> bool:
                 return False
             time.sleep(_RETRY_S)
     except OSError as error:
-        # A device without a supervisor is worse than one whose supervisor is not alone.
+        # Two supervisors are better than none.
         system.complain(f"{paths.lock}: {error.strerror}")
     return True
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is committed in a turn: state.json, then the records, then status.json (docs/supervisor.md)."""
+"""The commit of a turn: state.json, then the records, then status.json (docs/supervisor.md)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from koboshi.known import Known
 from koboshi.system.calls import System
 from koboshi.system.paths import Paths
 
-# A commit that failed, on a full /run, is tried again this soon.
+# Retry interval of a commit that failed because /run was full.
 RETRY_S = 1.0
 
 
 class Committed:
-    """Writes what has changed, and remembers what could not be written."""
+    """Writes the files, and retries what a full disk did not take."""
 
     def __init__(self, system: System, paths: Paths, known: Known, journal: Journal, device: Device) -> None:
         self.system = system
@@ -26,13 +26,13 @@ class Committed:
         self.device = device
         self.text = ""
         self.published: list[str] = []
-        # When a commit that failed is tried again; None: all that was decided has been committed.
+        # When to retry a commit that failed; None: everything is committed.
         self.retry_at: float | None = None
-        # When log and status.json are tried again, which a full disk has not taken.
+        # When to retry the log and status.json, which a full disk has not taken.
         self.log_at: float | None = None
 
     def load(self) -> dict[str, object]:
-        """What an earlier supervisor of this boot has committed; nothing, if there was none."""
+        """Return what an earlier supervisor of this boot committed, or {}."""
         got = self.system.read(self.paths.state, 0)
         if got is None:
             return {}
@@ -43,9 +43,9 @@ class Committed:
         return state if isinstance(state, dict) and state.get("boot_id") == self.known.boot else {}
 
     def commit(self) -> bool:
-        """state.json if anything has changed, then the records, then status.json.
+        """Write state.json if anything has changed, then the records, then status.json.
 
-        False if state.json could not be written: then there are no records, and nothing may be done yet.
+        Return False if state.json could not be written. Then no record is written, and no action may start.
         """
         known = self.known
         state = {
@@ -71,32 +71,32 @@ class Committed:
         self.published += self.journal.write()
         self.count_lost()
         self.write_behind()
-        # Without its pending lines, so that their having been written is no change.
+        # Without the pending lines: that they are written now does not count as a change.
         self.text = json.dumps({**state, "pending": []})
         return True
 
     def write_behind(self) -> None:
-        """What follows from a commit and can wait for room: status.json, and what the log has not taken."""
+        """Write status.json. If it fails, or the log has not taken all records, try again later."""
         status = json.dumps(self.status()).encode()
         shown = self.system.replace(self.paths.status, status, durable=False, private=False)
         behind = self.journal.unlogged or not shown
         self.log_at = self.system.now() + RETRY_S if behind else None
 
     def catch_up(self) -> None:
-        """Write what a full disk has not taken, if it is time."""
+        """Retry what a full disk did not take, if it is time."""
         if self.log_at is not None and self.system.now() >= self.log_at:
             self.journal.catch_up()
             self.write_behind()
 
     def count_lost(self) -> None:
-        """Once the console takes lines again, it is told how many it has not been given."""
+        """Record how many lines the console has lost, once it accepts lines again."""
         console = self.journal.console
         if console.lost and not console.lines and not console.absent:
             count, console.lost = console.lost, 0
             self.journal.record("lost", {"count": count})
 
     def status(self) -> dict[str, object]:
-        """The live state (docs/supervisor.md)."""
+        """Return the content of status.json (docs/supervisor.md)."""
         known = self.known
         return {
             "version": 1,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The control socket: one JSON object a line from koboshictl, one or more back (docs/supervisor.md)."""
+"""The control socket: each line is a JSON object; koboshictl sends one and gets one or more."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from koboshi.system.calls import System
 from koboshi.wire.line import READING, Line
 
 _LINE_BYTES = 64 << 10
-# A client that follows the records and does not read them is dropped at this point.
+# A client that follows the records but does not read them is dropped at this backlog.
 _BACKLOG_BYTES = 1 << 20
-# One more is let in and sent away at once: it must not take the last descriptors, nor keep the loop busy.
+# The server closes the connection of any further client, to keep descriptors and to stay responsive.
 _CLIENTS = 32
 _WISHES = {"start": "start", "stop": "stop", "restart": "restart-now"}
 
@@ -27,7 +27,7 @@ class _Client:
 
 
 class Server:
-    """Requests in, replies out; never waits for a client."""
+    """Serves all clients, and never waits for one."""
 
     def __init__(self, system: System, supervisor: Supervisor) -> None:
         self.system = system
@@ -37,7 +37,7 @@ class Server:
         self.line = Line(supervisor.system.now, self._carry_out, self._allows)
 
     def turn(self, happened: list[tuple[str, int]]) -> None:
-        """Serve the clients that `System.wait` has named, and pass on the records since the last turn."""
+        """Serve the clients that `Loop.wait` has named, and send new records to those that follow."""
         for kind, number in happened:
             if kind == "accept":
                 self._accept()
@@ -84,7 +84,7 @@ class Server:
             count = request.get("n", 20)
             if type(count) is not int or count < 0:
                 return _refusal("n is no number of records")
-            # What waits to be passed on is in the log already: it is for those that follow before.
+            # Records that wait here are in the log already: send them to the earlier followers only.
             self._publish()
             client.follows = request.get("follow") is True
             return {"ok": True, "events": self.supervisor.journal.recent(count)}
@@ -98,7 +98,7 @@ class Server:
         return self._carry_out(command, request.get("component"))
 
     def _allows(self, verb: str) -> bool:
-        """Whether a serial line may ask for this. Without a manifest: only for what changes nothing."""
+        """Return whether a serial line may make this request. Without a manifest, it may only read."""
         device = self.supervisor.device.table
         listed = device.get("control")
         if isinstance(listed, tuple):
@@ -132,7 +132,7 @@ class Server:
 
 
 def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, object]:
-    """Carry out one request. An operator's wish is committed before the reply."""
+    """Carry out one request. What an operator orders is committed before the reply."""
     if command == "status":
         return {"ok": True, **supervisor.committed.status()}
     if command == "reload":
@@ -167,7 +167,7 @@ def answer(supervisor: Supervisor, command: object, name: object) -> dict[str, o
 
 
 def _held(supervisor: Supervisor) -> dict[str, object] | None:
-    """The reply to a wish that could not be committed."""
+    """Return the reply to an order that could not be committed."""
     if supervisor.committed.retry_at is None:
         return None
     text = f"{supervisor.paths.state} cannot be written (is /run full?): held, and lost with this supervisor"

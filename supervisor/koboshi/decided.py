@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is decided in a turn: records and actions, which wait for the commit (docs/supervisor.md)."""
+"""The decisions of a turn: records and actions that wait for the commit (docs/supervisor.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from koboshi.wire.event import Event
 
 
 class Action:
-    """Something to do after the commit. `kind`: spawn, signal, fate, evidence, or one of the device's."""
+    """An action after the commit. `kind`: spawn, signal, fate, evidence, or an action of the device."""
 
     __slots__ = ("component", "kind", "number", "pid", "start")
 
@@ -31,7 +31,7 @@ class Action:
 
 
 class Decided(Outbox):
-    """Takes what components and the device want, and answers what components ask."""
+    """Collects what components and the device order, and answers the components' questions."""
 
     def __init__(
         self, system: System, known: Known, journal: Journal, traces: Traces, evidence: Evidence
@@ -42,7 +42,7 @@ class Decided(Outbox):
         self.traces = traces
         self.evidence = evidence
         self.actions: deque[Action] = deque()
-        # Vital components that have been given up, until the device's ladder takes them.
+        # Vital components that were given up; the device's ladder handles them in this turn.
         self.lost: deque[str] = deque()
 
     def now(self) -> float:
@@ -50,19 +50,19 @@ class Decided(Outbox):
         return self.system.now()
 
     def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
-        """Into the next commit."""
+        """Write a record with the next commit."""
         self.journal.record(event, keys, time)
 
     def spawn(self, component: Component) -> None:
-        """After the next commit."""
+        """Start the component's runner after the next commit."""
         self.actions.append(Action("spawn", component))
 
     def signal(self, pid: int, start: int, number: int) -> None:
-        """After the next commit."""
+        """Send a signal after the next commit."""
         self.actions.append(Action("signal", None, pid, start, number))
 
     def later(self, action: str) -> None:
-        """One of the device's own actions, after the next commit."""
+        """Carry out an action of the device after the next commit."""
         self.actions.append(Action(action))
 
     def start_before(self, pid: int, moment: float) -> int:
@@ -78,11 +78,11 @@ class Decided(Outbox):
         return self.traces.was_oom(event.integer("old"))
 
     def last_line(self, component: Component, event: Event) -> str:
-        """Of its output."""
+        """Return the last line of its output."""
         return last_line(self.traces.words(component, event))
 
     def crashed(self, component: Component, event: Event, decision: str) -> None:
-        """Into the ring, after the next commit."""
+        """Store a crash record after the next commit."""
         if self.evidence.note(component, event, decision, self.traces.said(component, event)):
             self.later("evidence")
 
@@ -95,14 +95,14 @@ class Decided(Outbox):
         return self.known.lacking(component)
 
     def restart_others(self, names: list[str]) -> None:
-        """Dependents first, as at a shutdown."""
+        """Stop these components, dependents first, and start them again afterwards."""
         for name in reversed(names):
             component = self.known.components[name]
             component.by, component.after = "ladder", "start"
             transitions.handle(component, "stop")
 
     def came_back(self, component: Component) -> list[str]:
-        """Those that need it are told, or restarted, as they want it; the names of the latter."""
+        """Notify or restart its dependents as their `on_restart` says; return the restarted ones."""
         restarted = []
         for dependent, fate in self.known.fates(component):
             dependent.owed = fate
@@ -111,9 +111,9 @@ class Decided(Outbox):
         return restarted
 
     def owed(self, component: Component) -> None:
-        """Tell or restart it, after the next commit."""
+        """Notify or restart this dependent after the next commit."""
         self.actions.append(Action("fate", component))
 
     def last_resort(self, component: Component) -> None:
-        """Reboot, or the safe state, by the device's ladder in this turn."""
+        """Have the device's ladder take a step in this turn: a reboot, or the safe state."""
         self.lost.append(component.name)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The last rungs of the ladder, which are the device's: a reboot, and the safe state (docs/supervisor.md).
+"""The device's own rungs of the ladder: a reboot, and the safe state (docs/supervisor.md).
 
-How many reboots there have been is kept where a reboot and a power cut leave it. Where there is no such place
-there is no reboot either: the safe state comes at once, for a device must not reboot for ever.
+The number of reboots is kept on storage that survives reboots and power cuts. Without such storage the
+supervisor never reboots the device, which could otherwise reboot for ever: it enters the safe state instead.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from koboshi.state.component import Component
 from koboshi.system.calls import System
 from koboshi.system.lasting import Lasting
 
-# A boot counts as good this long after everything has been ready.
+# A boot counts as good if the device is still in service this long after all-ready.
 GOOD_S = 60.0
-# At a reboot, components have this long to stop; the watchdog, which is not fed any more, has longer.
+# Time for components to stop before a reboot. The watchdog, which is no longer fed, takes longer.
 STOP_S = 15.0
-# A reboot that did not happen is tried again, until the watchdog ends it.
+# Retry interval of a reboot that did not happen; in the end, the watchdog resets the machine.
 AGAIN_S = 5.0
 
 
 class Device:
-    """Decides and counts; `turn` is called once in each turn of the loop."""
+    """Decides about reboots and the safe state, and counts reboots."""
 
     def __init__(self, system: System, known: Known, decided: Decided, sysrq: str) -> None:
         self.system = system
@@ -39,7 +39,7 @@ class Device:
         self.reset = ""
         self.safe = ""
         self.reboots = 0
-        # The component whose ladder has led to a reboot, and why; none is under way: None.
+        # The component that caused the reboot under way, and why; None: no reboot.
         self.reboot: tuple[str, str] | None = None
         self.reboot_at: float | None = None
         self.good_at: float | None = None
@@ -49,15 +49,15 @@ class Device:
     # Kept and shown
 
     def kept(self) -> dict[str, object]:
-        """What the next supervisor of this boot needs."""
+        """Return what the next supervisor of this boot needs."""
         return {**self.shown(), "begun": self.begun, "good": self.good, "reboot": self.reboot}
 
     def shown(self) -> dict[str, object]:
-        """For status.json."""
+        """Return the part of status.json about the device."""
         return {"reset": self.reset, "safe": self.safe, "reboots": self.reboots, "storage": self.error}
 
     def restore(self, kept: object) -> None:
-        """Go on where a predecessor stood."""
+        """Take over what the last supervisor of this boot kept."""
         values = kept if isinstance(kept, dict) else {}
         self.begun, self.good = bool(values.get("begun")), bool(values.get("good"))
         self.reset, self.safe = str(values.get("reset", "")), str(values.get("safe", ""))
@@ -67,7 +67,7 @@ class Device:
             self.reboot, self.reboot_at = (str(reboot[0]), str(reboot[1])), self.system.now() + STOP_S
 
     def phase(self) -> str:
-        """What the next boot is to know of how this one ended."""
+        """Return how this boot ends, for the next one."""
         if self.reboot is not None:
             return "ladder"
         if self.told:
@@ -75,7 +75,7 @@ class Device:
         return "good" if self.good else "booting"
 
     def store(self) -> str:
-        """Write down what must last; what went wrong, or nothing."""
+        """Write what must survive a reboot; return an error, or ""."""
         if self.lasting is None:
             return ""
         component, why = self.reboot or ("", "")
@@ -87,13 +87,13 @@ class Device:
     # Configuration, and the first look in a boot
 
     def number(self, key: str) -> float:
-        """A number of the manifest's [device]."""
+        """Return a number of the manifest's [device]."""
         value = self.table[key]
         assert isinstance(value, (int, float))
         return value
 
     def configure(self, manifest: Manifest) -> None:
-        """With each manifest that is accepted; the first one of a boot also tells how the last boot ended."""
+        """Use an accepted manifest. With the first one of a boot, also record how the last boot ended."""
         self.table = manifest.device
         self._open_watchdog()
         self._open_storage(any(c.values["vital"] for c in manifest.components.values()))
@@ -128,7 +128,7 @@ class Device:
             self._complain(self.error)
 
     def _in_use(self, directory: str) -> str:
-        """Two supervisors that write the same record would count each other's reboots."""
+        """Return an error if another supervisor uses this directory: each would count the other's reboots."""
         try:
             holder = self.system.machine.lock(directory + "/lock")
         except OSError:
@@ -144,7 +144,7 @@ class Device:
         )
 
     def _begin(self) -> None:
-        """The first look at what the last boot left, and whether it ended as it should have."""
+        """Read what the last boot left, and record how it ended."""
         self.begun = True
         last = self.lasting.values if self.lasting is not None else {}
         fired = self.system.machine.watchdog_fd >= 0 and self.system.machine.watchdog_fired()
@@ -172,7 +172,7 @@ class Device:
     # The last rungs
 
     def give_up_on(self, name: str, why: str) -> None:
-        """What the device is no use without cannot be brought back: reboot, or the safe state."""
+        """An essential component cannot be recovered: reboot, or enter the safe state."""
         if self.safe or self.reboot is not None:
             return
         if self.lasting is None:
@@ -201,11 +201,11 @@ class Device:
         self.decided.later("store")
 
     def holds(self, component: Component) -> bool:
-        """Whether the safe state does without this one."""
+        """Return whether the safe state keeps this component stopped."""
         return bool(self.safe) and (component.spec is None or component.spec.values["safe"] is not True)
 
     def resume(self) -> bool:
-        """An operator ends the safe state: everything is started, as if nothing had failed."""
+        """End the safe state for an operator: start everything, with full budgets."""
         if not self.safe:
             return False
         self.safe, self.reboots = "", 0
@@ -217,17 +217,17 @@ class Device:
         return True
 
     def shut_down(self) -> None:
-        """PID 1 or an operator wants everything to end: this boot ends well."""
+        """Note that PID 1 or an operator shuts the device down: this boot ends well."""
         self.told = True
         self.decided.later("store")
 
     @property
     def reboot_under_way(self) -> bool:
-        """Whether the supervisor stays to see it done."""
+        """Return whether the supervisor must stay until its own reboot happens."""
         return self.reboot is not None and not self.told
 
     def act(self, what: str) -> None:
-        """After the commit: `store` or `reboot`."""
+        """Carry out an action after the commit: `store` or `reboot`."""
         if what == "reboot":
             self.system.machine.reboot(self.sysrq, self.system.loop.console_fd)
             return
@@ -235,7 +235,7 @@ class Device:
         if error:
             self._complain(error)
         if error and self.reboot is not None:
-            # Nobody would know of this reboot afterwards.
+            # The next boot would not know of this reboot.
             name, self.reboot, self.reboot_at = self.reboot[0], None, None
             self.known.shutting_down = False
             self._enter_safe(name, f"no reboot: record {self.directory} {error}")
@@ -243,12 +243,12 @@ class Device:
     # Turns
 
     def take_lost(self) -> None:
-        """Give up on vital components that have been given up since the last time."""
+        """Take a step for each vital component that was given up in this turn."""
         while self.decided.lost:
             self.give_up_on(self.decided.lost.popleft(), "given-up")
 
     def turn(self) -> None:
-        """What is due now."""
+        """Do what is due now; called in each turn of the loop."""
         self.take_lost()
         now = self.system.now()
         if self.reboot_at is not None and (
@@ -265,7 +265,7 @@ class Device:
             self.feed_at = now + self.number("watchdog_s") / 3
 
     def _vital_out(self) -> list[tuple[str, float]]:
-        """The vital components that are out of service, and since when."""
+        """Return the vital components that are out of service, and since when."""
         found = self.known.components.values()
         return [(c.name, c.out_since) for c in found if c.vital and c.out_since is not None]
 
@@ -278,7 +278,7 @@ class Device:
                 return
 
     def _count_good_time(self, now: float) -> None:
-        """The bucket of reboots leaks while the device is in service."""
+        """Forget one reboot after the other while the device is in service."""
         if self.lasting is None:
             return
         if self.good_at is None and self.known.all_ready and not self.safe and not self.good:
@@ -295,7 +295,7 @@ class Device:
                 self.decided.later("store")
 
     def deadline(self) -> float | None:
-        """When `turn` is to be called next, whatever happens."""
+        """Return when `turn` must be called at the latest, or None."""
         if self.reboot_at is not None:
             return self.reboot_at
         times = [when for when in (self.good_at, self.leak_at, self.feed_at) if when is not None]
@@ -305,5 +305,5 @@ class Device:
 
 
 def _short(text: str) -> str:
-    """As much of a text as a sector has room for, without what JSON would make longer."""
+    """Cut a text so that it fits into a sector, and replace characters that JSON would escape."""
     return "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else "?" for c in text[:90])

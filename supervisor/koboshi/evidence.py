@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A small record of each crash, in a ring of files that never grows (docs/supervisor.md, Evidence).
+"""Crash records in a ring of files of fixed size (docs/supervisor.md, Evidence).
 
-Of faults alike in a row only the first is written, and not more than one record in SPACING_S: a crash loop
-must not wear out the flash that it is recorded on. What was left out is counted in the next record.
+Of consecutive identical faults only the first is recorded, and at most one record is written in SPACING_S,
+so that a crash loop does not wear out flash. The next record counts those that were left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MEMORY = ("MemFree", "MemAvailable", "Committed_AS")
 
 
 class Said:
-    """What others had to say of a crash: kernel, registers in hexadecimal, who called whom, component."""
+    """Traces of a crash: kernel line, registers in hexadecimal, call stack, and the component's output."""
 
     __slots__ = ("kernel", "output", "registers", "stack")
 
@@ -36,7 +36,7 @@ class Said:
 
 
 class Evidence:
-    """The ring. `directory` is that of the record that outlives reboots, or the supervisor's own."""
+    """The ring. `directory` is device.record if it survives reboots, else the supervisor's run folder."""
 
     def __init__(self, system: System, boot: str, directory: str) -> None:
         self.system = system
@@ -48,7 +48,7 @@ class Evidence:
         self.use(directory)
 
     def use(self, directory: str) -> None:
-        """Go on in this directory, after what is there."""
+        """Use this directory, and continue after the records there."""
         self.directory = directory
         self.seq = max([self.seq, *(number for number, _values in self._slots())])
 
@@ -61,11 +61,11 @@ class Evidence:
         return sorted((item for item in found if item is not None), key=lambda item: item[0])
 
     def records(self) -> list[dict[str, object]]:
-        """All that are there, oldest first."""
+        """Return all records, oldest first."""
         return [{"number": number, **values} for number, values in self._slots()]
 
     def note(self, component: Component, event: Event, decision: str, said: Said) -> bool:
-        """A crash; True if it is to be written after the commit."""
+        """Note a crash; return True if it must be written after the commit."""
         now = event.time
         soon = self.last_at is not None and now - self.last_at < SPACING_S
         if soon or (component.same > 1 and decision != "ladder"):
@@ -101,7 +101,7 @@ class Evidence:
         return {word[0].rstrip(":"): int(word[1]) for word in words if len(word) > 1 and word[1].isdecimal()}
 
     def write(self) -> None:
-        """What is waiting, each into the oldest slot; what a full disk refuses waits for the next crash."""
+        """Write waiting records, each over the oldest slot; retry later what a full disk refuses."""
         while self.waiting:
             number = self.seq + 1
             if self.system.machine.write_slot(self._path(number), _fitting(number, self.waiting[0])):
@@ -112,7 +112,7 @@ class Evidence:
 
 
 def _fitting(seq: int, values: dict[str, object]) -> bytes:
-    """A slot; the texts are cut until it is one."""
+    """Encode a slot; cut the texts until it fits."""
     stack = values["stack"]
     assert isinstance(stack, list)
     for keep, callers in ((_OUTPUT_BYTES, len(stack)), (100, 4), (0, 0)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Records on their way: committed with the state, then logged, then on the console (docs/supervisor.md)."""
+"""The way of a record: committed with the state, then in the log, then on the console."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from koboshi.wire import coalesce, records
 LOG_BYTES = 1 << 20
 CONSOLE_BYTES = 64 << 10
 _TAIL = 16 << 10
-# As many records wait for a commit that succeeds; older ones are given up, and their numbers are missing.
+# At most this many records wait for a commit; older ones are dropped, and their numbers are missing.
 _HELD = 1000
-# Records are read back this far on request: each is checked, and components wait meanwhile.
+# Limit of records that a request reads back: checking each takes time in which components wait.
 _LOOK_BACK = 500
 
 
 class Console:
-    """Lines for a console that may take its time, or take nothing: a bounded buffer in front of it."""
+    """A bounded buffer for a console that may be slow or stuck."""
 
     def __init__(self, system: System, limit: int = CONSOLE_BYTES) -> None:
         self.system = system
@@ -30,9 +30,9 @@ class Console:
         self.absent = False
 
     def put(self, line: str) -> None:
-        """Queue a line, or put it into one that waits; one that does not fit any more is counted as lost."""
+        """Queue a line, or merge it into a waiting one. A line that does not fit is counted as lost."""
         if self.size > coalesce.SLACK_BYTES:
-            self.flush()  # many at once are no slow line
+            self.flush()  # many records at once do not mean that the line is slow
         longer = coalesce.merge(self.lines, line) if self.size > coalesce.SLACK_BYTES else None
         if longer is not None:
             self.size += longer
@@ -45,12 +45,12 @@ class Console:
         self.size += len(data)
 
     def flush(self) -> None:
-        """Write what the console takes now; the rest of a line begun comes first the next time."""
+        """Write as much as the console accepts now; the next call continues within the line."""
         while self.lines:
             written = self.system.loop.console_write(self.lines[0])
             self.absent = written < 0
             if self.absent:
-                # The log has it all.
+                # The log has these lines.
                 self.lost += len(self.lines)
                 self.lines.clear()
                 self.size = 0
@@ -63,7 +63,7 @@ class Console:
 
 
 class Journal:
-    """Numbers records, and holds those that the next commit writes."""
+    """Numbers records, and holds them until the next commit writes them."""
 
     def __init__(self, system: System, path: str, console: Console) -> None:
         self.system = system
@@ -71,22 +71,22 @@ class Journal:
         self.console = console
         self.next = 1
         self.pending: list[str] = []
-        # Committed, and not in the log yet, for the disk was full.
+        # Committed, but not in the log yet, because the disk was full.
         self.unlogged: list[str] = []
         self.size = system.size(path)
 
     def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
-        """A record of something that happened at `time` (now, if None)."""
+        """Make a record of something that happened at `time` (None: now)."""
         when = self.system.now() if time is None else time
         self.pending.append(records.encode(self.next, when, event, keys))
         self.next += 1
 
     def hold(self) -> None:
-        """The commit has failed: its records wait for the next one."""
+        """Keep the records for the next commit, because this one failed."""
         del self.pending[:-_HELD]
 
     def write(self) -> list[str]:
-        """Log first, then console; the caller has committed `pending` and `next` before."""
+        """Write to the log, then to the console. The caller has committed `pending` and `next` before."""
         lines, self.pending = self.pending, []
         self._append(lines)
         for line in lines:
@@ -95,14 +95,14 @@ class Journal:
         return lines
 
     def complete(self, committed: list[str]) -> None:
-        """Write what a predecessor had committed and perhaps not written; a repeated SEQ is a repetition."""
+        """Write what the last supervisor committed and may not have written; readers drop duplicates."""
         last = self.last()
         self._append([line for line in committed if _seq(line) > last])
         for line in committed:
             self.console.put(line)
 
     def goes_on(self, boot: str) -> bool:
-        """Whether the log is of this boot, whose state is lost: its numbers are not used again."""
+        """Return whether the log is of this boot, and state.json was lost. Then continue its numbers."""
         for line in reversed(self.recent(LOG_BYTES)):
             record = records.find(line)
             if record is not None and record.event == "boot":
@@ -110,15 +110,15 @@ class Journal:
                 return record.keys.get("id") == boot
         return False
 
-    def begin_anew(self) -> None:
-        """Another boot's log must not be taken for this one's."""
+    def start_new(self) -> None:
+        """Set the log of another boot aside, and begin with number 1."""
         for path in (self.path + ".1", self.path):
             if self.system.size(path):
                 self.system.rename(path, self.path + ".before")
         self.size, self.next = 0, 1
 
     def last(self) -> int:
-        """The number of the last record in the log."""
+        """Return the number of the last record in the log."""
         for path in (self.path, self.path + ".1"):
             tail = self._tail(path)
             if tail:
@@ -126,24 +126,24 @@ class Journal:
         return 0
 
     def recent(self, count: int) -> list[str]:
-        """The last records of the log, oldest first."""
+        """Return the last records of the log, oldest first."""
         lines: list[str] = []
         for path in (self.path, self.path + ".1"):
             got = self.system.read(path, 0) if len(lines) < count else None
             found = got[1].decode("ascii", "replace").splitlines() if got is not None else []
-            # Only as far back as necessary: each is checked.
+            # Lazy: only as many lines are checked as needed.
             whole = (line for line in reversed(found) if _seq(line))
             lines += itertools.islice(whole, count - len(lines))
         return lines[::-1]
 
     def since(self, seq: int) -> list[str]:
-        """The log's records from number `seq` on, oldest first; of many only the last."""
+        """Return the records from number `seq` on, oldest first; if they are many, only the last ones."""
         count = min(max(self.next - seq, 0), _LOOK_BACK)
         return [line for line in self.recent(count) if _seq(line) >= seq]
 
     def _tail(self, path: str) -> list[str]:
         got = self.system.read(path, max(0, self.system.size(path) - _TAIL))
-        # A record without its newline is cut off by what is written next.
+        # The next write cuts off a record without its newline.
         lines = got[1].decode("ascii", "replace").split("\n")[:-1] if got is not None else []
         return [line for line in lines if _seq(line)]
 
@@ -159,7 +159,7 @@ class Journal:
         del self.unlogged[: data.count(b"\n", 0, taken)]
 
     def catch_up(self) -> None:
-        """What the log did not take before."""
+        """Write the records that the log has not taken yet."""
         self._append([])
 
     def _rotate(self) -> None:

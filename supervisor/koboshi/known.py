@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the supervisor knows: the manifest that is in effect, the components, and who needs whom."""
+"""What the supervisor knows: the manifest in effect, the components, and their dependencies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from koboshi.state.transitions import LIVE
 
 
 class Known:
-    """All components by name, and what is true of all of them together."""
+    """All components by name, and the state of this boot."""
 
     def __init__(self, boot: str, manifest: Manifest) -> None:
         self.boot = boot
@@ -21,29 +21,29 @@ class Known:
         self.shutting_down = False
 
     def at_rest(self) -> bool:
-        """Whether nothing runs any more."""
+        """Return whether no component runs."""
         return not any(c.state in LIVE for c in self.components.values())
 
     def held(self, component: Component) -> bool:
-        """Whether a shutdown keeps this component from starting."""
+        """Return whether a shutdown keeps this component from starting."""
         return self.shutting_down and component.state not in LIVE
 
     def unneeded(self) -> list[Component]:
-        """What runs and is needed by nothing that runs, the last one of the manifest first."""
+        """Return running components that no running component needs, in reverse order of the manifest."""
         live = [c for c in self.components.values() if c.state in LIVE]
         needed = {name for c in live if c.spec is not None for name in c.spec.needs}
         return [c for c in reversed(live) if c.name not in needed]
 
     def dependents(self, names: set[str]) -> set[str]:
-        """These, and all that need them, directly or not."""
+        """Return these components and their direct and indirect dependents."""
         found = set(names)
-        for name, spec in self.manifest.components.items():  # each after those it needs
+        for name, spec in self.manifest.components.items():  # needs come first
             if found.intersection(spec.needs):
                 found.add(name)
         return found
 
     def others(self, component: Component, rung: str) -> list[str]:
-        """Those that need it; on the rung above, its group too and all that need one of that."""
+        """Return its dependents; on the group rung, also its group and the dependents of every member."""
         if rung == "cold" or component.spec is None:
             return []
         names, group = {component.name}, component.spec.get("group")
@@ -52,7 +52,7 @@ class Known:
         if rung == "group":
             names = {n for n, c in self.manifest.components.items() if c.get("group") == group}
         found = self.dependents(names) - {component.name}
-        # Those that run: what an operator has stopped stays so.
+        # Only running ones: what an operator has stopped stays stopped.
         return [
             n
             for n, c in self.components.items()
@@ -60,7 +60,7 @@ class Known:
         ]
 
     def fates(self, component: Component) -> list[tuple[Component, str]]:
-        """Who is to be told or restarted when this component is ready again: `notify` or `restart`."""
+        """Return the dependents to `notify` or `restart` when this component is ready again."""
         found = []
         for dependent in self.components.values():
             fate = (
@@ -71,19 +71,19 @@ class Known:
         return found
 
     def satisfied(self, component: Component) -> bool:
-        """Whether everything that it needs is ready."""
+        """Return whether all components that it needs are ready."""
         needed = [self.components.get(name) for name in _needs(component)]
         return all(need is not None and need.satisfies for need in needed)
 
     def lacking(self, component: Component) -> list[str]:
-        """What it needs and is not there. Nothing, where it would wait in vain: then the failure counts."""
+        """Return the needed components that are not ready; [] if waiting is useless: one is given up."""
         if self.hopeless_needs(component):
             return []
         needs = [name for name in _needs(component) if name in self.components]
         return [name for name in needs if not self.components[name].satisfies]
 
     def hopeless_needs(self, component: Component) -> list[str]:
-        """What it needs and only an operator can make ready: it, or what it waits for, is given up."""
+        """Return the needed components that are given up, or wait for one that is."""
         return [name for name in _needs(component) if self._hopeless(name)]
 
     def _hopeless(self, name: str) -> bool:

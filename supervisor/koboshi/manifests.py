@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The manifest: read, judged apart, and what is done with one that is accepted."""
+"""The manifest: read, checked in a child process, and put into effect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from koboshi.system.paths import Paths
 
 
 class Manifests:
-    """From one manifest to the next."""
+    """Reads manifests, and changes from one to the next."""
 
     def __init__(
         self, system: System, paths: Paths, known: Known, decided: Decided, runners: Runners, device: Device
@@ -28,7 +28,7 @@ class Manifests:
         self.device = device
 
     def read(self) -> Manifest | ManifestRefusedError:
-        """As it is on the disk now."""
+        """Read and check the manifest on the disk."""
         paths = (self.paths.manifest, *self.system.machine.listed(self.paths.components_d))
         parts = [(path, self.system.read(path, 0)) for path in paths]
         for path, part in parts:
@@ -41,7 +41,7 @@ class Manifests:
     def judged(
         self, data: bytes, more: tuple[tuple[str, bytes], ...], passwd: bytes | None
     ) -> Manifest | ManifestRefusedError:
-        """In a child: what it takes to read a manifest is needed for a moment, and is large."""
+        """Check a manifest in a child process, because parsing needs much memory for a moment."""
 
         def work() -> Plain:
             from koboshi.manifest import users
@@ -51,7 +51,7 @@ class Manifests:
         return from_plain(self.system.machine.apart(work))
 
     def use(self, manifest: Manifest | ManifestRefusedError) -> None:
-        """Put it in effect; one that is refused is recorded, and changes nothing."""
+        """Put a manifest into effect. A rejected one is recorded, and changes nothing."""
         if isinstance(manifest, ManifestRefusedError):
             for e in manifest.errors:
                 keys = {"file": e.file, "line": e.line, "key": e.key, "error": f"{e.problem}; {e.expected}"}
@@ -73,7 +73,7 @@ class Manifests:
             self.system.complain(f"device.stacks: {problem}")
 
     def _new(self, name: str) -> None:
-        """A component that this boot has not seen; its folder may hold an earlier one's log."""
+        """Add a component that is new in this boot. Its folder may hold the log of an earlier one."""
         component = Component(name, self.known.manifest.components[name], self.decided)
         component.since = component.out_since = self.system.now()
         self.system.make_directory(self.paths.component(name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The supervisor's part of a fault rehearsal: its records, and budgets as they were (docs/supervisor.md)."""
+"""The supervisor's part of a fault rehearsal: it writes the records, and restores the budgets."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _KEYS = (
 
 
 class Rehearsed:
-    """What `koboshictl rehearse` asks of the supervisor."""
+    """Serves `koboshictl rehearse`."""
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
-        # The budgets of the components that are being hit; a successor of this supervisor does not know them.
+        # Budgets from before the rehearsal. They are not kept: a new supervisor does not know them.
         self.before: dict[str, tuple[dict[str, float], int, int]] = {}
 
     def start(self, name: object) -> str:
-        """Begin one, as a program of its own; what is wrong with the wish, or nothing."""
+        """Start a rehearsal as a process of its own; return an error, or ""."""
         names = [str(name)] if name else []
         if names and names[0] not in (*self.supervisor.components, "supervisor"):
             return f"no component {name!r}; there are " + ", ".join(self.supervisor.components)
@@ -30,7 +30,7 @@ class Rehearsed:
         return "" if pid > 0 else f"koboshictl cannot be started (errno {-pid})"
 
     def note(self, keys: object) -> bool:
-        """One of its records; False for anything else."""
+        """Write one of its records; return False for anything else."""
         if not isinstance(keys, dict) or keys.get("result") not in RESULTS or not set(keys) <= set(_KEYS):
             return False
         component = self.supervisor.components.get(str(keys.get("component")))
@@ -42,7 +42,7 @@ class Rehearsed:
         return True
 
     def _budgets(self, component: Component, begun: bool) -> None:
-        """What a rehearsal took is given back: it was ordered, as an operator's restart is."""
+        """Restore budgets after a rehearsal: like an operator's restart, it does not count."""
         if begun:
             self.before[component.name] = (dict(component.used), component.streak, component.same)
         elif component.name in self.before:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The runners: starts them, follows their logs and ends, and adopts those of an earlier supervisor."""
+"""Starts the runners, follows their logs, notices their ends, and adopts those of an earlier supervisor."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from koboshi.system.calls import System
 from koboshi.system.events import Follower
 from koboshi.system.paths import Paths
 
-# Without pidfd, runners that an earlier supervisor started are looked at this often.
+# Without pidfd, adopted runners are polled at this interval.
 LIVENESS_S = 1.0
-# What rfork-run ends with after wrong use, and where a call of the system failed.
+# Exit statuses of rfork-run after wrong usage, and after a failed system call.
 _WRONG_USE, _FAILED_CALL = 100, 111
 
 
 class Runners:
-    """One runner for each component that runs."""
+    """The runners of all components."""
 
     def __init__(self, system: System, paths: Paths, known: Known) -> None:
         self.system = system
@@ -30,14 +30,14 @@ class Runners:
         self.next_look: float | None = None
 
     def follow(self, component: Component) -> Follower:
-        """Read the log of one more component from where its record says."""
+        """Follow the component's log, from the event that its record names."""
         directory = self.paths.component(component.name)
         follower = Follower(self.system, directory, component.last, component.last_time)
         self.followers[component.name] = follower
         return follower
 
     def forget(self, component: Component) -> None:
-        """The component is no more."""
+        """Remove the follower and the control group of a removed component."""
         del self.followers[component.name]
         if self.paths.cgroups:
             self.system.machine.remove_cgroup(f"{self.paths.cgroups}/{component.name}")
@@ -45,7 +45,7 @@ class Runners:
     # Start
 
     def spawn(self, component: Component) -> None:
-        """Start its runner, unless it has one: held back, stopped and started again; wanted twice."""
+        """Start its runner, unless it has one or is no longer starting."""
         if component.spec is None or component.state != "starting" or component.runner:
             return
         directory = self.paths.component(component.name)
@@ -68,7 +68,7 @@ class Runners:
         component.runner_start = self.system.start_time(pid)
 
     def start_program(self, words: list[str]) -> int:
-        """koboshictl with these words, as a child; its PID, or -errno."""
+        """Start koboshictl with these arguments as a child; return its PID, or -errno."""
         pid = self.system.spawn(self.system.machine.program(words), self.paths.run + "/program.log")
         if pid > 0:
             self.children.add(pid)
@@ -77,7 +77,7 @@ class Runners:
     # Adoption
 
     def adopt(self) -> list[Component]:
-        """The components whose runner is there, by PID and start time."""
+        """Adopt the components whose runner is alive, and return them."""
         alive = [item for item in self.known.components.values() if item.runner and self.alive(item)]
         for component in alive:
             self.watch(component)
@@ -85,26 +85,26 @@ class Runners:
         return alive
 
     def alive(self, component: Component) -> bool:
-        """Whether its runner is there, by PID and start time."""
+        """Return whether its runner, identified by PID and start time, is alive."""
         start = component.runner_start
         return bool(start) and self.system.start_time(component.runner) == start
 
     def watch(self, component: Component) -> None:
-        """Notice when its runner, which is no child, ends."""
+        """Make the loop report the end of a runner that is not our child."""
         if not self.system.loop.watch(component.runner):
             self.next_look = self.system.now() + LIVENESS_S
 
     # What has happened
 
     def look(self) -> None:
-        """Look after runners that cannot be watched, if it is time."""
+        """Check runners that cannot be watched, if it is time."""
         if self.next_look is not None and self.system.now() >= self.next_look:
             self.next_look = None
             self.catch_up()
 
     def catch_up(self, resume: bool = False) -> None:
-        """Take over what the runners have written, and notice those that have ended."""
-        # Reaped first: what a runner wrote before its end is then there to be read.
+        """Process new events of all runners, and notice those that have ended."""
+        # Reap first: then everything that a runner wrote before its end can be read.
         ended = dict(self.system.reap())
         self.children -= set(ended)
         for component in list(self.known.components.values()):
@@ -114,13 +114,13 @@ class Runners:
                 self._note_exit(component, ended[component.runner])
             if component.state in LIVE and not self.alive(component):
                 if alive:
-                    # It ended while its log was being read.
+                    # It ended while its log was read.
                     self._take_events(component)
                 self._without_runner(component, resume)
             elif component.runner and component.runner not in self.children:
                 self.watch(component)
                 if resume and component.state == "stopping":
-                    # Committed, but perhaps not done; a second SIGTERM does no harm.
+                    # The last supervisor may not have sent the SIGTERM; a second one is harmless.
                     transitions.halt_again(component)
 
     def _take_events(self, component: Component) -> None:
@@ -135,23 +135,23 @@ class Runners:
     def _without_runner(self, component: Component, resume: bool) -> None:
         if component.state == "starting" and not component.runner:
             if resume:
-                # Committed, but perhaps not done. If it was, rfork-run's lock lets one of them through.
+                # The last supervisor may not have started it. If it has, rfork-run's lock lets one through.
                 component.out.spawn(component)
             return
         self.system.loop.unwatch(component.runner)
         if self.known.shutting_down and component.state != "stopping" and not component.ended_well:
-            # Whoever shuts down may have told the runner to stop before we did: that is no failure.
+            # During shutdown, init may have stopped the runner first. That does not count as a failure.
             component.by, component.after = "shutdown", "start"
             transitions.halted(component)
         else:
             transitions.handle(component, "gone")
 
     def _note_exit(self, component: Component, status: int) -> None:
-        # Without an `end` the log could not be written. With one, it says why.
+        # Without an `end` event the log could not be written; an `end` has the reason itself.
         if status in (_WRONG_USE, _FAILED_CALL) or not component.reason:
             got = self.system.read(self.paths.component(component.name) + "/errors", 0)
             text = got[1].decode("utf-8", "replace").strip() if got is not None else ""
-            # After wrong use the reason comes first, and then where to read more; a failed call comes last.
+            # After wrong usage the first line has the reason; after a failed call it is the last line.
             if text:
                 component.error = text.splitlines()[0 if status == _WRONG_USE else -1][:200]
             elif component.error is None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The supervisor: one loop over what happens, and one commit before anything is done (docs/supervisor.md).
+"""The supervisor: a loop that commits each decision before it acts (docs/supervisor.md).
 
-Every turn goes: take in what has happened; let the components decide; commit the new state together with the
-records it implies; write the records; carry out the actions. A kill between any two steps is made good by the
-next supervisor: the commit says what was meant, the runners' logs and locks say what was done.
+Each turn takes in what has happened, lets the components decide, commits the new state with its records,
+writes the records, and carries out the actions. If the supervisor is killed between two steps, the next one
+completes the turn: the commit has the intentions, and the runners' logs and locks have what was done.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _STOP_SIGNALS = (2, 15)  # SIGINT, SIGTERM
 
 
 class Supervisor:
-    """The loop, and what it is made of; each part owns one thing."""
+    """The loop, and the collaborators that each own one thing."""
 
     def __init__(self, system: System, paths: Paths) -> None:
         self.system = system
@@ -46,16 +46,16 @@ class Supervisor:
     # Start
 
     def start(self) -> None:
-        """Take over from an earlier supervisor of this boot, or begin; then the manifest as it is now."""
+        """Take over from an earlier supervisor of this boot, if any; then use the present manifest."""
         self.system.make_directory(self.paths.run)
-        # Before the logs are read: what is written after that is told by a poke.
+        # Listen before the logs are read: a poke announces what is written later.
         self.system.loop.listen(self.paths.poke, self.paths.control)
         state = self.committed.load()
         manifest = self.manifests.read()
         if state:
             self._restore(state)
         elif not self.journal.goes_on(self.known.boot):
-            self.journal.begin_anew()
+            self.journal.start_new()
             self._record_boot(manifest)
         self.known.starts += 1
         adopted = self.runners.adopt()
@@ -85,7 +85,7 @@ class Supervisor:
         more = state.get("components_d")
         texts = tuple((str(f), str(t).encode()) for f, t in more) if isinstance(more, list) else ()
         before = self.manifests.judged(str(state.get("manifest")).encode(), texts, None)
-        # An update of the supervisor may have become stricter; what runs is adopted all the same.
+        # A newer supervisor may be stricter, but it adopts what runs all the same.
         if isinstance(before, Manifest):
             known.manifest = before
         kept = state.get("components")
@@ -100,7 +100,7 @@ class Supervisor:
         known.shutting_down = self.device.reboot is not None
 
     def reload(self) -> list[str]:
-        """The manifest anew: its mistakes, and nothing changes; or none, and what differs is acted on."""
+        """Read the manifest again and use it. Return its mistakes; with a mistake, nothing changes."""
         manifest = self.manifests.read()
         self.manifests.use(manifest)
         return [str(e) for e in manifest.errors] if isinstance(manifest, ManifestRefusedError) else []
@@ -108,11 +108,11 @@ class Supervisor:
     # Turns
 
     def done(self) -> bool:
-        """Whether an orderly shutdown is complete."""
+        """Return whether an orderly shutdown is complete."""
         return self.known.shutting_down and not self.device.reboot_under_way and self.known.at_rest()
 
     def turn(self, happened: list[tuple[str, int]]) -> None:
-        """Take in what `Loop.wait` told, and settle."""
+        """Process what `Loop.wait` returned, and settle."""
         for kind, value in happened:
             if kind == "console":
                 self.journal.console.flush()
@@ -127,7 +127,7 @@ class Supervisor:
         self.settle()
 
     def timeout(self) -> float | None:
-        """Seconds to the next deadline; None: nothing is to be done until something happens."""
+        """Return the seconds until the next deadline; None: there is no deadline."""
         components = self.components.values()
         deadlines = [c.deadline for c in components if c.deadline is not None and not self.known.held(c)]
         deadlines += [when for c in components if (when := c.downtime_deadline()) is not None]
@@ -152,7 +152,7 @@ class Supervisor:
             self._remove()
             self._note_all_ready()
             self.device.turn()
-            # At a shutdown no successor of this boot would be misled, and what holds the space may be ended.
+            # A shutdown goes on without a commit: there is no successor, and stopping frees space.
             if not self.committed.commit() and not self.known.shutting_down:
                 return
             actions = self.decided.actions
@@ -174,7 +174,7 @@ class Supervisor:
             component.judge_downtime()
 
     def _launch(self) -> None:
-        """Everything whose needs are ready, at once."""
+        """Start every waiting component whose needs are ready."""
         if self.known.shutting_down:
             return
         for component in self.components.values():
@@ -186,7 +186,7 @@ class Supervisor:
                 transitions.note_blocked(component, self.known.hopeless_needs(component))
 
     def _stop_in_order(self) -> None:
-        """At shutdown: what nothing needs any more."""
+        """At shutdown, stop the components that no running component needs."""
         for component in self.known.unneeded() if self.known.shutting_down else ():
             if component.state != "stopping":
                 # The next supervisor, if there is one, starts it again.
@@ -220,7 +220,7 @@ class Supervisor:
             self._pay(action.component)
 
     def _pay(self, component: Component) -> None:
-        """Done before it is committed: a successor may do it once more, but not never."""
+        """Send the signal before the commit: a new supervisor may send it twice, but does not forget it."""
         fate, component.owed = component.owed, ""
         if fate == "notify":
             self.system.kill(component.pid, component.pid_start, _SIGHUP)

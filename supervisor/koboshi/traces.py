@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What an instance has left behind: rfork-run's files about it, and lines of the kernel's log."""
+"""Traces of an instance that has ended: rfork-run's files, and lines of the kernel's log."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from koboshi.system.kmsg import Crashes
 from koboshi.system.paths import Paths
 from koboshi.wire.event import Event
 
-# rfork-run has left what it knows of an end shortly before the event, however slow the machine is.
+# rfork-run writes its files shortly before the event. This leaves room for slow machines.
 _FRESH_S = 30.0
 _SLOT_BYTES = 512
 _LINE_CHARACTERS = 60
-# Frames of the C library and the like do not tell one crash from another.
+# Frames in these libraries do not identify a crash.
 _LIBRARY = re.compile(r"(libc|libm|libpthread|libstdc\+\+|libgcc_s|ld)[.-].*\+0x[0-9a-f]+")
 _NUMBER = re.compile(r"(0x)?[0-9a-f]*[0-9][0-9a-f]*")
 _ABORT = "signal:SIGABRT"
 
 
 class Traces:
-    """Looked for when a runner has reported an end."""
+    """Finds the traces when a runner has reported an end."""
 
     def __init__(self, system: System, paths: Paths) -> None:
         self.system = system
@@ -31,16 +31,16 @@ class Traces:
         self.kernel = Crashes()
 
     def look(self) -> None:
-        """Read what is new in the kernel's log."""
+        """Read new lines of the kernel's log."""
         self.kernel.take(self.system.machine.kernel_messages())
 
     def was_oom(self, pid: int) -> bool:
-        """Whether the OOM killer has killed this process."""
+        """Return whether the OOM killer has killed this process."""
         self.look()
         return pid in self.kernel.out_of_memory
 
     def site(self, component: Component, event: Event) -> str:
-        """What tells this crash from others: the innermost place in the program's own code, if known."""
+        """Return what identifies this crash: the innermost place in the program's own code, if known."""
         self.look()
         self._claim(component, event)
         pid, status = event.integer("old"), event.keys.get("status", "")
@@ -53,13 +53,13 @@ class Traces:
         return site or (_likeness(self.words(component, event)) if status == _ABORT else "")
 
     def _claim(self, component: Component, event: Event) -> None:
-        """A crash in a thread: the kernel names the thread's ID, not the PID."""
+        """Find the crash of a thread: the kernel logs the thread's ID instead of the PID."""
         program = component.spec.argv()[0].rpartition("/")[2] if component.spec is not None else ""
         gone = {tid for tid in self.kernel.fresh if not self.system.start_time(tid)}
         self.kernel.claim(event.integer("old"), gone, event.keys.get("status", ""), program, event.time)
 
     def said(self, component: Component, event: Event) -> Said:
-        """Everything about the end of an instance, for its crash record."""
+        """Return all traces of an instance, for its crash record."""
         self.look()
         self._claim(component, event)
         pid = event.integer("old")
@@ -68,7 +68,7 @@ class Traces:
         return Said(line, self.kernel.registers.get(pid) or registers, stack, self.words(component, event))
 
     def words(self, component: Component, event: Event) -> str:
-        """The last output of the instance that this event is about."""
+        """Return the last output of the instance that this event is about."""
         got = self.system.read(self.paths.component(component.name) + "/words", 0)
         data = got[1] if got is not None else b""
         for start in range(0, len(data), _SLOT_BYTES):
@@ -79,7 +79,7 @@ class Traces:
         return ""
 
     def _stack(self, component: Component, event: Event) -> tuple[dict[str, str], list[str]]:
-        """Registers and callers: of a hang as rfork-run saw it, else as `rfork-run --stack` has left them."""
+        """Return registers and call stack, as rfork-run saved them at a hang or from a core dump."""
         pid = event.integer("old")
         files = [f"{self.paths.stacks}/{pid % 32}"]
         if event.keys.get("cause") == "heartbeat" or "detect_us" in event.keys:
@@ -88,7 +88,7 @@ class Traces:
         stack: list[str] = []
         for file in files:
             lines = self._fresh(file, pid, event.time)
-            # Of a hang the values come first, KEY=VALUE; a place begins with its file.
+            # A hang file begins with lines KEY=VALUE; a place begins with the path of its file.
             pairs = [line.partition("=") for line in lines if line[:1] != "/"]
             registers.update({key: value for key, _, value in pairs})
             stack = [line for line in lines if line[:1] == "/"] or stack
@@ -100,12 +100,12 @@ class Traces:
             return []
         head, *lines = got[1].decode("utf-8", "replace").splitlines()
         owner, _, at = head.partition(" ")
-        # Another one's, long ago, with the same number or the same rest of it?
+        # An older file may belong to another process with the same PID or the same slot.
         return lines if owner == str(pid) and abs(time - float(at)) < _FRESH_S else []
 
 
 def last_line(words: str) -> str:
-    """The last line that says anything."""
+    """Return the last line that is not empty."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
@@ -115,5 +115,5 @@ def _in_library(frame: str) -> bool:
 
 
 def _likeness(words: str) -> str:
-    """The last line without its numbers: the text of an assertion stays, times and addresses do not."""
+    """Return the last line without its numbers: times and addresses do not identify a crash."""
     return _NUMBER.sub("#", last_line(words))[:_LINE_CHARACTERS]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The record of one component: what is known of it. It writes itself to state.json, and reads itself back.
+"""The record of one component. It writes itself to state.json, and reads itself back.
 
-What a runner tells changes it in told.py, what happens next is decided in transitions.py and ladder.py.
+told.py takes over what the runner reports; transitions.py and ladder.py decide what happens next.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from koboshi.state.downtime import Downtime
 from koboshi.wire.event import Event
 
 RUNGS = ("cold", "dependents", "group")
-# How long beyond a component's own time limit its runner may take to end it.
+# Time that a runner may take beyond the component's own stop timeout.
 STOP_GRACE_S = 3.0
 
 
 class Outbox(ABC):
-    """What components want: records written, and then things done; and what they ask."""
+    """The interface to the rest of the supervisor: records, actions after the commit, and questions."""
 
     @abstractmethod
     def now(self) -> float:
@@ -26,59 +26,59 @@ class Outbox(ABC):
 
     @abstractmethod
     def record(self, event: str, keys: dict[str, object], time: float | None = None) -> None:
-        """A record, in the order in which they are given."""
+        """Write a record with the next commit; the order of calls is kept."""
 
     @abstractmethod
     def spawn(self, component: Component) -> None:
-        """Start the component's runner, once this state is committed."""
+        """Start the component's runner after the commit."""
 
     @abstractmethod
     def signal(self, pid: int, start: int, number: int) -> None:
-        """Signal the process with this PID and start time, once this state is committed."""
+        """Signal the process with this PID and start time after the commit."""
 
     @abstractmethod
     def start_before(self, pid: int, moment: float) -> int:
-        """The start time of a process that is there and started before `moment`; 0 for none."""
+        """Return the start time of the process if it exists and started before `moment`, else 0."""
 
     @abstractmethod
     def fault_site(self, component: Component, event: Event) -> str:
-        """Where the instance crashed, or what else tells this crash from others; else nothing."""
+        """Return where the instance crashed, or another mark that identifies the crash, or ""."""
 
     @abstractmethod
     def was_oom(self, event: Event) -> bool:
-        """Whether the OOM killer has ended the instance of this event."""
+        """Return whether the OOM killer has killed the instance of this event."""
 
     @abstractmethod
     def last_line(self, component: Component, event: Event) -> str:
-        """The last line of the output of the instance that has ended."""
+        """Return the last line of the output of the instance that has ended."""
 
     @abstractmethod
     def crashed(self, component: Component, event: Event, decision: str) -> None:
-        """A fault, which is to be kept as evidence; what follows is `decision`."""
+        """Store a crash record for this fault. `decision` is what the supervisor did about it."""
 
     @abstractmethod
     def others(self, component: Component, rung: str) -> list[str]:
-        """Who else is restarted on this rung of the component's ladder."""
+        """Return the other components that this rung of the ladder restarts."""
 
     @abstractmethod
     def lacking(self, component: Component) -> list[str]:
-        """What it needs and will be ready again without an operator, but is not now."""
+        """Return the needed components that are not ready now, but will be without an operator's help."""
 
     @abstractmethod
     def restart_others(self, names: list[str]) -> None:
-        """Stop these, and start them once what they need is ready."""
+        """Stop these components, and start them when their needs are ready."""
 
     @abstractmethod
     def came_back(self, component: Component) -> list[str]:
-        """A component is ready again: those that need it may want to know. Return who restarts for it."""
+        """Notify or restart the dependents of a component that is ready again; return the restarted ones."""
 
     @abstractmethod
     def last_resort(self, component: Component) -> None:
-        """A component that the device is no use without is given up."""
+        """Handle the loss of a vital component."""
 
 
 class Component:
-    """One component. No method makes a system call; `out` is for what is to be recorded and done."""
+    """One component. Its methods make no system calls: records and actions go to `out`."""
 
     __slots__ = (
         "after",
@@ -128,7 +128,7 @@ class Component:
     def __init__(
         self, name: str, spec: Spec | None, outbox: Outbox, kept: dict[str, object] | None = None
     ) -> None:
-        """`kept`: what `kept` gave an earlier supervisor; what is missing there is as in a new component."""
+        """`kept` is what an earlier supervisor wrote; a missing field gets the value of a new component."""
         get = (kept or {}).get
         self.name = name
         self.spec = spec
@@ -146,12 +146,12 @@ class Component:
         self.since = _float(get("since"))
         self.error = get("error")
         self.says = get("says")  # STATUS= of sd_notify
-        self.rung = get("rung")  # of the ladder, to which its last failure led
-        self.fault = get("fault")  # its last crash: cause, status and, if the kernel told it, the place
+        self.rung = get("rung")  # the rung to which its last failure led
+        self.fault = get("fault")  # its last crash: cause, status and, if known, the place
         self.runner_start = _int(get("runner_start"))
         self.pid_start = _int(get("pid_start"))
         self.said = get("said")  # the last line of output before its last failure
-        # Number and time of the event that was taken over last.
+        # Number and time of the last processed event.
         self.last = _int(get("last"))
         self.last_time = _time(get("last_time"))
         self.warm = _int(get("warm"))
@@ -159,21 +159,21 @@ class Component:
         self.streak = _int(get("streak"))  # cold starts since the last good run
         self.served_s = _float(get("served_s"))  # in service since the last step on the ladder
         self.out_since = _time(get("out_since"))  # out of service; None: in service, or never been
-        self.same = _int(get("same"))  # faults like the last one in a row
+        self.same = _int(get("same"))  # how often the last fault came in a row
         self.deadline = _time(get("deadline"))
         self.reason = get("reason")
-        self.owed = _str(get("owed"))  # because one that it needs has restarted: notify or restart
-        self.after = _str(get("after"))  # what follows a stop
+        self.owed = _str(get("owed"))  # pending action, because a need has restarted: notify or restart
+        self.after = _str(get("after"))  # what follows the stop under way
         self.again = bool(get("again", False))  # its next start is a cold restart
-        self.by = _str(get("by"))  # who wants the stop
+        self.by = _str(get("by"))  # who ordered the stop under way
         self.been_ready = bool(get("been_ready", False))
         self.served = bool(get("served", False))  # ready since its runner was started
-        self.blocked = _str(get("blocked"))  # needs without which it cannot start, as recorded
+        self.blocked = _str(get("blocked"))  # needs that are given up, as recorded
         used = get("used")
         used = used if isinstance(used, dict) else {}
         self.used = {rung: _float(used.get(rung)) for rung in RUNGS}  # how full each leaky bucket is
         self.downtime = Downtime(get("downtime"))
-        # Whether one of the events that are being taken over was a fault, and who was restarted for one.
+        # Of the events since the last `judge`: whether one was a fault, and which dependents were restarted.
         self.faulty = False
         self.disturbed: list[str] = []
 
@@ -206,7 +206,7 @@ class Component:
         }
 
     def _told(self) -> dict[str, object]:
-        """What status.json has as it is."""
+        """Return the fields that status.json has unchanged."""
         return {
             "state": self.state,
             "pid": self.pid,
@@ -226,7 +226,7 @@ class Component:
         }
 
     def shown(self) -> dict[str, object]:
-        """Return what people and web pages see (docs/supervisor.md)."""
+        """Return the component's part of status.json (docs/supervisor.md)."""
         needs = list(self.spec.needs) if self.spec is not None else []
         left = {rung: int(self.left(rung) + 1e-6) for rung in RUNGS}
         return {
@@ -240,13 +240,13 @@ class Component:
         }
 
     def downtime_budget(self) -> tuple[float, float] | None:
-        """Seconds out of service in so many seconds; None where the manifest declares nothing."""
+        """Return the allowed seconds out of service and the window in seconds; None without a budget."""
         if self.spec is None or self.spec.values["downtime.budget_s"] is None:
             return None
         return self.spec.number("downtime.budget_s"), self.spec.number("downtime.window_s")
 
     def downtime_shown(self) -> dict[str, object] | None:
-        """What is used of the budget, as in records; None where there is none."""
+        """Return how much of the downtime budget is used, as in records; None without a budget."""
         declared = self.downtime_budget()
         if declared is None:
             return None
@@ -260,7 +260,7 @@ class Component:
         }
 
     def judge_downtime(self) -> None:
-        """A record once the budget is exceeded."""
+        """Write a record once the downtime budget is exceeded."""
         declared, since = self.downtime_budget(), self.downtime.since
         now = self.out.now()
         if declared is not None and self.downtime.newly_exceeded(now, *declared):
@@ -270,42 +270,42 @@ class Component:
             self.record("downtime", {"out_ms": out, **told})
 
     def downtime_deadline(self) -> float | None:
-        """When the budget will be exceeded, if nothing changes."""
+        """Return when the downtime budget will be exceeded if nothing changes."""
         declared = self.downtime_budget()
         return None if declared is None else self.downtime.deadline(*declared)
 
     def budget(self, rung: str) -> tuple[float, float]:
-        """How many steps on a rung there may be, and in how many seconds of service they come back."""
+        """Return the number of steps on a rung, and the seconds of service in which that many come back."""
         return (0.0, 1.0) if self.spec is None else budget(self.spec, rung)
 
     def left(self, rung: str) -> float:
-        """How many of them there still may be."""
+        """Return the number of steps that are left on a rung."""
         return max(0.0, self.budget(rung)[0] - self.used[rung])
 
     def told_left(self) -> dict[str, object]:
-        """The same of all rungs, for a record."""
+        """Return the steps left on all rungs, for a record."""
         return {"left": ",".join(f"{rung}:{round(self.left(rung), 2):g}" for rung in RUNGS)}
 
     @property
     def satisfies(self) -> bool:
-        """Whether components that need this one may start: it is ready, or has done its work and ended."""
+        """Return whether dependents may start: the component is ready, or it has ended with status 0."""
         return self.state in ("ready", "ended")
 
     @property
     def vital(self) -> bool:
-        """Whether the device is no use without it."""
+        """Return whether the component is essential for the device."""
         return self.spec is not None and self.spec.values["vital"] is True
 
     @property
     def ended_well(self) -> bool:
-        """Whether the component has ended by itself and with status 0.
+        """Return whether the component has ended by itself with status 0.
 
-        rfork-run says `exit` of every end that its `--on` does not restart after, a crash included.
+        rfork-run reports `exit` for every end after which `--on` does not restart, even for a crash.
         """
         return self.reason == "exit" and self.status == "exit:0"
 
     def enter(self, state: str, deadline: float | None = None) -> None:
-        """Every change of state goes through here."""
+        """Change the state, and note since when."""
         now = self.out.now()
         if self.state == "ready" and state != "ready":
             self.count_service(now)
@@ -320,25 +320,25 @@ class Component:
         self.deadline = deadline
 
     def count_service(self, now: float) -> None:
-        """Add the time in service until now, once."""
+        """Add the time in service since the last call."""
         if self.state == "ready":
             self.served_s += max(0.0, now - self.since)
             self.since = now
 
     def record(self, event: str, keys: dict[str, object] | None = None, time: float | None = None) -> None:
-        """A record about this component."""
+        """Write a record about this component."""
         self.out.record(event, {"component": self.name, **(keys or {})}, time)
 
 
 def budget(spec: Spec, rung: str) -> tuple[float, float]:
-    """How many steps on a rung a manifest allows, and in how many seconds of service they come back."""
+    """Return the number of steps on a rung, and the seconds of service in which that many come back."""
     if rung == "cold":
         return spec.number("cold.attempts"), spec.number("cold.window_s")
     return spec.number(f"ladder.{rung}"), spec.number("ladder.window_s")
 
 
 def told_budget(spec: Spec) -> str:
-    """That of all rungs, for a record."""
+    """Return the budgets of all rungs, for a record."""
     return ",".join("{}:{:g}/{:g}".format(rung, *budget(spec, rung)) for rung in RUNGS)
 
 

@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""How long a component has been out of service, against what its manifest allows (docs/supervisor.md)."""
+"""The downtime of a component, and the budget that its manifest allows (docs/supervisor.md)."""
 
 from __future__ import annotations
 
-# So long after the calculated moment the comparison is sure to agree with it.
+# Margin for rounding: this long after the calculated time, the comparison agrees with it.
 _AFTER_S = 0.001
 
 
 class Downtime:
     """A leaky bucket of seconds out of service: all of the budget comes back in a window.
 
-    What an operator, a reload or a shutdown has stopped is not out of service.
+    A component that an operator, a reload or a shutdown has stopped does not count as out of service.
     """
 
     def __init__(self, kept: object = None) -> None:
         values = kept if isinstance(kept, dict) else {}
-        # Since when it has been out of service; None: it is not.
+        # When the outage began; None: in service.
         self.since: float | None = values.get("since")
         self.total = float(values.get("total", 0.0))
         self._used = float(values.get("used", 0.0))
         self._at = float(values.get("at", 0.0))
-        # When it was told that the budget is used up; None: it is not.
+        # When the exceeded budget was recorded; None: it is not exceeded.
         self.told_at: float | None = values.get("told_at")
 
     def kept(self) -> dict[str, object]:
-        """For the next supervisor."""
+        """Return what the next supervisor needs."""
         return {
             "since": self.since,
             "total": self.total,
@@ -34,12 +34,12 @@ class Downtime:
         }
 
     def begin(self, when: float) -> None:
-        """It has failed; a failure on the way back is the same outage."""
+        """Begin an outage; a failure before the component is ready again continues it."""
         if self.since is None:
             self.since = when
 
     def end(self, when: float, budget: float, window: float) -> None:
-        """It is ready again."""
+        """End the outage: the component is ready again."""
         if self.since is None:
             return
         out = max(0.0, when - self.since)
@@ -48,19 +48,19 @@ class Downtime:
         self.since = None
 
     def cancel(self) -> None:
-        """Somebody wants it stopped: that is no outage."""
+        """Forget the outage: the component was stopped on purpose."""
         self.since = None
 
     def used(self, now: float, budget: float, window: float) -> float:
-        """Seconds of the budget that are used up, this outage included."""
+        """Return the used seconds of the budget, including this outage."""
         return self._left(now, budget, window) + (0.0 if self.since is None else max(0.0, now - self.since))
 
     def _left(self, now: float, budget: float, window: float) -> float:
-        """What has not come back yet of earlier outages."""
+        """Return the part of earlier outages that has not come back yet."""
         return max(0.0, self._used - max(0.0, now - self._at) * budget / window)
 
     def deadline(self, budget: float, window: float) -> float | None:
-        """When this outage will have used up the budget; None: it is over, or has been told."""
+        """Return when this outage will use up the budget; None: no outage, or already recorded."""
         if self.since is None or self.told_at is not None:
             return None
         alone = self.since + budget
@@ -71,7 +71,7 @@ class Downtime:
         return max(alone, self.since) + _AFTER_S
 
     def newly_exceeded(self, now: float, budget: float, window: float) -> bool:
-        """True once each time that the budget is used up; half of it must come back before the next time."""
+        """Return True once when the budget is used up; it can happen again after half of it has come back."""
         begun = now if self.since is None else self.since
         if (
             self.told_at is not None

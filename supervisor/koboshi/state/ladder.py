@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a failure costs a component, and what follows it (docs/supervisor.md, The ladder)."""
+"""The ladder: what a failure costs a component, and what follows (docs/supervisor.md)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from koboshi.state.component import RUNGS, Component
 
 
 def wait(component: Component) -> None:
-    """Start as if it had never failed, once what it needs is ready."""
+    """Start with full budgets when its needs are ready."""
     component.downtime.cancel()
     component.used = dict.fromkeys(RUNGS, 0.0)
     component.served_s = 0.0
@@ -18,31 +18,31 @@ def wait(component: Component) -> None:
 
 
 def wait_again(component: Component) -> None:
-    """Start once what it needs is ready; what the ladder knows stays."""
+    """Start when its needs are ready; the budgets stay as they are."""
     component.by = component.after = ""
     component.error = component.said = None
     component.enter("waiting")
 
 
 def forget_runner(component: Component) -> None:
-    """There is none."""
+    """Note that it has no runner."""
     component.runner = component.runner_start = 0
 
 
 def out_of_service(component: Component) -> None:
-    """From now on, by no wish of an operator's."""
+    """Begin an outage."""
     if component.been_ready:
         component.downtime.begin(component.out.now())
 
 
 def runner_gone(component: Component) -> None:
-    """At rest after a normal end; else one step on the ladder."""
+    """Stay ended after a normal end; otherwise take a step on the ladder."""
     forget_runner(component)
     if component.ended_well:
         component.downtime.cancel()
         component.enter("ended")
     elif component.reason == "exec":
-        # The next start would fail as this one did.
+        # The next start would fail for the same reason.
         out_of_service(component)
         give_up(component)
     else:
@@ -50,9 +50,9 @@ def runner_gone(component: Component) -> None:
 
 
 def climb(component: Component) -> None:
-    """Start anew after a delay that grows, on the lowest rung that has budget left; or give up.
+    """Restart after a growing delay, on the lowest rung that has budget left; or give up.
 
-    Without something that it needs, it waits for that instead: the failure is not its own.
+    If a needed component is not ready, wait for it instead, and charge nothing.
     """
     out_of_service(component)
     if lacking := component.out.lacking(component):
@@ -64,7 +64,7 @@ def climb(component: Component) -> None:
     for rung in RUNGS:
         others = component.out.others(component, rung)
         count = component.budget(rung)[0]
-        # A rung on which nobody else is restarted is the one below it again.
+        # A rung that restarts no other component is the same as the rung below, so it is skipped.
         if (others or rung == "cold") and component.used[rung] + 1 <= count + 1e-6:
             component.used[rung] += 1
             break
@@ -79,7 +79,7 @@ def climb(component: Component) -> None:
 
 
 def refill(component: Component) -> None:
-    """The buckets leak while it is in service, and at no other time: waiting is no improvement."""
+    """Refill the budgets for the time in service. Other time brings nothing back."""
     component.count_service(component.out.now())
     for rung in RUNGS:
         count, window = component.budget(rung)
@@ -90,7 +90,7 @@ def refill(component: Component) -> None:
 
 
 def delay(component: Component) -> None:
-    """Wait before the next start: longer each time, until a good run."""
+    """Delay the next start, longer each time until a good run."""
     assert component.spec is not None
     first, longest = component.spec.number("cold.delay_s"), component.spec.number("cold.delay_max_s")
     pause = min(first * 2 ** min(component.streak, 30), longest)
@@ -102,7 +102,7 @@ def delay(component: Component) -> None:
 
 
 def give_up(component: Component) -> None:
-    """No budget left; the device's own rungs follow where it is vital."""
+    """Give up; for a vital component, the device's own rungs follow."""
     component.enter("given-up")
     component.record("given-up", {"attempts": component.streak, **why(component)})
     if component.vital:
@@ -110,13 +110,13 @@ def give_up(component: Component) -> None:
 
 
 def why(component: Component) -> dict[str, object]:
-    """What rfork-run complained of, and what the component said last, for a record."""
+    """Return rfork-run's last error and the component's last line, for a record."""
     both = {"error": component.error, "said": component.said}
     return {key: value for key, value in both.items() if value is not None}
 
 
 def pays_for_others(component: Component) -> bool:
-    """A restart that restarts others costs what a cold start does. Record it if there is no budget; False."""
+    """Charge a restart that restarted others like a cold start; False, and a record, without budget."""
     refill(component)
     if component.used["cold"] + 1 <= component.budget("cold")[0] + 1e-6:
         component.used["cold"] += 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""From one manifest to the next: start what is new, stop what is gone, both for what is changed."""
+"""A change of the manifest: start new components, stop removed ones, restart changed ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from koboshi.wire.event import Event
 
 
 def change(out: Outbox, components: dict[str, Component], old: Manifest, new: Manifest) -> list[str]:
-    """Tell the components what has become of them; the names of those that are to be made."""
+    """Apply the new manifest to the components; return the names of the new ones."""
     made: list[str] = []
     for name, spec in new.components.items():
         component = components.get(name)
@@ -31,9 +31,9 @@ def change(out: Outbox, components: dict[str, Component], old: Manifest, new: Ma
 
 
 def taken_over(out: Outbox, events: list[Event], boot: str) -> int:
-    """How far the log of a component without a state is of no interest: to its end, unless its runner lives.
+    """Return the last event to skip in the log of a component without state: all, unless its runner is alive.
 
-    That is so when state.json was lost, and the component was not.
+    A runner may be alive when only state.json was lost.
     """
     for event in reversed(events):
         if event.name == "started":
@@ -45,9 +45,9 @@ def taken_over(out: Outbox, events: list[Event], boot: str) -> int:
 
 
 def _replace(component: Component) -> None:
-    """Its manifest has changed: what runs is stopped and started, what has ended is started."""
+    """Restart a component whose manifest has changed, if it runs; start it if it has ended."""
     if component.state == "stopping" and not component.after:
-        return  # on its way to where an operator, or the safe state, wants it
+        return  # an operator or the safe state has ordered the stop
     if component.state in LIVE:
         component.by, component.after = "reload", "start"
         if component.state != "stopping":
@@ -57,7 +57,7 @@ def _replace(component: Component) -> None:
 
 
 def _retire(component: Component) -> None:
-    """It is no longer in the manifest."""
+    """Stop and remove a component that is no longer in the manifest."""
     component.by, component.after = "reload", "remove"
     if component.state in AT_REST:
         component.after = "removed"

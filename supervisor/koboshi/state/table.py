@@ -22,7 +22,7 @@ often. The others are rfork-run's.
 
 
 def markdown() -> str:
-    """The whole page."""
+    """Return the page."""
     rows = [
         _row(state, event, TABLE[state][event])
         for state in STATES

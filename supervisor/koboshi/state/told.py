@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a runner tells of a component, taken over into its record."""
+"""Takes over what a runner reports into the component's record."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import signal
 from koboshi.state.component import STOP_GRACE_S, Component
 from koboshi.wire.event import Event
 
-# Restarts for these causes say that something is wrong with the component.
+# Causes that count as faults of the component.
 FAULTS = ("error", "signal", "status", "heartbeat", "oom")
-# As much of its last words as a line of the console has room for.
+# Length limit for the last line of output in a record.
 _SAID_MOST = 120
 
 
 def take_over(component: Component, event: Event) -> None:
-    """One event of the runner's log: recorded as it is, and taken over."""
+    """Record one event of the runner's log, and take it over."""
     component.last, component.last_time = event.number, event.time
     _find_cause(component, event)
     component.record(event.name, dict(event.keys), event.time)
@@ -25,22 +25,22 @@ def take_over(component: Component, event: Event) -> None:
 
 
 def _find_cause(component: Component, event: Event) -> None:
-    """Tell an OOM kill, which no control group has counted, from an operator's SIGKILL."""
+    """Recognize a kill by the OOM killer that no control group has counted."""
     killed = event.name in ("restart", "end") and event.keys.get("status") == "signal:SIGKILL"
     if killed and event.keys.get("cause", "signal") == "signal" and component.out.was_oom(event):
         event.keys["cause"] = "oom"
 
 
 def _words(component: Component, event: Event) -> None:
-    """What it said last, for the records about what follows."""
+    """Remember its last line of output for later records."""
     component.said = component.out.last_line(component, event)[-_SAID_MOST:] or None
 
 
 def _started(component: Component, event: Event) -> None:
-    """A runner holds the component's lock and runs it: this is the runner, whoever started it."""
+    """Take the runner that holds the component's lock for its runner, whoever started it."""
     runner = event.integer("runner")
     if runner != component.runner:
-        # One of ours that came too late waits for the lock: it must not run the component a second time.
+        # Our own runner waits for the lock. Stop it, or it would run the component a second time.
         if component.runner_start:
             component.out.signal(component.runner, component.runner_start, signal.SIGTERM)
         component.runner = runner
@@ -62,28 +62,28 @@ def _started(component: Component, event: Event) -> None:
 
 
 def _instance(component: Component, event: Event) -> None:
-    """The instance that runs now."""
+    """Note the instance that runs now."""
     component.pid = event.integer("pid")
     component.pid_start = component.out.start_before(component.pid, event.time)
 
 
 def _ready(component: Component, event: Event) -> None:
-    """Ready, after this long without service."""
+    """Note that the component is ready, and end its outage."""
     others = component.out.came_back(component) if component.been_ready else []
-    # A new runner's start has been counted already, and an operator's wish is not.
+    # A start by a new runner has been charged already; an operator's restart is not charged.
     component.disturbed = others if component.generation and component.cause != "operator" else []
     component.downtime.end(event.time, *(component.downtime_budget() or (0.0, 1.0)))
     component.been_ready = component.served = True
     if component.generation:
         component.downtime_us = event.integer("downtime_us")
     if event.integer("pid") != component.pid:
-        # The event that named this instance is lost.
+        # The `restart` event of this instance is lost.
         component.generation = event.integer("gen")
         _instance(component, event)
 
 
 def _restart(component: Component, event: Event) -> None:
-    """Restarted by the kernel or by the monitor."""
+    """Note a restart by the kernel or by the monitor."""
     component.generation = event.integer("gen")
     component.level = event.keys.get("level", "")
     component.backend = event.keys.get("backend", component.backend)
@@ -102,7 +102,7 @@ def _restart(component: Component, event: Event) -> None:
 
 
 def _fault(component: Component, event: Event) -> None:
-    """Whether this fault is the last one again, with no good run in between."""
+    """Compare the fault with the last one, and store a crash record."""
     _words(component, event)
     site = component.out.fault_site(component, event)
     fault = " ".join(word for word in (str(component.cause), str(component.status), site) if word)
@@ -114,18 +114,18 @@ def _fault(component: Component, event: Event) -> None:
 
 
 def _status(component: Component, event: Event) -> None:
-    """Its own words."""
+    """Note its STATUS= text."""
     component.says = event.keys.get("text")
 
 
 def _extend(component: Component, event: Event) -> None:
-    """It wants longer to stop, and rfork-run has granted it."""
+    """Extend the stop timeout, as rfork-run has granted it."""
     if component.state == "stopping" and component.deadline is not None:
         component.deadline = component.out.now() + event.integer("ms") / 1000 + STOP_GRACE_S
 
 
 def _end(component: Component, event: Event) -> None:
-    """The runner is about to end."""
+    """Note why the runner ends."""
     component.reason, component.status = event.keys.get("reason"), event.keys.get("status")
     if component.reason == "exec":
         component.error, component.said = event.keys.get("error"), None

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A component's states, and what each event does in each of them (the table is at the end).
 
-What is wanted done goes to the component's `Outbox`: records, and actions that are carried out after the new
-state has been committed.
+Records and actions go to the component's `Outbox`; the supervisor carries them out after the commit.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ STATES = (
 )
 LIVE = ("starting", "running", "ready", "stopping")
 AT_REST = ("stopped", "ended", "given-up")
-# An instance that outlived its runner is looked at again this soon; it has been sent SIGKILL.
+# Poll interval for an instance that outlived its runner and was sent SIGKILL.
 ORPHAN_S = 0.05
 
 
 def handle(component: Component, event: str) -> None:
-    """What `event` does in the present state; nothing, where the table has no entry."""
+    """Do what the table says for `event` in the present state; without an entry, do nothing."""
     cell = TABLE[component.state].get(event)
     if cell is not None:
         cell[0](component)
 
 
 def take(component: Component, event: Event) -> None:
-    """One event of the runner's log: taken over, and acted on."""
+    """Take over one event of the runner's log, and act on it."""
     told.take_over(component, event)
     handle(component, event.name)
 
 
 def judge(component: Component) -> None:
-    """Look at the ladder's limits, once all events are taken over: its records are later than theirs."""
+    """Check the ladder's limits after all new events, so that its records are later than theirs."""
     limit = 0.0 if component.spec is None else component.spec.number("ladder.same_fault")
     if component.faulty and 0 < limit <= component.same:
         handle(component, "same-fault")
@@ -56,22 +55,22 @@ def judge(component: Component) -> None:
 
 
 def became_running(component: Component) -> None:
-    """An instance runs and is not ready yet."""
+    """Note that an instance runs and is not ready yet."""
     component.enter("running")
 
 
 def became_ready(component: Component) -> None:
-    """What needs it may start."""
+    """Note that it is ready, so its dependents may start."""
     component.enter("ready")
 
 
 def launch(component: Component) -> None:
-    """Start a runner; an instance that outlived the last one is killed first."""
+    """Start a runner; first kill an instance that outlived the last runner."""
     if (
         component.pid_start
         and component.out.start_before(component.pid, component.out.now()) == component.pid_start
     ):
-        # Exactly one copy: the next one starts when it is gone.
+        # At most one copy runs: the next one starts when this one is gone.
         component.out.signal(component.pid, component.pid_start, signal.SIGKILL)
         component.deadline = component.out.now() + ORPHAN_S
         return
@@ -85,9 +84,9 @@ def launch(component: Component) -> None:
 
 
 def note_blocked(component: Component, needs: list[str]) -> None:
-    """It waits for components that will not come; recorded once for as long as it is so.
+    """Record once that it waits for components that are given up.
 
-    A vital one that has been in service is given up: the device has lost what it is no use without.
+    A vital component that has been in service is given up, because it cannot return.
     """
     if needs and not component.blocked:
         component.record("blocked", {"needs": ",".join(needs)})
@@ -97,13 +96,13 @@ def note_blocked(component: Component, needs: list[str]) -> None:
 
 
 def stop_disturbing(component: Component) -> None:
-    """Stop it, to start it cold after a delay: its restarts have restarted others too often."""
+    """Stop it for a cold start after a delay: its restarts have restarted others too often."""
     component.by, component.after = "ladder", "climb"
     halt(component)
 
 
 def skip_warm(component: Component) -> None:
-    """Stop it, to start it cold after a delay: the same fault again and again."""
+    """Stop it for a cold start after a delay: the same fault has come too often."""
     component.record("ladder", {"rung": "cold", "fault": component.fault, "same": component.same})
     component.by, component.after = "ladder", "climb"
     halt(component)
@@ -120,43 +119,43 @@ def halt(component: Component) -> None:
 
 
 def halt_late(component: Component) -> None:
-    """A runner that does not stop is killed, and with it the component."""
+    """Kill a runner that does not stop, and its component."""
     component.out.signal(component.pid, component.pid_start, signal.SIGKILL)
     component.out.signal(component.runner, component.runner_start, signal.SIGKILL)
     component.deadline = component.out.now() + STOP_GRACE_S
 
 
 def halt_stray(component: Component) -> None:
-    """Stop a runner that waited for the lock and has come through after all: nobody wants it."""
+    """Stop a runner that got the lock late and is no longer wanted."""
     component.by = component.by or "operator"
     halt(component)
 
 
 def halt_again(component: Component) -> None:
-    """Stop the runner that has the lock: it is another than the one that was told to."""
+    """Stop the runner that holds the lock; another one got the first SIGTERM."""
     component.out.signal(component.runner, component.runner_start, signal.SIGTERM)
 
 
 def halt_now(component: Component) -> None:
-    """Tell the runner a second time: it kills the component at once, whatever time is left."""
+    """Send a second SIGTERM: the runner then kills the component at once."""
     no_start_after(component)
     halt_again(component)
 
 
 def start_after(component: Component) -> None:
-    """Start it once it has stopped."""
+    """Start it again when it has stopped."""
     if component.after != "remove":
         component.after = "start"
 
 
 def no_start_after(component: Component) -> None:
-    """Leave it stopped once it has."""
+    """Leave it stopped."""
     if component.after != "remove":
         component.after = ""
 
 
 def halted(component: Component) -> None:
-    """Stopped; and then what was wanted after that."""
+    """Note that it has stopped, and do what was ordered for afterwards."""
     if (
         component.pid_start
         and component.out.start_before(component.pid, component.out.now()) == component.pid_start
@@ -171,7 +170,7 @@ def halted(component: Component) -> None:
 
 
 def rest(component: Component) -> None:
-    """At rest, from a state without a runner; and then what was wanted after that."""
+    """Record the stop, and do what was ordered for afterwards."""
     component.record("stopped", {"by": component.by})
     after, by = component.after, component.by
     component.enter("stopped")
@@ -186,14 +185,11 @@ def rest(component: Component) -> None:
 
 
 def kick(component: Component) -> None:
-    """An operator's restart of what runs: not counted."""
+    """Restart it for an operator, without charge."""
     component.out.signal(component.runner, component.runner_start, signal.SIGUSR1)
 
 
-# go: what it needs is ready; gone: its runner has ended; timer: its deadline has passed; stop, start and
-# restart-now: an operator, a reload, a shutdown or another's ladder; stop-now: an operator's second stop;
-# same-fault: the ladder's limit of faults alike is reached; disturbs: its restarts have restarted others too
-# often; the others are rfork-run's.
+# docs/states.md explains the events.
 EVENTS = (
     "go",
     "timer",
@@ -209,7 +205,7 @@ EVENTS = (
     "restart-now",
 )
 Cell = tuple[Callable[[Component], None], tuple[str, ...]]
-# state -> event -> what to do, and the states that may follow. What is not in it does nothing.
+# state -> event -> function, and the states that may follow. Other events do nothing in a state.
 _GONE = (ladder.runner_gone, ("ended", "restarting", "waiting", "given-up"))
 _STARTED = (became_running, ("running",))
 _LAUNCH = (launch, ("starting", "waiting"))
@@ -229,8 +225,8 @@ _NOT_WANTED: dict[str, Cell] = {
 }
 TABLE: dict[str, dict[str, Cell]] = {
     "waiting": {"go": _LAUNCH, "timer": _LAUNCH, "stop": _REST, "started": _STARTED},
-    # No SIGUSR1 here: the runner may not have a handler yet, and would die of it. The news of its start
-    # may be lost with its log; what it tells next shows it too.
+    # No SIGUSR1 here: the runner may not have a handler yet, and would die of it. If its `started` event is
+    # lost with the log, the next event shows that it has started.
     "starting": {
         **_RUNS,
         "ready": (became_ready, ("ready",)),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The supervisor's system calls. Everything else goes through `System`, so tests can use a made-up one.
 
-A failed call is a value (None, False, -1), not an exception, wherever the supervisor has to go on after it.
+Where the supervisor must continue after a failed call, the method returns None, False or -1.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ class System:
     def complain(self, text: str) -> None:
         """A line on standard error; nowhere, if that is gone, or takes nothing now.
 
-        That is the console, too, which may be held up for ever. It is opened anew for it: O_NONBLOCK on our
-        own descriptor would be everybody's who has inherited it.
+        Standard error may be a console that is stuck. It is opened a second time, because O_NONBLOCK on
+        our own descriptor would also affect every process that has inherited it.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the supervisor waits for: signals, ends of processes, pokes, clients, and room on the console."""
+"""The events that the supervisor waits for: signals, process ends, pokes, clients, room on the console."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Loop:
     # Processes
 
     def watch(self, pid: int) -> bool:
-        """Let `wait` tell when a process ends that is no child; False where the kernel has no pidfd."""
+        """Make `wait` report the exit of a process that is not our child; False if the kernel lacks pidfd."""
         if pid in self.pidfds:
             return True
         try:
@@ -85,7 +85,7 @@ class Loop:
         return written
 
     def close_console(self) -> None:
-        """The next write opens it anew."""
+        """Close the console; the next write opens it again."""
         if self.console_fd >= 0:
             os.close(self.console_fd)
         self.console_fd = -1
@@ -94,7 +94,7 @@ class Loop:
     # Sockets
 
     def listen(self, poke: str, control: str) -> None:
-        """Bind both sockets, over what a predecessor left."""
+        """Bind both sockets, replacing those of an earlier supervisor."""
         self.poke = _bound(socket.SOCK_DGRAM, poke)
         self.control = _bound(socket.SOCK_STREAM, control)
         self.control.listen(8)
@@ -149,7 +149,7 @@ class Loop:
         """
         poll = select.poll()
         meaning = self._register(poll)
-        # Rounded up: waking before a deadline would mean waking twice.
+        # Rounded up: a wake-up before the deadline would need a second one.
         ready = poll.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
         found: list[tuple[str, int]] = []
         for fd, mask in ready:
@@ -186,7 +186,7 @@ class Loop:
         return meaning
 
     def _drain_pokes(self) -> None:
-        # Whose name it is does not matter: a full queue may have dropped another's, so all are looked at.
+        # The names in the pokes are ignored: a full queue may have dropped one, so all logs are read.
         assert self.poke is not None
         try:
             while self.poke.recv(64):
@@ -196,7 +196,7 @@ class Loop:
 
 
 def _noted(_number: int, _frame: object) -> None:
-    """Only there so that the signal's number goes to the wake-up descriptor."""
+    """Do nothing: Python writes the signal's number to the wake-up descriptor."""
 
 
 def _bound(kind: int, path: str) -> socket.socket:
