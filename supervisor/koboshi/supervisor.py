@@ -96,7 +96,9 @@ class Supervisor:
             if component.owed:
                 self.decided.owed(component)
         self.device.restore(state.get("device"))
-        self.device.configure(known.manifest)
+        # There is none if this boot has accepted no manifest, or if this version rejects it.
+        if known.manifest.device:
+            self.device.configure(known.manifest)
         known.shutting_down = self.device.reboot is not None
 
     def reload(self) -> list[str]:

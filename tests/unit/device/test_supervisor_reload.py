@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from koboshi.control import answer
 
-from tests.unit.device.fake_system import CHAIN, ETC, ONE, World, boot, pump, sleep, states
+from tests.unit.device.fake_system import CHAIN, ETC, ONE, RUN, World, boot, pump, sleep, states
 
 
 def test_refused_at_the_first_start(world: World) -> None:
@@ -22,6 +23,28 @@ def test_refused_at_the_first_start(world: World) -> None:
     assert answer(supervisor, "reload", None) == {"ok": True}
     pump(supervisor)
     assert states(supervisor) == {"a": "ready"}
+
+
+def test_a_successor_without_a_manifest(world: World) -> None:
+    """If no manifest of this boot was accepted, the next supervisor waits for one as its predecessor did."""
+    boot(world, "version = 2")
+    supervisor = boot(world)
+    sleep(supervisor, 5)
+    world.write(f"{ETC}/koboshi.toml", ONE.encode())
+    assert answer(supervisor, "reload", None) == {"ok": True}
+    pump(supervisor)
+    assert states(supervisor) == {"a": "ready"}
+
+
+def test_a_successor_that_rejects_the_manifest(world: World) -> None:
+    """If an update has become stricter, the supervisor adopts what runs, and keeps it running."""
+    boot(world, ONE)
+    runner = world.runner("a")
+    state = json.loads(world.files[f"{RUN}/state.json"][1])
+    world.write(f"{RUN}/state.json", json.dumps({**state, "manifest": "version = 2"}).encode())
+    supervisor = boot(world, "version = 2")
+    assert (supervisor.known.adopted, states(supervisor)) == (1, {"a": "ready"})
+    assert world.runner("a") is runner
 
 
 def test_refused_at_a_later_start(world: World) -> None:
