@@ -87,6 +87,12 @@ int64_t rfork_checkpoint_with(uint64_t flags);
  *   the program's own generators. */
 #define RFORK_RESEED 0x2
 
+/* Each instance that begins at the checkpoint has its own epoll sets, timerfds and signalfds. They get the descriptor numbers and
+ * the content that the objects had at the checkpoint: watched descriptors with their data, the time left on a timer, the signals.
+ * Entries whose descriptor was closed are dropped. -EOPNOTSUPP where the kernel does not tell the content: before Linux 3.8, for
+ * timerfds before 3.17, or without /proc. */
+#define RFORK_REBUILD 0x4
+
 /* Of the last checkpoint: why it was refused, in words ("" if its error number says it all); and the descriptors of epoll sets,
  * timerfds, signalfds and files with a flock(2) or OFD lock, which instances share, as "epoll 4, flock 5" ("" if none). What
  * such a file had at the checkpoint may be in memory: a database that writes it again loses what was stored since. */

@@ -111,11 +111,31 @@ static int warn_of_shared(void)
 	if (!*shared)
 		return 0;
 	return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "rfork.checkpoint: each instance shares with the one before it: "
-				"descriptors of %s; open them after the checkpoint", shared);
+				"descriptors of %s; open them after the checkpoint, or see rebuild=", shared);
+}
+
+/* os.environ is a copy of the environment, in which the library has set LISTEN_PID. */
+static int copy_listen_pid(void)
+{
+	const char *value = getenv("LISTEN_PID");
+	PyObject *os, *environment, *text = NULL;
+	int failed = -1;
+
+	if (!value)
+		return 0;
+	os = PyImport_ImportModule("os");
+	environment = os ? PyObject_GetAttrString(os, "environ") : NULL;
+	text = environment ? PyUnicode_DecodeFSDefault(value) : NULL;
+	if (text)
+		failed = PyMapping_SetItemString(environment, "LISTEN_PID", text);
+	Py_XDECREF(text);
+	Py_XDECREF(environment);
+	Py_XDECREF(os);
+	return failed;
 }
 
 PyDoc_STRVAR(checkpoint_doc,
-"checkpoint(*, keep_locks=False, reseed=False) -> int\n\n"
+"checkpoint(*, keep_locks=False, reseed=False, rebuild=False) -> int\n\n"
 "From here on, a restart comes back here. Returns 0 now, and the generation\n"
 "(1, 2, ...) each time the process comes back. Hooks of os.register_at_fork()\n"
 "and of C libraries run as around os.fork(). Raises OSError: ESRCH outside a\n"
@@ -123,27 +143,29 @@ PyDoc_STRVAR(checkpoint_doc,
 "(unless keep_locks), EOPNOTSUPP where C libraries' hooks cannot be reached\n"
 "(unless reseed: the program then reseeds them itself). Raises RuntimeError\n"
 "inside a running asyncio event loop. Warns of epoll sets, timerfds, signalfds\n"
-"and locks of flock(2), which all instances share.");
+"and locks of flock(2), which all instances share. With rebuild, each instance\n"
+"makes epoll sets, timerfds and signalfds of its own, as they are now.");
 
 static PyObject *checkpoint(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
-	static char *names[] = { "keep_locks", "reseed", NULL };
-	int keep_locks = 0, reseed = 0;
+	static char *names[] = { "keep_locks", "reseed", "rebuild", NULL };
+	int keep_locks = 0, reseed = 0, rebuild = 0;
 	int64_t result;
 
 	(void)self;
-	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$pp:checkpoint", names, &keep_locks, &reseed) ||
+	if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|$ppp:checkpoint", names, &keep_locks, &reseed, &rebuild) ||
 	    refuse_in_event_loop() || flush_all())
 		return NULL;
 	PyOS_BeforeFork();
-	result = rfork_checkpoint_with((keep_locks ? RFORK_KEEP_LOCKS : 0) | (reseed ? RFORK_RESEED : 0));
+	result = rfork_checkpoint_with((keep_locks ? RFORK_KEEP_LOCKS : 0) | (reseed ? RFORK_RESEED : 0) |
+				       (rebuild ? RFORK_REBUILD : 0));
 	if (result > 0)
 		PyOS_AfterFork_Child();
 	else
 		PyOS_AfterFork_Parent();
 	if (result < 0)
 		return fail("checkpoint", (int)-result, rfork_problem());
-	if (result == 0 && warn_of_shared())
+	if ((result == 0 && warn_of_shared()) || (result > 0 && copy_listen_pid()))
 		return NULL;
 	return PyLong_FromLongLong(result);
 }

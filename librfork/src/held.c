@@ -196,18 +196,19 @@ static bool look_at_file(struct rfork_held *held, int fd, const char *name)
 	return true;
 }
 
-static bool look_at(struct rfork_held *held, int fd)
+static bool look_at(struct rfork_held *held, int fd, bool rebuilt)
 {
 	char name[PATH_SIZE];
 
 	name_of(fd, name);
 	if (*name == '/')
 		return look_at_file(held, fd, name);
-	look_at_object(held, fd, name);
+	if (!rebuilt)
+		look_at_object(held, fd, name);
 	return *name;
 }
 
-static bool look_at_all(struct rfork_held *held)
+static bool look_at_all(struct rfork_held *held, bool rebuilt)
 {
 	DIR *folder = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -215,30 +216,31 @@ static bool look_at_all(struct rfork_held *held)
 
 	while (folder && (entry = readdir(folder)))
 		if (*entry->d_name != '.' && atoi(entry->d_name) != dirfd(folder))
-			told &= look_at(held, atoi(entry->d_name));
+			told &= look_at(held, atoi(entry->d_name), rebuilt);
 	if (folder)
 		closedir(folder);
 	return told;
 }
 
-static bool fdinfo_has_locks(void)
+/* A kernel that claims to be older is taken for one that lacks things. */
+bool rfork_kernel_since(int major, int minor)
 {
 	struct utsname system;
-	int major = 0, minor = 0;
+	int is_major = 0, is_minor = 0;
 
-	return uname(&system) == 0 && sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 4 || (major == 4 && minor >= 1));
+	return uname(&system) == 0 && sscanf(system.release, "%d.%d", &is_major, &is_minor) == 2 &&
+	       (is_major > major || (is_major == major && is_minor >= minor));
 }
 
-/* Without /proc it finds record locks only. */
-void rfork_held_find(struct rfork_held *held)
+/* Without /proc it finds record locks only. `rebuilt`: without epoll sets, timerfds and signalfds, which are not shared then. */
+void rfork_held_find(struct rfork_held *held, bool rebuilt)
 {
 	int saved = errno;
 	bool told;
 
 	*held->lock = *held->shared = '\0';
-	told = look_at_all(held);
-	if (!*held->lock && (!told || !fdinfo_has_locks()) && !find_in_locks(held))
+	told = look_at_all(held, rebuilt);
+	if (!*held->lock && (!told || !rfork_kernel_since(4, 1)) && !find_in_locks(held))
 		ask_in_child(held);
 	errno = saved;
 }

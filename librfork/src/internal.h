@@ -44,7 +44,12 @@ struct rfork_held {
 	char lock[320];		/* a file in which the process has a record lock, or "" */
 	char shared[160];	/* "epoll 4, flock 5", or "" */
 };
-void rfork_held_find(struct rfork_held *held);
+void rfork_held_find(struct rfork_held *held, bool rebuilt);
+bool rfork_kernel_since(int major, int minor);
+
+/* rebuild.c */
+int rfork_rebuild_note(char *which, size_t size);
+const char *rfork_rebuild_make(void);
 
 /* kernel.c */
 pid_t rfork_kernel_create(const struct rfork_options *options, int *rfd);

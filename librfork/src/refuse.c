@@ -3,12 +3,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "../monitor/user.h"
 #include "internal.h"
 
-#define KNOWN_FLAGS (RFORK_KEEP_LOCKS | RFORK_RESEED)
+#define KNOWN_FLAGS (RFORK_KEEP_LOCKS | RFORK_RESEED | RFORK_REBUILD)
 
 static char problem[512], shared[160];
 
@@ -27,7 +28,7 @@ static int check_held(uint64_t flags)
 {
 	struct rfork_held held;
 
-	rfork_held_find(&held);
+	rfork_held_find(&held, flags & RFORK_REBUILD);
 	memcpy(shared, held.shared, sizeof shared);
 	if (!*held.lock || flags & RFORK_KEEP_LOCKS)
 		return 0;
@@ -35,6 +36,17 @@ static int check_held(uint64_t flags)
 		 "%s has a record lock, which the next instance would not have: open the file or database after the checkpoint",
 		 held.lock);
 	return -ENOLCK;
+}
+
+static int note_objects(void)
+{
+	char which[64];
+	int rc = rfork_rebuild_note(which, sizeof which);
+
+	if (rc == -EOPNOTSUPP)
+		snprintf(problem, sizeof problem, "%s cannot be made again in each instance: %s", *which ? which : "RFORK_REBUILD",
+			 *which ? "this kernel does not say what it holds" : "there is no /proc/self/fd");
+	return rc;
 }
 
 static int check(uint64_t flags)
@@ -46,27 +58,10 @@ static int check(uint64_t flags)
 		return rc;
 	if (flags & ~(uint64_t)KNOWN_FLAGS)
 		return -EINVAL;
-	return rfork_single_threaded() ? check_held(flags) : -EBUSY;
-}
-
-int64_t rfork_checkpoint_with(uint64_t flags)
-{
-	bool without_handlers = flags & RFORK_RESEED;
-	int64_t rc;
-
-	*problem = *shared = '\0';
-	rc = check(flags);
-	if (rc < 0)
-		return rc;
-	rc = rfork_self() ? rfork_user_checkpoint(without_handlers) : rfork_kernel_checkpoint(without_handlers);
-	if (rc == -EOPNOTSUPP)
-		snprintf(problem, sizeof problem, "the handlers of pthread_atfork(3) cannot be reached (under a debugger, or on "
-			 "this CPU), and instances would draw the same random numbers: see RFORK_RESEED in rfork(3)");
-	else if (rc == -EDEADLK)
-		snprintf(problem, sizeof problem, "called by a fork handler, which another checkpoint runs");
-	else if (rc >= 0)
-		*problem = '\0';	/* of a handler's own try */
-	return rc;
+	if (!rfork_single_threaded())
+		return -EBUSY;
+	rc = check_held(flags);
+	return rc == 0 && flags & RFORK_REBUILD ? note_objects() : rc;
 }
 
 /* In one piece, past all buffers. */
@@ -77,6 +72,54 @@ static void say(const char *what, const char *text)
 	ssize_t written = write(STDERR_FILENO, line, (size_t)length);
 
 	(void)written;
+}
+
+/* An instance that shares an object with a dead one, though it was promised its own, must not go on. */
+static void rebuild(void)
+{
+	const char *failed = rfork_rebuild_make();
+
+	if (!failed)
+		return;
+	say("cannot make again in this instance", failed);
+	abort();
+}
+
+/* sd_listen_fds(3) takes the descriptors only in the process that LISTEN_PID names. */
+static void name_in_listen_pid(pid_t before)
+{
+	const char *value = getenv("LISTEN_PID");
+	char text[16];
+
+	if (!value || atol(value) != before)
+		return;
+	snprintf(text, sizeof text, "%d", (int)getpid());
+	setenv("LISTEN_PID", text, 1);
+}
+
+int64_t rfork_checkpoint_with(uint64_t flags)
+{
+	bool without_handlers = flags & RFORK_RESEED;
+	pid_t before = getpid();
+	int64_t rc;
+
+	*problem = *shared = '\0';
+	rc = check(flags);
+	if (rc < 0)
+		return rc;
+	rc = rfork_self() ? rfork_user_checkpoint(without_handlers) : rfork_kernel_checkpoint(without_handlers);
+	if (rc > 0)
+		name_in_listen_pid(before);
+	if (rc > 0 && flags & RFORK_REBUILD)
+		rebuild();
+	if (rc == -EOPNOTSUPP)
+		snprintf(problem, sizeof problem, "the handlers of pthread_atfork(3) cannot be reached (under a debugger, or on "
+			 "this CPU), and instances would draw the same random numbers: see RFORK_RESEED in rfork(3)");
+	else if (rc == -EDEADLK)
+		snprintf(problem, sizeof problem, "called by a fork handler, which another checkpoint runs");
+	else if (rc >= 0)
+		*problem = '\0';	/* of a handler's own try */
+	return rc;
 }
 
 /* Programs that do not look at the result are not to go on without a word. */

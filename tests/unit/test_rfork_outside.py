@@ -154,6 +154,41 @@ if generation == 0:
     assert told == [{"generation": 0, "locked": True}, {"generation": 1, "locked": False}]
 
 
+def test_rebuilt_sets_are_not_shared(built: Built) -> None:
+    """With rebuild= each instance has an epoll set of its own, and there is no warning."""
+    told = built.run(
+        """
+import os, select, warnings
+warnings.simplefilter("error")
+ends = os.pipe()
+polled = select.epoll()
+generation = rfork.checkpoint(rebuild=True)
+polled.register(ends[0], select.EPOLLIN)  # FileExistsError in a set that the dead instance has shared
+os.write(ends[1], b"x")
+tell(generation=generation, ready=[fd == ends[0] for fd, _ in polled.poll(10)])
+os.read(ends[0], 1)
+if generation < 2:
+    rfork.restart()
+"""
+    )
+    assert told == [{"generation": number, "ready": [True]} for number in range(3)]
+
+
+def test_listen_pid_names_each_instance(built: Built) -> None:
+    """sd_listen_fds() in Python compares os.environ with os.getpid()."""
+    told = built.run(
+        """
+import os
+os.environ["LISTEN_PID"] = str(os.getpid())
+generation = rfork.checkpoint()
+tell(generation=generation, own=os.environ["LISTEN_PID"] == str(os.getpid()))
+if generation < 2:
+    rfork.restart()
+"""
+    )
+    assert told == [{"generation": number, "own": True} for number in range(3)]
+
+
 def test_lmdb_is_refused_before_the_checkpoint(built: Built, tmp_path: Path) -> None:
     """An open environment has a record lock in its lock file."""
     load = library("liblmdb.so.0")
