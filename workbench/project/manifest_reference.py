@@ -12,7 +12,7 @@ from koboshi.manifest import rules
 
 HEAD = """\
 <!-- SPDX-License-Identifier: MIT -->
-<!-- Made by `python3 -m workbench.project.manifest_reference`; a test compares them. -->
+<!-- Written by `PYTHONPATH=supervisor python3 -m workbench.project.manifest_reference`; a test compares. -->
 # The manifest, key by key
 
 This page is generated from the schema that `koboshi manifest schema` prints for editors.

@@ -202,7 +202,8 @@ class _Checker:
             )
 
     def cold_limit(self, path: Path, values: dict[str, object]) -> None:
-        attempts, window, delay, longest = (values[f"cold.{key}"] for key in rules.COLD)
+        attempts, window = values["cold.attempts"], values["cold.window_s"]
+        delay, longest = values["cold.delay_s"], values["cold.delay_max_s"]
         assert isinstance(attempts, int)
         assert isinstance(window, float)
         assert isinstance(delay, float)

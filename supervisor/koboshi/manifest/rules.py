@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The keys of the manifest and what each may hold (docs/manifest.md); schema.json says the same.
 
-A rule takes a value and gives (value in normal form, None), or (None, (what is wrong, what would be right)).
+A rule takes a value and returns it in its normal form, or raises RuleError.
 """
 
 from __future__ import annotations

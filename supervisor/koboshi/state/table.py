@@ -7,7 +7,7 @@ from koboshi.state.transitions import EVENTS, STATES, TABLE, Cell
 
 _HEAD = """\
 <!-- SPDX-License-Identifier: MIT -->
-<!-- Made by `PYTHONPATH=supervisor python3 -m koboshi.state.table`; a test compares them. -->
+<!-- Printed by `PYTHONPATH=supervisor python3 -m koboshi.state.table`; a test compares. -->
 # States and events of a component
 
 What is not here does nothing. `go`: all that it needs is ready. `gone`: its runner has ended.

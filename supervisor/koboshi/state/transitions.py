@@ -224,7 +224,8 @@ _NOT_WANTED: dict[str, Cell] = {
     "restart-now": _WAIT,
 }
 TABLE: dict[str, dict[str, Cell]] = {
-    "waiting": {"go": _LAUNCH, "timer": _LAUNCH, "stop": _REST, "started": _STARTED},
+    # No timer: when a deadline has passed, a needed component may not be ready. `go` follows if all are.
+    "waiting": {"go": _LAUNCH, "stop": _REST, "started": _STARTED},
     # No SIGUSR1 here: the runner may not have a handler yet, and would die of it. If its `started` event is
     # lost with the log, the next event shows that it has started.
     "starting": {
