@@ -32,7 +32,7 @@ class Traces:
 
     def look(self) -> None:
         """Read new lines of the kernel's log."""
-        self.kernel.take(self.system.machine.kernel_messages())
+        self.kernel.take(self.system.machine.kernel_log.messages())
 
     def was_oom(self, pid: int) -> bool:
         """Return whether the OOM killer has killed this process."""

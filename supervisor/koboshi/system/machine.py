@@ -15,6 +15,7 @@ from collections.abc import Callable
 from koboshi.manifest import files
 from koboshi.manifest.model import Plain
 from koboshi.system import opening
+from koboshi.system.kernel_log import KernelLog
 
 # linux/watchdog.h
 _WDIOC_GETBOOTSTATUS = 0x80045702
@@ -34,10 +35,10 @@ class Machine:
     """The machine, as the supervisor sees it."""
 
     watchdog_fd = -1
-    kmsg_fd = -1
 
     def __init__(self) -> None:
         self.locks: dict[str, int] = {}
+        self.kernel_log = KernelLog()
 
     def unlock(self) -> None:
         """Give back every lock."""
@@ -260,29 +261,6 @@ class Machine:
         except OSError as error:
             return f"{error.filename}: {error.strerror}" if program else ""
         return ""
-
-    def kernel_messages(self) -> list[tuple[float, str]]:
-        """What the kernel has said since the last call, with its time; at first, all that it still has."""
-        if self.kmsg_fd < 0:
-            try:
-                self.kmsg_fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError:
-                return []
-        lines: list[tuple[float, str]] = []
-        while True:
-            try:
-                record = os.read(self.kmsg_fd, 8192)
-            except BrokenPipeError:
-                continue  # some were overwritten before they could be read
-            except OSError:
-                return lines
-            if not record:
-                return lines
-            head, _, text = record.partition(b";")
-            level, _number, micros, *_more = head.split(b",")
-            # What others write into /dev/kmsg has a facility of theirs; the kernel's own is 0.
-            if int(level) < 8:
-                lines.append((int(micros) / 1e6, text.partition(b"\n")[0].decode("utf-8", "replace")))
 
 
 def _set(path: str, value: str) -> None:

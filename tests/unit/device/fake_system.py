@@ -221,7 +221,7 @@ class FakeSystem(System):
 
     def __init__(self, world: World, kill_at: int = 0) -> None:
         parts: Any = self  # one seam: what is changed is counted, whichever part changes it
-        self.loop = self.machine = parts
+        self.loop = self.machine = self.kernel_log = parts
         self.watchdog_fd = self.console_fd = -1
         self.world = world
         self.kill_at = kill_at
@@ -388,7 +388,7 @@ class FakeSystem(System):
         self.world.stacks = (program, folder)
         return ""
 
-    def kernel_messages(self) -> list[tuple[float, str]]:
+    def messages(self) -> list[tuple[float, str]]:
         lines, self.world.kmsg = self.world.kmsg, []
         return [(self.world.now, line) for line in lines]
 

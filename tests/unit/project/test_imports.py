@@ -62,6 +62,7 @@ OWNERS = {
     "manifest/files.py": {"os"},
     "system/calls.py": {"os", "signal", "socket", "time"},
     "system/client.py": {"os", "socket"},
+    "system/kernel_log.py": {"os"},
     "system/loop.py": {"os", "select", "signal", "socket"},
     "system/machine.py": {"os", "fcntl", "signal", "time"},
     "system/opening.py": {"os", "fcntl"},
