@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-LINE = "kernel line: linux-6.12 or linux-2.6.23"
+LINE = "kernel line: linux-6.12, linux-7.3 or linux-2.6.23"
+BOARD_LINE = "kernel line: linux-6.12 or linux-2.6.23"
 JSON = "write the results to this file"
 MANIFEST = "component manifest; default: components/koboshi.toml"
 IMAGE = "image of `./dev image --board`, by name or file; default: the quick image"
@@ -25,7 +26,7 @@ HELP: dict[str, dict[str, str]] = {
     "image": {
         "manifest": MANIFEST,
         "board": "build this board's image with Buildroot",
-        "line": LINE,
+        "line": BOARD_LINE,
         "buildroot": "folder of Buildroot; default: download it",
         "dl-dir": "folder in which Buildroot keeps downloads",
         "primary-site": "server that Buildroot asks first",
