@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from workbench.core.command import output
 
 STATE = "kernel-state"
 TARGETS = "$(ORIGIN) $(REPO_URI) $(RELEASE)"
+SUITES = ("trixie-backports", "sid", "experimental")  # those with kernels newer than a release's
+_OFFER = re.compile(r" *(linux-source-[\d.]+) \| *(\S+) \| \S+ ([^/\s]+)/")
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,32 @@ def fetch(package: Package, tarball: Path) -> None:
         (file,) = place.glob("*.deb")
         output(["dpkg-deb", "-x", file, place])
         (place / f"usr/src/{package.name}.tar.xz").rename(tarball)
+
+
+def newest() -> Package:
+    """The newest kernel source that the archive has in SUITES."""
+    progress.note(f"asking the package archive about {', '.join(SUITES)}")
+    with cache.lock("apt"):
+        cached = ["apt-cache", *[word for word in _update(SUITES)[1:] if word != "-y"]]
+        names = output([*cached, "pkgnames", "linux-source-"]).split()
+        return newest_of(output([*cached, "madison", *names]))
+
+
+def newest_of(offers: str) -> Package:
+    """The package with the highest version in what `apt-cache madison` says."""
+    matches = filter(None, map(_OFFER.match, offers.splitlines()))
+    found = [Package(match[1], match[2], match[3]) for match in matches]
+    if not found:
+        raise KoboshiError(f"apt-cache: no package linux-source-* in {', '.join(SUITES)}")
+    return max(found, key=functools.cmp_to_key(_compare))
+
+
+def _compare(one: Package, other: Package) -> int:
+    """Debian's order of versions, in which 7.3~rc7 comes before 7.3."""
+    if one.version == other.version:
+        return 0
+    done = subprocess.run(["dpkg", "--compare-versions", one.version, "gt", other.version], check=False)
+    return -1 if done.returncode else 1
 
 
 def _update(suites: Sequence[str]) -> list[str]:

@@ -114,6 +114,7 @@ LINES = {
     ),
 }
 DEFAULT_LINE = "linux-6.12"
+NEWEST_LINE = "linux-7.3"
 
 DEBUG, STOCK = "-debug", "-stock"
 

@@ -17,11 +17,12 @@ OWN = {
 
 HELP: dict[str, dict[str, str]] = {
     "kernel": {
-        "line": LINE,
+        "line": f"{LINE}; default: linux-6.12, and linux-7.3 for --newest",
         "linux-source": "folder or archive of the kernel's sources; default: download them",
         "debug": "build with the kernel's checkers, such as KASAN and lockdep",
         "check": "examine the patches: checkpatch, sparse, unusual configurations",
         "footprint": "print what the patches add to the kernel",
+        "newest": "try the patches on the newest kernel source that Debian has",
     },
     "image": {
         "manifest": MANIFEST,
