@@ -274,11 +274,12 @@ def harden(
     inject: bool = True,
     debug: bool = True,
     smp: int = 2,
+    line: str = "linux-6.12",
 ) -> int:
-    """Fuzz rfork, inject faults (--minutes, --seed, --calls, --smp)."""
+    """Fuzz rfork, inject faults (--minutes, --seed, --calls, --line)."""
     from workbench.trial import harden
 
-    wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug, smp=smp)
+    wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug, smp=smp, line=line)
     return harden.run(wanted, Path(json) if json else None)
 
 

@@ -104,6 +104,7 @@ HELP: dict[str, dict[str, str]] = {
         "inject": "inject faults into the kernel; --no-inject: do not",
         "debug": "use a kernel with its checkers; --no-debug: do not",
         "smp": "number of CPUs",
+        "line": LINE,
     },
     "selftests": {
         "line": LINE,
