@@ -84,9 +84,10 @@ def _checkpatch(tree: Path, patch: Path) -> str:
 
 
 def _objects(series: list[Path]) -> list[str]:
-    """What the series makes or changes, as make's targets."""
+    """What the series makes or changes of the kernel, as make's targets; its selftests are programs."""
     files = set().union(*map(patches.targets, series))
-    return sorted(f"{file.removesuffix('.c')}.o" for file in files if file.endswith(".c"))
+    sources = (file for file in files if file.endswith(".c") and not file.startswith("tools/"))
+    return sorted(f"{file.removesuffix('.c')}.o" for file in sources)
 
 
 def _build(tree: Path, variant: Variant, objects: list[str]) -> str:
