@@ -64,20 +64,25 @@ def command(**options: list[str]) -> Callable[[Callable[..., int | None]], Task[
 @command()
 def kernel(
     _: Context,
-    line: str = "linux-6.12",
+    line: str = "",
     linux_source: str = "",
     debug: bool = False,
     check: bool = False,
     footprint: bool = False,
+    newest: bool = False,
 ) -> int:
-    """Build the kernel (--line, --linux-source, --debug), or examine the series (--check, --footprint)."""
+    """Build a kernel (--line, --linux-source, --debug); examine patches (--check, --footprint, --newest)."""
     from workbench.kernel import build as kernel
     from workbench.kernel import check as kernelcheck
     from workbench.kernel import footprint as kernelfootprint
     from workbench.kernel import lines
+    from workbench.kernel import newest as kernelnewest
 
     if footprint:
         return kernelfootprint.run()
+    if newest:
+        return kernelnewest.run(line or lines.NEWEST_LINE)
+    line = line or lines.DEFAULT_LINE
     if check:
         return kernelcheck.run(line)
     name = line + lines.DEBUG if debug else line
@@ -269,11 +274,12 @@ def harden(
     inject: bool = True,
     debug: bool = True,
     smp: int = 2,
+    line: str = "linux-6.12",
 ) -> int:
-    """Fuzz rfork, inject faults (--minutes, --seed, --calls, --smp)."""
+    """Fuzz rfork, inject faults (--minutes, --seed, --calls, --line)."""
     from workbench.trial import harden
 
-    wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug, smp=smp)
+    wanted = harden.Wanted(minutes * 60, seed, calls, inject=inject, debug=debug, smp=smp, line=line)
     return harden.run(wanted, Path(json) if json else None)
 
 

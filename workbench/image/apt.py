@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Debian packages by name, with dependencies, as this machine's apt is configured.
-
-Nothing is installed and no root is needed: apt gets a state and a cache of its own, and believes that
-nothing is installed yet.
-"""
+"""Debian packages by name, with dependencies, as this machine's apt is configured; nothing is installed."""
 
 from __future__ import annotations
 
@@ -16,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from koboshi_desk.core import places
-from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache, progress
+from workbench.core.apt import ARCHITECTURE, NoAptError, command, folder
 from workbench.core.command import CommandError, output
 
-ARCHITECTURE = "amd64"
 FRESH_S = 86400  # how long the archive's answer is taken as the present one
 Installed = Sequence[tuple[str, str]]  # names and versions of packages that an image has already
 _STANZA = """\
@@ -34,13 +28,6 @@ Maintainer: nobody
 Description: in the image
 """
 _URI = re.compile(r"^'[^']+' (\S+)_([^_]+)_[^_]+\.deb \d+ ?(\S*)$")
-
-
-class NoAptError(KoboshiError):
-    """The quick image takes its programs from Debian's packages, through apt."""
-
-    def __init__(self) -> None:
-        super().__init__("apt-get: not there; the quick image needs Debian or a system like it")
 
 
 @dataclass(frozen=True, order=True)
@@ -118,30 +105,3 @@ def parse_uris(text: str) -> list[Package]:
             file = line.split("' ", 1)[1].split(" ", 1)[0]
             packages.append(Package(found[1], found[2].replace("%3a", ":"), file, found[3]))
     return sorted(packages)
-
-
-def folder() -> Path:
-    """All that apt writes for us."""
-    place = places.cache_folder() / "apt"
-    for name in ("state/lists/partial", "cache/archives/partial"):
-        (place / name).mkdir(parents=True, exist_ok=True)
-    (place / "state/status").touch()
-    return place
-
-
-def command(*arguments: str, state: str = "state") -> list[str]:
-    """apt-get with these arguments, and with state, cache and log in `folder()`."""
-    place = folder()
-    options = {
-        "Dir::State": place / state,
-        "Dir::State::status": place / "state/status",
-        "Dir::Cache": place / "cache",
-        "Dir::Log": place,
-        "APT::Architecture": ARCHITECTURE,
-        "APT::Architectures": ARCHITECTURE,
-        "APT::Install-Recommends": "false",
-        "APT::Keep-Downloaded-Packages": "true",
-        "APT::Sandbox::User": "root",  # apt's own user cannot write to a cache in a home folder
-    }
-    settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return ["apt-get", "-qq", "-y", *settings, *arguments]

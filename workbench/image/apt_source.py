@@ -14,11 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from koboshi_desk.core.errors import KoboshiError
-from workbench.core import cache, progress
+from workbench.core import apt, cache, progress
 from workbench.core.command import CommandError, output
-from workbench.image import apt
+from workbench.image.apt import FRESH_S
 
-KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")  # if apt no longer has its own trusted keys
 STATE = "source-state"
 TARGETS = "$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)"
 _URI = re.compile(r"^'[^']+' (\S+\.orig\.tar\.\w+) \d+ (\S+)$")
@@ -37,7 +36,7 @@ def resolve(name: str) -> Tarball:
     if shutil.which("apt-get") is None:
         raise apt.NoAptError
     answer = apt.folder() / f"source-{name}.json"
-    if answer.exists() and time.time() - answer.stat().st_mtime < apt.FRESH_S:
+    if answer.exists() and time.time() - answer.stat().st_mtime < FRESH_S:
         return Tarball(**json.loads(answer.read_text()))
     try:
         with cache.lock("apt"):
@@ -69,7 +68,7 @@ def parse_uris(name: str, text: str) -> Tarball:
 
 def sources_list(targets: str) -> str:
     """The archive's suites as sources, from what `apt-get indextargets` says in TARGETS' form."""
-    signed = f" [signed-by={KEYS}]" if KEYS.exists() else ""
+    signed = f" [signed-by={apt.KEYS}]" if apt.KEYS.exists() else ""
     suites = sorted({tuple(line.split()[1:]) for line in targets.splitlines() if line.startswith("Debian ")})
     return "".join(f"deb-src{signed} {' '.join(suite)}\n" for suite in suites)
 

@@ -12,6 +12,15 @@ from pathlib import Path
 
 from koboshi_desk.core.errors import KoboshiError
 from workbench.core.repository import REPOSITORY
+from workbench.kernel.archive import Package
+
+
+@dataclass(frozen=True)
+class Archived:
+    """A source that Debian has in a suite which a machine need not install from, and its tarball's sum."""
+
+    package: Package
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -21,7 +30,7 @@ class KernelLine:
     name: str
     package: str | None  # Debian's package with the source, and where it puts it
     package_tarball: Path | None
-    upstream_url: str
+    upstream_url: str  # kernel.org's release; "" if its sum is not known here
     upstream_sha256: str
     patches: Path  # a folder with `series` and the patches
     fragments: tuple[Path, ...]  # merged over allnoconfig, in this order
@@ -33,6 +42,10 @@ class KernelLine:
     append: str = ""  # a guest's command line needs this
     memory_mb: int = 256  # what a guest needs at least
     slowness: float = 1.0  # how many times the time limits that an ordinary kernel keeps
+    archived: Archived | None = None
+    debug: Path | None = None  # the fragment of the debug variant
+    debug_steps: int = 0
+    trial: bool = False  # built only where somebody asks for it
 
     @property
     def folder(self) -> Path:
@@ -54,6 +67,30 @@ LINES = {
             REPOSITORY / "kernel/linux-6.12/rfork.config",
         ),
         steps=1650,
+        debug=REPOSITORY / "kernel/linux-6.12/debug.config",
+        debug_steps=1715,
+    ),
+    "linux-7.3": KernelLine(
+        name="linux-7.3",
+        package="linux-source-7.3",
+        package_tarball=Path("/usr/src/linux-source-7.3.tar.xz"),
+        upstream_url="",
+        upstream_sha256="",
+        archived=Archived(
+            Package("linux-source-7.3", "7.3.4-1~bpo13+1", "trixie-backports"),
+            # Computed from the package, which apt had checked.
+            "76df1affb19f24926949369be1d74b60071c963c598ce8780bddd4bbf0fc3bc4",
+        ),
+        patches=REPOSITORY / "kernel/linux-7.3/patches/linux",
+        fragments=(
+            REPOSITORY / "board/qemu-x86/linux-6.12.config",
+            REPOSITORY / "board/qemu-x86/linux-7.3.config",
+            REPOSITORY / "kernel/linux-6.12/rfork.config",
+        ),
+        steps=1890,
+        debug=REPOSITORY / "kernel/linux-6.12/debug.config",
+        debug_steps=1715,
+        trial=True,
     ),
     "linux-2.6.23": KernelLine(
         name="linux-2.6.23",
@@ -77,7 +114,7 @@ LINES = {
     ),
 }
 DEFAULT_LINE = "linux-6.12"
-
+NEWEST_LINE = "linux-7.3"
 
 DEBUG, STOCK = "-debug", "-stock"
 
@@ -94,16 +131,14 @@ def find(name: str) -> KernelLine:
 
 def _debug(line: KernelLine) -> KernelLine:
     """With the kernel's own checkers: much slower, and a good part of the memory is theirs."""
-    fragment = line.folder / "debug.config"
-    if not fragment.exists():
-        raise KoboshiError(
-            f"--debug: {line.name} has no {fragment.name}; the lines that have one: linux-6.12"
-        )
+    if line.debug is None:
+        others = ", ".join(other.name for other in LINES.values() if other.debug)
+        raise KoboshiError(f"--debug: {line.name} has no debug.config; the lines that have one: {others}")
     return replace(
         line,
         name=line.name + DEBUG,
-        fragments=(*line.fragments, fragment),
-        steps=1715,
+        fragments=(*line.fragments, line.debug),
+        steps=line.debug_steps,
         memory_mb=1024,
         slowness=5.0,
     )

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from koboshi_desk.core import places
 from workbench.core import cache, download, progress
-from workbench.core.command import output
-from workbench.kernel import patches
-from workbench.kernel.lines import KernelLine
+from workbench.core.command import CommandError, output
+from workbench.kernel import archive, patches
+from workbench.kernel.lines import Archived, KernelLine
 
+PINNED = "workbench/kernel/lines.py"
 SUFFIXES = (".xz", ".bz2", ".gz")  # of a tarball put by hand into the cache
 
 
@@ -32,15 +33,15 @@ class Source:
 
 
 def find(line: KernelLine, given: Path | None) -> Source:
-    """The source: the one given, else what is on this machine, else kernel.org's with the pinned sum."""
+    """The source: the one given, else what is on this machine, else what is pinned, from the network."""
     if given is not None:
         return _given(given)
     found = local(line)
     if found is not None:
-        if found.path.parent == by_hand_place(line).parent and found.identity != line.upstream_sha256:
+        if found.path.parent == by_hand_place(line).parent and found.identity != _pinned(line).identity:
             progress.note(f"{found.path}: put there by hand and used as it is (SHA-256 {found.identity})")
         return found
-    return Source(_download(line), line.upstream_sha256, line.upstream_url)
+    return _pinned(line, _download(line))
 
 
 def local(line: KernelLine) -> Source | None:
@@ -50,9 +51,14 @@ def local(line: KernelLine) -> Source | None:
     if line.package_tarball is not None and line.package_tarball.exists():
         return Source(line.package_tarball, cache.file_digest(line.package_tarball), _package_version(line))
     downloaded = places.cache_folder() / "download" / _download_key(line) / _download_name(line)
-    if downloaded.exists():
-        return Source(downloaded, line.upstream_sha256, line.upstream_url)
-    return None
+    return _pinned(line, downloaded) if downloaded.exists() else None
+
+
+def _pinned(line: KernelLine, path: Path = Path()) -> Source:
+    """What the line's record pins: Debian's package, or kernel.org's release."""
+    if line.archived is not None:
+        return Source(path, line.archived.sha256, str(line.archived.package))
+    return Source(path, line.upstream_sha256, line.upstream_url)
 
 
 def by_hand_place(line: KernelLine) -> Path:
@@ -66,8 +72,8 @@ def _by_hand(line: KernelLine) -> Source | None:
         path = by_hand_place(line).with_suffix(suffix)
         if path.is_file():
             digest = cache.file_digest(path)
-            known = digest == line.upstream_sha256
-            return Source(path, digest, line.upstream_url if known else str(path))
+            known = digest == _pinned(line).identity
+            return Source(path, digest, _pinned(line).description if known else str(path))
     return None
 
 
@@ -107,15 +113,23 @@ def _download(line: KernelLine) -> Path:
     name = _download_name(line)
 
     def fetch(folder: Path) -> None:
+        if line.archived is not None:
+            _fetch_package(line, line.archived, folder / name)
+            return
         download.fetch(
-            line.upstream_url,
-            line.upstream_sha256,
-            folder / name,
-            pinned="workbench/kernel/lines.py",
-            instead=_instead(line),
+            line.upstream_url, line.upstream_sha256, folder / name, pinned=PINNED, instead=_instead(line)
         )
 
     return cache.entry("download", _download_key(line), fetch) / name
+
+
+def _fetch_package(line: KernelLine, archived: Archived, tarball: Path) -> None:
+    try:
+        archive.fetch(archived.package, tarball)
+    except CommandError as error:
+        reason = f"cannot be fetched ({error.output.strip()})"
+        raise SourceError(str(archived.package), reason, _instead(line)) from error
+    download.verify(tarball, archived.sha256, PINNED)
 
 
 def _instead(line: KernelLine) -> str:
@@ -125,11 +139,11 @@ def _instead(line: KernelLine) -> str:
 
 
 def _download_key(line: KernelLine) -> str:
-    return line.upstream_sha256[: cache.KEY_LENGTH]
+    return _pinned(line).identity[: cache.KEY_LENGTH]
 
 
 def _download_name(line: KernelLine) -> str:
-    return f"source.tar{Path(line.upstream_url).suffix}"
+    return f"source.tar{Path(line.upstream_url).suffix or '.xz'}"
 
 
 def unpack(source: Source, line: KernelLine) -> patches.Tree:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-LINE = "kernel line: linux-6.12 or linux-2.6.23"
+LINE = "kernel line: linux-6.12, linux-7.3 or linux-2.6.23"
+BOARD_LINE = "kernel line: linux-6.12 or linux-2.6.23"
 JSON = "write the results to this file"
 MANIFEST = "component manifest; default: components/koboshi.toml"
 IMAGE = "image of `./dev image --board`, by name or file; default: the quick image"
@@ -16,16 +17,17 @@ OWN = {
 
 HELP: dict[str, dict[str, str]] = {
     "kernel": {
-        "line": LINE,
+        "line": f"{LINE}; default: linux-6.12, and linux-7.3 for --newest",
         "linux-source": "folder or archive of the kernel's sources; default: download them",
         "debug": "build with the kernel's checkers, such as KASAN and lockdep",
         "check": "examine the patches: checkpatch, sparse, unusual configurations",
         "footprint": "print what the patches add to the kernel",
+        "newest": "try the patches on the newest kernel source that Debian has",
     },
     "image": {
         "manifest": MANIFEST,
         "board": "build this board's image with Buildroot",
-        "line": LINE,
+        "line": BOARD_LINE,
         "buildroot": "folder of Buildroot; default: download it",
         "dl-dir": "folder in which Buildroot keeps downloads",
         "primary-site": "server that Buildroot asks first",
@@ -102,6 +104,7 @@ HELP: dict[str, dict[str, str]] = {
         "inject": "inject faults into the kernel; --no-inject: do not",
         "debug": "use a kernel with its checkers; --no-debug: do not",
         "smp": "number of CPUs",
+        "line": LINE,
     },
     "selftests": {
         "line": LINE,

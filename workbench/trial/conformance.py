@@ -158,8 +158,10 @@ def on_line(line: Line, tests: Tests, *, wanted: bool = False) -> list[Verdict]:
 def why_not(line: Line) -> str:
     """Why a line cannot be built here without fetching anything; "" if it can."""
     # A package's line is fetched without asking: it is the one that everything else is built on.
-    if line.package is not None or source.local(line) is not None:
+    if (line.package is not None and not line.trial) or source.local(line) is not None:
         return ""
+    if line.trial:
+        return f"no source of {line.name}: `./dev kernel --line {line.name}` fetches it"
     return f"no source of {line.name}: put its tarball at {source.by_hand_place(line)} (or .bz2, .gz)"
 
 

@@ -47,6 +47,7 @@ class Wanted:
     inject: bool
     debug: bool
     smp: int = 2
+    line: str = lines.DEFAULT_LINE
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Report:
 
 def run(wanted: Wanted, json_file: Path | None = None) -> int:
     """Do it and print what came of it; 1 with any finding."""
-    line = lines.find(lines.DEFAULT_LINE + (lines.DEBUG if wanted.debug else ""))
+    line = lines.find(wanted.line + (lines.DEBUG if wanted.debug else ""))
     image = replace(smallimage.build(line, init=PROGRAM, name="harden"), smp=wanted.smp)
     seed = wanted.seed or secrets.randbelow(1 << 31) + 1
     report = Report(f"{line.name} ({kernel.build(line.name).release})", seed)

@@ -10,6 +10,7 @@ import pytest
 
 from koboshi_desk.core import places
 from koboshi_desk.core.errors import KoboshiError
+from workbench.core import apt as core_apt
 from workbench.core.command import CommandError
 from workbench.image import apt, apt_source
 
@@ -51,7 +52,7 @@ def test_last_answer_serves_where_the_archive_is_out_of_reach(tmp_path, monkeypa
 def test_missing_apt_is_told(monkeypatch):
     """Where there is no apt the error says what is needed."""
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(apt.NoAptError, match="needs Debian"):
+    with pytest.raises(core_apt.NoAptError, match="needs Debian"):
         apt.resolve(["libc6"])
 
 
@@ -59,7 +60,7 @@ def test_missing_apt_is_told(monkeypatch):
 def test_command_leaves_the_system_alone(tmp_path, monkeypatch):
     """All that apt writes is in the cache."""
     monkeypatch.setenv(places.CACHE_VARIABLE, str(tmp_path))
-    command = [*apt.command(), "indextargets", "--format", "$(FILENAME)"]
+    command = [*core_apt.command(), "indextargets", "--format", "$(FILENAME)"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     files = done.stdout.split()
     assert all(file.startswith(str(tmp_path)) for file in files)

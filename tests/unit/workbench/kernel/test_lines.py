@@ -36,5 +36,19 @@ def test_variants_have_trees_of_their_own() -> None:
 
 def test_line_without_a_debug_fragment_says_so() -> None:
     """A line that has no such variant is refused with the lines that have one."""
-    with pytest.raises(KoboshiError, match=r"linux-2\.6\.23 has no debug\.config.*linux-6\.12"):
+    with pytest.raises(KoboshiError, match=r"linux-2\.6\.23 has no debug\.config.*linux-6\.12, linux-7\.3"):
         lines.find("linux-2.6.23-debug")
+
+
+def test_linux_7_3_shares_what_agrees() -> None:
+    """Each new file of rfork is the same file on 6.12 and 7.3, made by the same patches."""
+    older, newer = (patches.series(lines.find(name).patches) for name in ("linux-6.12", "linux-7.3"))
+    own = {path.resolve() for path in newer} - {path.resolve() for path in older}
+    assert [path.name[:14] for path in own] == ["0013-coredump-"]
+    assert not [file for path in own for file in patches.targets(path) if "rfork" in file]
+
+
+def test_standard_line_is_no_trial() -> None:
+    """What every test is built on is not a kernel that only some machines have."""
+    assert not lines.find(lines.DEFAULT_LINE).trial
+    assert lines.find("linux-7.3").trial

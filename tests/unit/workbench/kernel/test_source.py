@@ -11,8 +11,10 @@ import tarfile
 import pytest
 
 from koboshi_desk.core import places
+from koboshi_desk.core.errors import KoboshiError
 from workbench.core import cache
-from workbench.kernel import lines, source
+from workbench.core.command import CommandError
+from workbench.kernel import archive, lines, source
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +142,49 @@ def test_line_without_a_package_names_the_other_ways(line):
     ) as raised:
         source.find(line, None)
     assert str(source.by_hand_place(line)) in str(raised.value)
+
+
+@pytest.fixture
+def archived(line, tarball, monkeypatch):
+    """A line whose source is a package of another suite, and the archive's answer."""
+    package = archive.Package("linux-source-9.9", "9.9.1-1", "backports")
+    monkeypatch.setattr(archive, "fetch", lambda _, to: to.write_bytes(tarball.read_bytes()))
+    return dataclasses.replace(line, archived=lines.Archived(package, cache.file_digest(tarball)))
+
+
+def test_package_of_another_suite_is_fetched_once(archived, monkeypatch):
+    """The package's tarball is kept, and is local from then on."""
+    assert source.local(archived) is None
+    first = source.find(archived, None)
+    assert first.description == "linux-source-9.9 9.9.1-1 (backports)"
+    monkeypatch.delattr(archive, "fetch")
+    assert source.local(archived) == source.find(archived, None) == first
+
+
+def test_package_with_another_tarball_is_refused(archived):
+    """Another content under the pinned version is an error, and is not kept."""
+    wrong = dataclasses.replace(archived.archived, sha256="0" * 64)
+    with pytest.raises(source.SourceError, match=f"{'0' * 64} is pinned in workbench/kernel/lines.py"):
+        source.find(dataclasses.replace(archived, archived=wrong), None)
+    assert list((places.cache_folder() / "download").iterdir()) == []
+
+
+def test_version_that_the_archive_no_longer_has(archived, monkeypatch):
+    """The error has apt's reason, and names the other ways to give a source."""
+
+    def gone(*_):
+        raise CommandError("apt-get download", 100, "E: Version '9.9.1-1' was not found")
+
+    monkeypatch.setattr(archive, "fetch", gone)
+    with pytest.raises(source.SourceError, match=r"9\.9\.1-1' was not found\); .*--linux-source"):
+        source.find(archived, None)
+
+
+def test_suites_come_from_the_archive_of_this_machine():
+    """The main archive is asked, not the one for security updates; without an archive it is an error."""
+    said = "Debian http://a/debian-security/ x-security\nDebian http://a/debian/ x\n"
+    (found,) = archive.sources_list(said, ["sid"]).splitlines()
+    assert found.startswith("deb ")
+    assert found.endswith(" http://a/debian/ sid main")
+    with pytest.raises(KoboshiError, match="no Debian archive"):
+        archive.sources_list("Other http://b/ x\n", ["sid"])

@@ -34,3 +34,11 @@ def test_same_in_any_try() -> None:
     assert not Pair("timers/a", (late, late, late), (good, good, good)).same
     text = selftests.summary([Pair("timers/a", (late,), (good,)), Pair("core/b", (good,), (good,))], [])
     assert text.startswith("selftests: 2 programs with 2 tests, 1 differ timers/a")
+
+
+def test_own_tests_must_pass_on_the_patched_kernel() -> None:
+    """A kernel without rfork skips them, which is no difference; where it is, nothing may be skipped."""
+    good, skipped = Result(0, ("ok a", "ok b")), Result(0, ("ok a # SKIP", "ok b"))
+    bad, nothing = Result(1, ("ok a", "not ok b")), Result(0, ())
+    assert Pair("rfork/rfork_test", (good,), (skipped,)).same
+    assert not any(Pair("rfork/rfork_test", (result,), (result,)).same for result in (skipped, bad, nothing))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -142,15 +143,20 @@ def test_exit_status(monkeypatch, tmp_path, capsys, verdict: str, status: int) -
     assert json.loads((tmp_path / "out.json").read_text())[0]["verdict"] == verdict
 
 
-def test_without_source_a_line_is_not_run(monkeypatch, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("name", "help_"),
+    [("linux-2.6.23", "linux-2.6.23.tar.xz"), ("linux-7.3", "`./dev kernel --line linux-7.3` fetches it")],
+)
+def test_without_source_a_line_is_not_run(monkeypatch, tmp_path, name: str, help_: str) -> None:
     """A line whose source is not on this machine is not fetched for this, and the reason says what to do."""
+    line = replace(lines.find(name), package_tarball=None)  # as where Debian's package is not installed
     monkeypatch.setenv("KOBOSHI_CACHE", str(tmp_path))
     tests = tmp_path / "tests"
     tests.mkdir()
     (tests / "t_a").touch()
-    found = conformance.on_line(lines.find("linux-2.6.23"), conformance.Tests(tests))
+    found = conformance.on_line(line, conformance.Tests(tests))
     assert {(item.backend, item.verdict) for item in found} == {("user", "not run"), ("kernel", "not run")}
-    assert "linux-2.6.23.tar.xz" in found[0].reason
+    assert help_ in found[0].reason
 
 
 def test_selected(tmp_path) -> None:
