@@ -3,16 +3,20 @@
  * librfork: processes that get up again.
  *
  * Every function returns a value >= 0, or -errno; errno itself is left alone.
- * The kernel's rfork(2) is used where it exists, the user-level backend where
- * it answers ENOSYS; RFORK_BACKEND=user or =kernel in the environment decides
- * otherwise.
+ * There are three backends: kernel (rfork(2)), linux (a user level for any Linux) and posix (a user level for any system).
+ * The first that works is used, unless the options or RFORK_BACKEND=kernel, =linux or =posix in the environment select one.
+ * rfork_features() reports what the portable one cannot do.
  */
 #ifndef RFORK_H
 #define RFORK_H
 
 #include <stdint.h>
 #include <sys/types.h>
+#if defined(__linux__) && !defined(RFORK_PORTABLE)
 #include "rfork_abi.h"
+#else
+#include "rfork_types.h"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,7 +31,13 @@ extern "C" {
 #define RFORK_SPARE 0x4		/* rfork_event.flags: it began at once, a copy had been kept ahead */
 #endif
 
-enum rfork_backend { RFORK_BACKEND_AUTO = 0, RFORK_BACKEND_USER = 1, RFORK_BACKEND_KERNEL = 2 };
+enum rfork_backend {
+	RFORK_BACKEND_AUTO = 0,
+	RFORK_BACKEND_LINUX = 1,
+	RFORK_BACKEND_USER = 1,		/* its older name */
+	RFORK_BACKEND_KERNEL = 2,
+	RFORK_BACKEND_POSIX = 3
+};
 
 struct rfork_options {
 	uint64_t flags;		/* RFORK_ON_SIGNAL | ... | RFORK_NO_CHECKPOINT */
@@ -105,8 +115,12 @@ int64_t rfork_generation(void);
 /* RFORK_CAUSE_* of the end of the instance before this one; -ESRCH as above. */
 int rfork_cause(void);
 
-/* Which backend this process runs under (or would use): RFORK_BACKEND_USER or _KERNEL. */
+/* Which backend this process runs under (or would use): RFORK_BACKEND_KERNEL, _LINUX or _POSIX. */
 enum rfork_backend rfork_backend(void);
+
+/* What a backend can do, as a set of RFORK_CAN_*. RFORK_BACKEND_AUTO: the one that rfork_backend() returns. The table in rfork(3)
+ * describes what happens without. */
+uint64_t rfork_features(enum rfork_backend backend);
 
 /* Names for logs: "request", "error", ... and "exit", "stop", "burst", ... */
 const char *rfork_cause_name(unsigned int cause);
