@@ -118,8 +118,22 @@ int rfork_cause(void);
 /* Which backend this process runs under (or would use): RFORK_BACKEND_KERNEL, _LINUX or _POSIX. */
 enum rfork_backend rfork_backend(void);
 
-/* What a backend can do, as a set of RFORK_CAN_*. RFORK_BACKEND_AUTO: the one that rfork_backend() returns. The table in rfork(3)
- * describes what happens without. */
+/* What a backend can do here. What happens without is in the table of rfork(3). */
+#define RFORK_CAN_CHECKPOINT		0x1	/* rfork_checkpoint() works without RFORK_RESEED */
+#define RFORK_CAN_RUN_HANDLERS_ONCE	0x2	/* handlers of pthread_atfork(3) run once for a checkpoint and for each instance */
+#define RFORK_CAN_COUNT_THREADS		0x4	/* a checkpoint with a second thread is refused */
+#define RFORK_CAN_LIST_SHARED		0x8	/* rfork_shared() works, and rfork_problem() names files */
+#define RFORK_CAN_CHECK_SENDER		0x10	/* EPERM to strangers that have the descriptor */
+#define RFORK_CAN_CHECK_NAMESPACE	0x20	/* EINVAL to a caller that has unshared its PID namespace */
+#define RFORK_CAN_TELL_PIDS_APART	0x40	/* a process with the PID of a dead one is not taken for it */
+#define RFORK_CAN_CHOOSE_SIGNAL		0x80	/* wait(2) works with any exit signal */
+#define RFORK_CAN_WATCH_PARENT		0x100	/* the group ends at once with its parent */
+#define RFORK_CAN_END_TOGETHER		0x200	/* the instance ends if a helper process is killed */
+#define RFORK_CAN_PROTECT_IMAGE		0x400	/* instances cannot change what the next one begins from, nor deceive the monitor */
+#define RFORK_CAN_KEEP_SPARE		0x800	/* the next instance is made in advance */
+#define RFORK_CAN_HIDE_HELPERS		0x1000	/* wait(2) in the instance does not report helper processes */
+
+/* A set of RFORK_CAN_*; of RFORK_BACKEND_AUTO: what rfork_backend() returns can do. */
 uint64_t rfork_features(enum rfork_backend backend);
 
 /* Names for logs: "request", "error", ... and "exit", "stop", "burst", ... */

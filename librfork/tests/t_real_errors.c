@@ -23,19 +23,59 @@ static void beyond_end(void)
 	*page = 1;
 }
 
+/* What each CPU does for them; only some have an instruction that divides by zero with an error. */
+#if defined(__x86_64__) || defined(__i386__)
+#define DIVIDE "xorl %%ecx, %%ecx\n xorl %%edx, %%edx\n idivl %%ecx" : : : "eax", "ecx", "edx", "cc"
+#define ILLEGAL "ud2"
+#define BREAKPOINT "int3"
+#elif defined(__s390x__)
+#define DIVIDE "lghi %%r2, 0\n lghi %%r1, 1\n dsgr %%r0, %%r2" : : : "r0", "r1", "r2"
+#define ILLEGAL ".short 0"
+#define BREAKPOINT ".short 1"
+#elif defined(__aarch64__)
+#define ILLEGAL ".inst 0"
+#define BREAKPOINT "brk #0"
+#elif defined(__arm__)
+#define ILLEGAL ".inst 0xe7f000f0"
+#define BREAKPOINT ".inst 0xe7f001f0"
+#elif defined(__riscv)
+#define ILLEGAL "unimp"
+#define BREAKPOINT "ebreak"
+#endif
+
+/* A request instead is told apart from the error. */
+#ifdef DIVIDE
+#define NO_DIVIDE 0
+#else
+#define NO_DIVIDE 1
+#endif
+#ifdef ILLEGAL
+#define NO_ILLEGAL 0
+#else
+#define NO_ILLEGAL 1
+#define ILLEGAL ""
+#define BREAKPOINT ""
+#endif
+
 static void divide(void)
 {
-	__asm__ volatile("xorl %%ecx, %%ecx\n idivl %%ecx" : : "a"(1), "d"(0) : "ecx", "cc");
+#ifdef DIVIDE
+	__asm__ volatile(DIVIDE);
+#else
+	rfork_restart();
+#endif
 }
 
 static void illegal(void)
 {
-	__asm__ volatile("ud2");
+	__asm__ volatile(ILLEGAL);
+	rfork_restart();
 }
 
 static void breakpoint(void)
 {
-	__asm__ volatile("int3");
+	__asm__ volatile(BREAKPOINT);
+	rfork_restart();
 }
 
 static int deeper(int depth)
@@ -71,8 +111,8 @@ static const struct {
 	void (*make)(void);
 	int signal, optional;
 } errors[] = {
-	{ wild_pointer, SIGSEGV, 0 }, { beyond_end, SIGBUS, 0 }, { divide, SIGFPE, 0 }, { illegal, SIGILL, 0 },
-	{ breakpoint, SIGTRAP, 0 }, { overflow, SIGSEGV, 0 }, { forbidden, SIGSYS, 1 },
+	{ wild_pointer, SIGSEGV, 0 }, { beyond_end, SIGBUS, 0 }, { divide, SIGFPE, NO_DIVIDE },
+	{ illegal, SIGILL, NO_ILLEGAL }, { breakpoint, SIGTRAP, NO_ILLEGAL }, { overflow, SIGSEGV, 0 }, { forbidden, SIGSYS, 1 },
 };
 #define ERRORS (sizeof errors / sizeof *errors)
 

@@ -3,6 +3,7 @@
  * stack, floating-point control, directory, umask, limits, nice value, affinity, rank for the OOM killer, session,
  * credentials, descriptors. */
 #include "system.h"
+#include <fenv.h>
 #include <sched.h>
 
 static char stack[65536], other_stack[65536];
@@ -12,6 +13,7 @@ static struct {
 	int descriptors, lowest;
 } *first;
 
+#if defined(__x86_64__) || defined(__i386__)
 /* Rounding of both floating-point units: 0 to nearest, 1 down, 2 up. */
 static void set_rounding(unsigned int mode)
 {
@@ -29,6 +31,19 @@ static void check_rounding(unsigned int mode)
 	EQUAL(word >> 10 & 3, mode);
 	EQUAL(__builtin_ia32_stmxcsr() >> 13 & 3, mode);
 }
+#else
+static const int roundings[] = { FE_TONEAREST, FE_DOWNWARD, FE_UPWARD };
+
+static void set_rounding(unsigned int mode)
+{
+	EQUAL(fesetround(roundings[mode]), 0);
+}
+
+static void check_rounding(unsigned int mode)
+{
+	EQUAL(fegetround(), roundings[mode]);
+}
+#endif
 
 static const char *oom_file(void)
 {

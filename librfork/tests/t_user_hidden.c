@@ -138,6 +138,7 @@ static void group(int checkpoint, int dumpable)
 
 int main(void)
 {
+	need(RFORK_CAN_PROTECT_IMAGE, "POSIX does not protect a process from others of its user");
 	if (rfork_backend() == RFORK_BACKEND_KERNEL)
 		SKIP("t_ptrace has the kernel's templates");
 	need_root("another user");

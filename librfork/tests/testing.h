@@ -51,6 +51,18 @@
 		_exit(77); \
 	} while (0)
 
+/* For behaviour that a backend may lack: rfork(3) has the table. */
+__attribute__((unused)) static int can(uint64_t feature)
+{
+	return (rfork_features(RFORK_BACKEND_AUTO) & feature) == feature;
+}
+
+__attribute__((unused)) static void need(uint64_t feature, const char *reason)
+{
+	if (!can(feature))
+		SKIP(reason);
+}
+
 /* How often: few times while one works on the code, as often as it takes where run-tests has --full. */
 __attribute__((unused)) static int few_or_all(int few, int all)
 {
