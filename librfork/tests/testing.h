@@ -181,6 +181,22 @@ __attribute__((unused)) static void follow_to_exit(int rfd, int64_t restarts)
 	EQUAL(errno, ECHILD);
 }
 
+/* This program with two arguments, the second of which may be NULL. The host cannot execute another CPU's program by itself. */
+__attribute__((unused)) static _Noreturn void execute_itself(char *name, char *first, char *second)
+{
+	char *emulator = getenv("RFORK_TESTS_EMULATOR"), path[4096];
+	char *emulated[] = { emulator, "-0", name, path, first, second, NULL };
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	CHECK(length > 0);
+	path[length] = '\0';
+	if (emulator)
+		execvp(emulator, emulated);
+	else
+		execv("/proc/self/exe", (char *[]){ name, first, second, NULL });
+	_exit(127);
+}
+
 __attribute__((unused)) static void pause_ms(long ms)
 {
 	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
