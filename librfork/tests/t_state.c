@@ -14,7 +14,12 @@ static struct {
 	int descriptors, lowest;
 } *first;
 
-#if defined(__x86_64__) || defined(__i386__)
+static void on_usr1(int signo)
+{
+	(void)signo;
+}
+
+#ifdef __SSE__
 /* Rounding of both floating-point units: 0 to nearest, 1 down, 2 up. */
 static void set_rounding(unsigned int mode)
 {
@@ -24,13 +29,12 @@ static void set_rounding(unsigned int mode)
 	__asm__ volatile("fldcw %0" : : "m"(word));
 }
 
-static void check_rounding(unsigned int mode)
+static int is_rounding(unsigned int mode)
 {
 	unsigned short word;
 
 	__asm__ volatile("fnstcw %0" : "=m"(word));
-	EQUAL(word >> 10 & 3, mode);
-	EQUAL(__builtin_ia32_stmxcsr() >> 13 & 3, mode);
+	return (word >> 10 & 3) == mode && (__builtin_ia32_stmxcsr() >> 13 & 3) == mode;
 }
 #else
 static const int roundings[] = { FE_TONEAREST, FE_DOWNWARD, FE_UPWARD };
@@ -40,11 +44,22 @@ static void set_rounding(unsigned int mode)
 	EQUAL(fesetround(roundings[mode]), 0);
 }
 
-static void check_rounding(unsigned int mode)
+static int is_rounding(unsigned int mode)
 {
-	EQUAL(fegetround(), roundings[mode]);
+	return fegetround() == roundings[mode];
 }
 #endif
+
+/* QEMU 7.2 loses it in the handler of any signal, as an i386. */
+static int rounding_is_kept;
+
+static void find_out_about_rounding(void)
+{
+	signal(SIGUSR1, on_usr1);
+	set_rounding(2);
+	raise(SIGUSR1);
+	rounding_is_kept = is_rounding(2);
+}
 
 static const char *oom_file(void)
 {
@@ -85,11 +100,6 @@ static void check_scheduled(void)
 	CHECK(CPU_EQUAL(&cpu, &wanted));
 	EQUAL(getpriority(PRIO_PROCESS, 0), 3);
 	EQUAL(atoi(read_text(oom_file())), 9);
-}
-
-static void on_usr1(int signo)
-{
-	(void)signo;
 }
 
 static void arrange(void)
@@ -143,7 +153,7 @@ static void check_process(void)
 	mode_t mode = umask(0);
 
 	EQUAL(mode, 027);
-	check_rounding(2);
+	CHECK(!rounding_is_kept || is_rounding(2));
 	CHECK(getcwd(here, sizeof here) && !strcmp(here, "/"));
 	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	EQUAL(limit.rlim_cur, 300);
@@ -225,6 +235,7 @@ int main(void)
 	is_root = geteuid() == 0;
 	first = shared(sizeof *first);
 	file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	find_out_about_rounding();
 	arrange();
 	pid = rfork_create(&options, &rfd);
 	CHECK(pid >= 0);

@@ -7,8 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 
-#define WORD 0x600d600d600d600dl
-#define EVIL 0x0bad0bad0bad0badl
+#define WORD 0x600d600dl
+#define EVIL 0x0bad0badl
 
 static volatile long word = WORD;
 
