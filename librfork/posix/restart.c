@@ -100,12 +100,13 @@ int rfork_posix_spawn(struct rfork_posix_monitor *m)
 /* As the instance ended, so that wait(2) on the monitor means what it says. */
 static _Noreturn void exit_like(int status)
 {
+	const struct sigaction usual = { .sa_handler = SIG_DFL };
 	struct rlimit none = { 0, 0 };
 	sigset_t only;
 
 	if (WIFSIGNALED(status)) {
 		setrlimit(RLIMIT_CORE, &none);
-		signal(WTERMSIG(status), SIG_DFL);
+		sigaction(WTERMSIG(status), &usual, NULL);	/* signal(3) is a BSD's or a System V's */
 		sigemptyset(&only);
 		sigaddset(&only, WTERMSIG(status));
 		kill(getpid(), WTERMSIG(status));
