@@ -86,7 +86,20 @@ bool rfork_single_threaded(void)
 	return true;
 }
 
-void rfork_held_find(struct rfork_held *held)
+int rfork_rebuild_note(char *which, size_t size)
 {
+	(void)which;
+	(void)size;
+	return -EOPNOTSUPP;
+}
+
+const char *rfork_rebuild_make(void)
+{
+	return NULL;
+}
+
+void rfork_held_find(struct rfork_held *held, bool rebuilt)
+{
+	(void)rebuilt;
 	*held->lock = *held->shared = '\0';
 }
