@@ -3,16 +3,20 @@
  * librfork: processes that get up again.
  *
  * Every function returns a value >= 0, or -errno; errno itself is left alone.
- * The kernel's rfork(2) is used where it exists, the user-level backend where
- * it answers ENOSYS; RFORK_BACKEND=user or =kernel in the environment decides
- * otherwise.
+ * There are three backends: kernel (rfork(2)), linux (a user level for any Linux) and posix (a user level for any system).
+ * The first that works is used, unless the options or RFORK_BACKEND=kernel, =linux or =posix in the environment select one.
+ * rfork_features() reports what the portable one cannot do.
  */
 #ifndef RFORK_H
 #define RFORK_H
 
 #include <stdint.h>
 #include <sys/types.h>
+#if defined(__linux__) && !defined(RFORK_PORTABLE)
 #include "rfork_abi.h"
+#else
+#include "rfork_types.h"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,7 +31,13 @@ extern "C" {
 #define RFORK_SPARE 0x4		/* rfork_event.flags: it began at once, a copy had been kept ahead */
 #endif
 
-enum rfork_backend { RFORK_BACKEND_AUTO = 0, RFORK_BACKEND_USER = 1, RFORK_BACKEND_KERNEL = 2 };
+enum rfork_backend {
+	RFORK_BACKEND_AUTO = 0,
+	RFORK_BACKEND_LINUX = 1,
+	RFORK_BACKEND_USER = 1,		/* its older name */
+	RFORK_BACKEND_KERNEL = 2,
+	RFORK_BACKEND_POSIX = 3
+};
 
 struct rfork_options {
 	uint64_t flags;		/* RFORK_ON_SIGNAL | ... | RFORK_NO_CHECKPOINT */
@@ -105,8 +115,26 @@ int64_t rfork_generation(void);
 /* RFORK_CAUSE_* of the end of the instance before this one; -ESRCH as above. */
 int rfork_cause(void);
 
-/* Which backend this process runs under (or would use): RFORK_BACKEND_USER or _KERNEL. */
+/* Which backend this process runs under (or would use): RFORK_BACKEND_KERNEL, _LINUX or _POSIX. */
 enum rfork_backend rfork_backend(void);
+
+/* What a backend can do here. What happens without is in the table of rfork(3). */
+#define RFORK_CAN_CHECKPOINT		0x1	/* rfork_checkpoint() works without RFORK_RESEED */
+#define RFORK_CAN_RUN_HANDLERS_ONCE	0x2	/* handlers of pthread_atfork(3) run once for a checkpoint and for each instance */
+#define RFORK_CAN_COUNT_THREADS		0x4	/* a checkpoint with a second thread is refused */
+#define RFORK_CAN_LIST_SHARED		0x8	/* rfork_shared() works, and rfork_problem() names files */
+#define RFORK_CAN_CHECK_SENDER		0x10	/* EPERM to strangers that have the descriptor */
+#define RFORK_CAN_CHECK_NAMESPACE	0x20	/* EINVAL to a caller that has unshared its PID namespace */
+#define RFORK_CAN_TELL_PIDS_APART	0x40	/* a process with the PID of a dead one is not taken for it */
+#define RFORK_CAN_CHOOSE_SIGNAL		0x80	/* wait(2) works with any exit signal */
+#define RFORK_CAN_WATCH_PARENT		0x100	/* the group ends at once with its parent */
+#define RFORK_CAN_END_TOGETHER		0x200	/* the instance ends if a helper process is killed */
+#define RFORK_CAN_PROTECT_IMAGE		0x400	/* instances cannot change what the next one begins from, nor deceive the monitor */
+#define RFORK_CAN_KEEP_SPARE		0x800	/* the next instance is made in advance */
+#define RFORK_CAN_HIDE_HELPERS		0x1000	/* wait(2) in the instance does not report helper processes */
+
+/* A set of RFORK_CAN_*; of RFORK_BACKEND_AUTO: what rfork_backend() returns can do. */
+uint64_t rfork_features(enum rfork_backend backend);
 
 /* Names for logs: "request", "error", ... and "exit", "stop", "burst", ... */
 const char *rfork_cause_name(unsigned int cause);

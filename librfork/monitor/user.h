@@ -13,6 +13,9 @@ int rfork_user_next_event(int rfd, struct rfork_event *event);
 int rfork_user_ctl(int rfd, unsigned int cmd, int signal, unsigned int cause);
 int rfork_user_query(int rfd, struct rfork_info *info);
 
+/* possible.c */
+bool rfork_user_possible(void);
+
 /* self.c: the user level as an instance sees itself */
 struct rfork_self {
 	pid_t pid;

@@ -29,5 +29,5 @@ def generation() -> int | None:
 def cause() -> _Cause | None:
     """Why the instance before this one ended; None in the first instance and outside a rebootable process."""
 
-def backend() -> Literal["kernel", "user"]:
+def backend() -> Literal["kernel", "user", "posix"]:
     """The level of rfork this process runs under, or would use."""

@@ -226,13 +226,16 @@ static PyObject *cause(PyObject *self, PyObject *unused)
 
 PyDoc_STRVAR(backend_doc,
 "backend() -> str\n\n"
-"'kernel' or 'user': the level of rfork this process runs under, or would use.");
+"'kernel', 'user' or 'posix': the backend of rfork that this process runs under, or would use. 'user' is Linux's user level.");
 
 static PyObject *backend(PyObject *self, PyObject *unused)
 {
+	enum rfork_backend backend = rfork_backend();
+
 	(void)self;
 	(void)unused;
-	return PyUnicode_FromString(rfork_backend() == RFORK_BACKEND_KERNEL ? "kernel" : "user");
+	return PyUnicode_FromString(backend == RFORK_BACKEND_KERNEL ? "kernel" :
+				    backend == RFORK_BACKEND_POSIX ? "posix" : "user");
 }
 
 static PyMethodDef methods[] = {

@@ -35,7 +35,7 @@ static void become_user(const struct run_config *config)
 	if (setuid(config->uid) < 0)
 		run_fail("setuid", config->user);
 	/* A change of user clears what ties a user-level instance to its monitor. */
-	if (rfork_backend() == RFORK_BACKEND_USER) {
+	if (rfork_backend() == RFORK_BACKEND_LINUX) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(RUN_SYSTEM);

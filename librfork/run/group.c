@@ -40,7 +40,7 @@ bool run_group_create(struct runner *r)
 	if (pid == 0)
 		run_child(r->config, &r->origin);
 	run_sweep_reap(true);
-	r->monitor = r->config->rfork.backend == RFORK_BACKEND_USER ? pid : 0;
+	r->monitor = r->config->rfork.backend == RFORK_BACKEND_KERNEL ? 0 : pid;
 	if (pid < 0) {
 		run_complain("rfork", r->config->argv[0], -pid);
 		return false;

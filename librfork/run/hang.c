@@ -75,6 +75,7 @@ static void tell_state(FILE *to, pid_t pid)
 		fprintf(to, "syscall=%s\n", word);
 }
 
+#ifdef __x86_64__
 static void tell_registers(FILE *to, const struct user_regs_struct *regs)
 {
 	const struct { const char *name; unsigned long long value; } all[] = {
@@ -87,6 +88,24 @@ static void tell_registers(FILE *to, const struct user_regs_struct *regs)
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		fprintf(to, "%s=%llx\n", all[i].name, all[i].value);
 }
+
+static void tell_thread(FILE *to, pid_t pid)
+{
+	struct user_regs_struct regs;
+
+	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0)
+		return;
+	tell_registers(to, &regs);
+	run_stack_tell(to, pid, regs.rip, regs.rsp);
+}
+#else
+/* The record has what /proc says, as with a process that cannot be traced. */
+static void tell_thread(FILE *to, pid_t pid)
+{
+	(void)to;
+	(void)pid;
+}
+#endif
 
 static bool stop_it(pid_t pid)
 {
@@ -102,17 +121,14 @@ static void look(const struct run_config *config, pid_t pid)
 {
 	char *path = run_state_path(config, "hang"), *draft = run_state_path(config, "hang.new");
 	FILE *to = fopen(draft, "we");
-	struct user_regs_struct regs;
 	bool written;
 
 	if (!to)
 		return;
 	run_stack_head(to, pid);
 	tell_state(to, pid);
-	if (stop_it(pid) && ptrace(PTRACE_GETREGS, pid, NULL, &regs) == 0) {
-		tell_registers(to, &regs);
-		run_stack_tell(to, pid, regs.rip, regs.rsp);
-	}
+	if (stop_it(pid))
+		tell_thread(to, pid);
 	ptrace(PTRACE_DETACH, pid, NULL, NULL);
 	written = !ferror(to);
 	if (fclose(to) != 0 || !written || rename(draft, path) < 0)

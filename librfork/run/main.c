@@ -1,6 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "run.h"
 
+/* As records have it: the Linux user level by its older name. */
+static const char *backend_name(enum rfork_backend backend)
+{
+	switch (backend) {
+	case RFORK_BACKEND_KERNEL: return "kernel";
+	case RFORK_BACKEND_POSIX: return "posix";
+	default: return "user";
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct run_config config;
@@ -33,7 +43,7 @@ int main(int argc, char **argv)
 	rfork_bucket_init(&runner.bucket, config.rfork.burst, config.rfork.window_ms);
 	if (config.rfork.backend == RFORK_BACKEND_AUTO)
 		config.rfork.backend = rfork_backend();
-	runner.backend = config.rfork.backend == RFORK_BACKEND_KERNEL ? "kernel" : "user";
+	runner.backend = backend_name(config.rfork.backend);
 	run_loop(&runner);
 	return runner.exit;
 }

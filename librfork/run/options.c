@@ -12,7 +12,7 @@ static const char usage[] =
 	"  --name NAME                      component's name (PROGRAM's base name)\n"
 	"  --state DIR                      where events, lock and notify are kept (none)\n"
 	"  --poke SOCKET                    datagram socket told of each event (none)\n"
-	"  --backend auto|user|kernel       level of rfork (auto)\n"
+	"  --backend auto|kernel|linux|posix  backend of rfork (auto)\n"
 	"  --on signal,status,exit | none   restart on these too (none)\n"
 	"  --no-spare                       slower, for a task and its memory less (RFORK_NO_SPARE)\n"
 	"  --no-checkpoint                  PROGRAM cannot move its restart point (RFORK_NO_CHECKPOINT)\n"
@@ -88,12 +88,14 @@ static void set_backend(struct run_config *config, const char *text)
 {
 	if (!strcmp(text, "auto"))
 		config->rfork.backend = RFORK_BACKEND_AUTO;
-	else if (!strcmp(text, "user"))
-		config->rfork.backend = RFORK_BACKEND_USER;
+	else if (!strcmp(text, "linux") || !strcmp(text, "user"))
+		config->rfork.backend = RFORK_BACKEND_LINUX;
+	else if (!strcmp(text, "posix"))
+		config->rfork.backend = RFORK_BACKEND_POSIX;
 	else if (!strcmp(text, "kernel"))
 		config->rfork.backend = RFORK_BACKEND_KERNEL;
 	else
-		run_misuse("--backend: '%s' is not auto, user or kernel", text);
+		run_misuse("--backend: '%s' is not auto, kernel, linux or posix", text);
 }
 
 static void set_on(struct run_config *config, char *text)

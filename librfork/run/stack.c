@@ -20,7 +20,6 @@
 #define CALLERS 12
 #define LIBRARY 6	/* of these in the C library: abort(3) alone has a few, some of them stale */
 #define SLOTS 32	/* files that are kept, whoever crashes */
-#define STACK_POINTER 19
 
 struct code {
 	uint64_t start, end, offset;
@@ -173,6 +172,20 @@ void run_stack_tell(FILE *to, pid_t pid, uint64_t place, uint64_t stack)
 		close(memory);
 }
 
+/* Calls are recognised by x86-64's instructions: elsewhere the record is the head alone. */
+static void tell_thread(FILE *file, pid_t pid, const struct elf_prstatus *status)
+{
+#ifdef __x86_64__
+	enum { STACK_POINTER = 19 };
+
+	run_stack_tell(file, pid, 0, (uint64_t)status->pr_reg[STACK_POINTER]);
+#else
+	(void)file;
+	(void)pid;
+	(void)status;
+#endif
+}
+
 enum run_exit run_stack(const struct run_config *config)
 {
 	static _Alignas(16) char head[HEAD];
@@ -191,7 +204,7 @@ enum run_exit run_stack(const struct run_config *config)
 	if (!file)
 		run_fail("open", draft);
 	run_stack_head(file, atoi(pid));
-	run_stack_tell(file, atoi(pid), 0, (uint64_t)status.pr_reg[STACK_POINTER]);
+	tell_thread(file, atoi(pid), &status);
 	if (fclose(file) != 0 || rename(draft, path) < 0) {
 		int error = errno;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
+#define _POSIX_C_SOURCE 200809L
 #include <time.h>
 #include "internal.h"
 

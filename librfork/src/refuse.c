@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The checkpoint as a program calls it: what speaks against it, and the words for that. */
-#define _GNU_SOURCE
+#define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "../monitor/user.h"
+#include "../posix/posix.h"
 #include "internal.h"
 
 #define KNOWN_FLAGS (RFORK_KEEP_LOCKS | RFORK_RESEED | RFORK_REBUILD)
@@ -97,6 +98,21 @@ static void name_in_listen_pid(pid_t before)
 	setenv("LISTEN_PID", text, 1);
 }
 
+static int64_t checkpoint_posix(uint64_t flags)
+{
+	pid_t before = getpid();
+	int64_t rc;
+
+	if (flags & RFORK_REBUILD) {
+		snprintf(problem, sizeof problem, "shared objects cannot be made again: POSIX does not say what they hold");
+		return -EOPNOTSUPP;
+	}
+	rc = rfork_posix_checkpoint(flags, problem, sizeof problem);
+	if (rc > 0)
+		name_in_listen_pid(before);
+	return rc;
+}
+
 int64_t rfork_checkpoint_with(uint64_t flags)
 {
 	bool without_handlers = flags & RFORK_RESEED;
@@ -104,6 +120,8 @@ int64_t rfork_checkpoint_with(uint64_t flags)
 	int64_t rc;
 
 	*problem = *shared = '\0';
+	if (rfork_posix_self())
+		return checkpoint_posix(flags);
 	rc = check(flags);
 	if (rc < 0)
 		return rc;

@@ -152,6 +152,7 @@ int main(void)
 	int rfd;
 	pid_t pid = rfork_create(&options, &rfd);
 
+	need(RFORK_CAN_RUN_HANDLERS_ONCE, "this backend runs fork handlers in its own processes too");
 	CHECK(pid >= 0);
 	if (pid == 0)
 		instance();

@@ -84,6 +84,7 @@ int main(void)
 	int rfd, checkpoints = 0;
 	pid_t pid = rfork_create(NULL, &rfd);
 
+	need(RFORK_CAN_RUN_HANDLERS_ONCE, "this backend forks, whoever watches");
 	CHECK(pid >= 0);
 	if (pid == 0)
 		instance();

@@ -34,8 +34,7 @@ int main(int argc, char **argv)
 	pid = rfork_create(&options, &rfd);
 	CHECK(pid >= 0);
 	if (pid == 0) {
-		execl("/proc/self/exe", argv[0], "program", (char *)NULL);
-		_exit(127);
+		execute_itself(argv[0], "program", NULL);
 	}
 	next_event(rfd, RFORK_EV_CHECKPOINT);
 	for (int i = 1; i <= 4; i++)

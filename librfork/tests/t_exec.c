@@ -35,8 +35,7 @@ int main(int argc, char **argv)
 	CHECK(pid >= 0);
 	if (pid == 0) {
 		CHECK(setenv("RFORK_TEST_VALUE", "environment", 1) == 0);
-		execl("/proc/self/exe", argv[0], number, "argument", (char *)NULL);
-		_exit(127);
+		execute_itself(argv[0], number, "argument");
 	}
 	for (int i = 0; i < RESTARTS; i++) {
 		struct rfork_event event = next_event(rfd, RFORK_EV_RESTART);

@@ -23,7 +23,7 @@ int main(void)
 	refuse((struct rfork_options){ .restart_status = 256 });
 	refuse((struct rfork_options){ .exit_signal = 65 });
 	refuse((struct rfork_options){ .exit_signal = -2 });
-	refuse((struct rfork_options){ .backend = 3 });
+	refuse((struct rfork_options){ .backend = 4 });
 	/* more than one restart in a nanosecond */
 	refuse((struct rfork_options){ .burst = 1000001, .window_ms = 1 });
 	refuse((struct rfork_options){ .burst = RFORK_BURST_UNLIMITED - 1, .window_ms = 4000 });

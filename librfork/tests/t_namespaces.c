@@ -115,6 +115,8 @@ int main(void)
 	quiet = shared(sizeof *quiet);
 	CHECK(mkdir("mounted", 0700) == 0);
 	pid = clone(first_process, stack + sizeof stack, CLONE_NEWPID | CLONE_NEWNS | SIGCHLD, NULL);
+	if (pid < 0 && errno == EINVAL)
+		SKIP("this system makes no namespaces");
 	CHECK(pid > 0);
 	CHECK(waitpid(pid, &status, 0) == pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
@@ -122,6 +124,7 @@ int main(void)
 	EQUAL(status, 0);
 	EVENTUALLY(no_such_process(*outer));
 	pids_for_readers_elsewhere();
-	apart(refused_after_unshare);
+	if (can(RFORK_CAN_CHECK_NAMESPACE))
+		apart(refused_after_unshare);
 	return 0;
 }

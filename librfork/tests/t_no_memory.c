@@ -16,7 +16,9 @@ static void take_too_much(void)
 	struct sysinfo machine;
 
 	CHECK(sysinfo(&machine) == 0);
-	size = (size_t)(machine.totalram + machine.totalswap) * machine.mem_unit / 4 & ~4095ul;
+	if ((uint64_t)(machine.totalram + machine.totalswap) * machine.mem_unit > SIZE_MAX / 2)
+		SKIP("the machine has more memory than this program has addresses");
+	size = (size_t)((uint64_t)(machine.totalram + machine.totalswap) * machine.mem_unit / 4) & ~4095ul;
 	too_much = mmap(NULL, PARTS * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(too_much != MAP_FAILED);
 	for (int i = 0; i < PARTS; i++)

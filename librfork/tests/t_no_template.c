@@ -108,6 +108,7 @@ static void at_user_level(void)
 int main(void)
 {
 	need_root("a user of its own");
+	need_exact_tasks();
 	checkpoint = shared(sizeof *checkpoint);
 	apart(is_kernel_level() ? at_kernel_level : at_user_level);
 	return 0;

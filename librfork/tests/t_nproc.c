@@ -78,6 +78,7 @@ static void refused(void)
 int main(void)
 {
 	need_root("a user of its own");
+	need_exact_tasks();
 	apart(given_back);
 	apart(counted);
 	apart(refused);

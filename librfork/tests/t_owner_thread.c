@@ -56,6 +56,5 @@ int main(int argc, char **argv)
 	make_group();
 	CHECK(fcntl(rfd, F_SETFD, 0) == 0);
 	snprintf(number, sizeof number, "%d", rfd);
-	execl("/proc/self/exe", argv[0], number, (char *)NULL);
-	return 1;
+	execute_itself(argv[0], number, NULL);
 }

@@ -37,6 +37,7 @@ static void owner(void)
 
 int main(void)
 {
+	need(RFORK_CAN_CHECK_SENDER, "POSIX does not report who sends");
 	need_root("being two users");
 	user = own_user();
 	apart(owner);

@@ -172,6 +172,7 @@ static void with_few_pids(void)
 
 int main(void)
 {
+	need(RFORK_CAN_TELL_PIDS_APART, "POSIX does not report when a process began");
 	board = shared(sizeof *board);
 	need_root("choosing the next PID");
 	if (access(LAST, W_OK) < 0)

@@ -7,7 +7,7 @@ component="sh"
 start --on exit --burst 5 -- -c 'echo $RFORK_GENERATION $RFORK_CAUSE; [ $RFORK_GENERATION -lt 2 ] || exec sleep 1000' >out
 wait_for ' ready .*gen=2 '
 equal "$(tr '\n' ' ' <out)" "0 none 1 exit 2 exit "
-equal "$(count 'restart gen=[12] level=cold backend=(user|kernel) cause=exit status=exit:0 old=[0-9]+ pid=[0-9]+ ')" 2
+equal "$(count 'restart gen=[12] level=cold backend=[a-z]+ cause=exit status=exit:0 old=[0-9]+ pid=[0-9]+ ')" 2
 # An operator's stop is obeyed, also by a component that ends well after it.
 kill "$runner_pid"
 finish 0

@@ -8,7 +8,7 @@ finish 0
 if grep -vE '^rfork-run/1 [0-9]+ [0-9]+\.[0-9]{6} [a-z]+( [a-z_]+=[^ ]+)+$' s/events; then fail "that is no record"; fi
 equal "$(cut -d ' ' -f 2 s/events | tr '\n' ' ')" "1 2 3 4 5 6 7 8 "
 equal "$(cut -d ' ' -f 4 s/events | tr '\n' ' ')" "started restart restart restart ready restart ready end "
-equal "$(count 'restart gen=[123] level=cold backend=(user|kernel) cause=error status=signal:SIGSEGV old=[0-9]+ pid=[0-9]+ fail_us=[0-9]+ start_us=[0-9]+ latency_us=[0-9]+$')" 3
+equal "$(count 'restart gen=[123] level=cold backend=[a-z]+ cause=error status=signal:SIGSEGV old=[0-9]+ pid=[0-9]+ fail_us=[0-9]+ start_us=[0-9]+ latency_us=[0-9]+$')" 3
 equal "$(value status 'restart gen=4')" exit:9
 equal "$(value cause 'restart gen=4')" status
 equal "$(value runner started)" "$runner"

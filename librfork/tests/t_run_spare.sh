@@ -3,6 +3,8 @@
 # After a restart the next instance is made ahead, but not with --no-spare; restarts follow either way.
 . "$(dirname "$0")/run-lib.sh"
 
+tool_component can:keep-spare || { echo "skipped: this backend makes nothing in advance" >&2; exit 77; }
+
 # standing_by PARENT: how many of its children are there for restarts: the kernel's templates, the monitor's but the instance
 standing_by() {
 	children=$(grep -l "^PPid:	$1\$" /proc/[0-9]*/status)
@@ -36,7 +38,7 @@ stop() {
 }
 
 alone=0
-[ "$RFORK_BACKEND" = user ] || alone=1	# the template
+[ "$RFORK_BACKEND" != kernel ] || alone=1	# the template
 restarts_with
 eventually "no next instance" more_than $alone "$parent"
 stop

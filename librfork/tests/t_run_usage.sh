@@ -13,7 +13,7 @@ refuse PROGRAM
 refuse PROGRAM --name a --
 refuse 'unknown option' --frobnicate -- true
 refuse 'lower-case' --name UPPER -- true
-refuse 'auto, user or kernel' --backend wasm -- true
+refuse 'auto, kernel, linux or posix' --backend wasm -- true
 refuse 'signal, status or exit' --on sundays -- true
 refuse 'number from 1' --burst 0 -- true
 refuse 'number from 1' --window-ms -5 -- true

@@ -3,15 +3,23 @@
  * stack, floating-point control, directory, umask, limits, nice value, affinity, rank for the OOM killer, session,
  * credentials, descriptors. */
 #include "system.h"
+#include <fenv.h>
 #include <sched.h>
 
 static char stack[65536], other_stack[65536];
 static int file, is_root, restarts;
+static int last_blocked;	/* SIGRTMAX; an emulator may lack it */
 static struct {
 	pid_t session, group;
 	int descriptors, lowest;
 } *first;
 
+static void on_usr1(int signo)
+{
+	(void)signo;
+}
+
+#ifdef __SSE__
 /* Rounding of both floating-point units: 0 to nearest, 1 down, 2 up. */
 static void set_rounding(unsigned int mode)
 {
@@ -21,13 +29,36 @@ static void set_rounding(unsigned int mode)
 	__asm__ volatile("fldcw %0" : : "m"(word));
 }
 
-static void check_rounding(unsigned int mode)
+static int is_rounding(unsigned int mode)
 {
 	unsigned short word;
 
 	__asm__ volatile("fnstcw %0" : "=m"(word));
-	EQUAL(word >> 10 & 3, mode);
-	EQUAL(__builtin_ia32_stmxcsr() >> 13 & 3, mode);
+	return (word >> 10 & 3) == mode && (__builtin_ia32_stmxcsr() >> 13 & 3) == mode;
+}
+#else
+static const int roundings[] = { FE_TONEAREST, FE_DOWNWARD, FE_UPWARD };
+
+static void set_rounding(unsigned int mode)
+{
+	EQUAL(fesetround(roundings[mode]), 0);
+}
+
+static int is_rounding(unsigned int mode)
+{
+	return fegetround() == roundings[mode];
+}
+#endif
+
+/* QEMU 7.2 loses it in the handler of any signal, as an i386. */
+static int rounding_is_kept;
+
+static void find_out_about_rounding(void)
+{
+	signal(SIGUSR1, on_usr1);
+	set_rounding(2);
+	raise(SIGUSR1);
+	rounding_is_kept = is_rounding(2);
 }
 
 static const char *oom_file(void)
@@ -71,11 +102,6 @@ static void check_scheduled(void)
 	EQUAL(atoi(read_text(oom_file())), 9);
 }
 
-static void on_usr1(int signo)
-{
-	(void)signo;
-}
-
 static void arrange(void)
 {
 	struct sigaction action = { .sa_handler = on_usr1, .sa_flags = SA_RESTART | SA_ONSTACK };
@@ -89,6 +115,8 @@ static void arrange(void)
 	sigaddset(&mask, SIGHUP);
 	sigaddset(&mask, SIGRTMAX);
 	CHECK(sigprocmask(SIG_SETMASK, &mask, NULL) == 0);
+	CHECK(sigprocmask(SIG_BLOCK, NULL, &mask) == 0);
+	last_blocked = sigismember(&mask, SIGRTMAX);
 	CHECK(sigaltstack(&alternate, NULL) == 0);
 	set_rounding(2);
 	CHECK(chdir("/") == 0);
@@ -112,7 +140,7 @@ static void check_signals(void)
 	CHECK(sigaction(SIGTERM, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
 	CHECK(sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
 	CHECK(sigprocmask(SIG_BLOCK, NULL, &mask) == 0);
-	CHECK(sigismember(&mask, SIGHUP) && sigismember(&mask, SIGRTMAX) && !sigismember(&mask, SIGUSR2));
+	CHECK(sigismember(&mask, SIGHUP) && sigismember(&mask, SIGRTMAX) == last_blocked && !sigismember(&mask, SIGUSR2));
 	CHECK(sigaltstack(NULL, &alternate) == 0);
 	CHECK(alternate.ss_sp == stack && alternate.ss_size == sizeof stack && !alternate.ss_flags);
 	CHECK(sigpending(&mask) == 0 && !sigismember(&mask, SIGHUP));
@@ -125,7 +153,7 @@ static void check_process(void)
 	mode_t mode = umask(0);
 
 	EQUAL(mode, 027);
-	check_rounding(2);
+	CHECK(!rounding_is_kept || is_rounding(2));
 	CHECK(getcwd(here, sizeof here) && !strcmp(here, "/"));
 	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	EQUAL(limit.rlim_cur, 300);
@@ -207,6 +235,7 @@ int main(void)
 	is_root = geteuid() == 0;
 	first = shared(sizeof *first);
 	file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	find_out_about_rounding();
 	arrange();
 	pid = rfork_create(&options, &rfd);
 	CHECK(pid >= 0);

@@ -415,6 +415,7 @@ int main(void)
 	int status;
 	pid_t pid;
 
+	need(RFORK_CAN_PROTECT_IMAGE, "POSIX does not protect a process from others of its user");
 	if (rfork_backend() == RFORK_BACKEND_KERNEL)
 		SKIP("it has no monitor");
 	need_root("an instance of another user");

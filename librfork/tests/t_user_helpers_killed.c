@@ -36,6 +36,7 @@ int main(void)
 	int rfd, *begun = shared(sizeof *begun);
 	pid_t monitor, holder;
 
+	need(RFORK_CAN_END_TOGETHER, "POSIX does not end a process with its parent");
 	if (rfork_backend() == RFORK_BACKEND_KERNEL)
 		SKIP("the kernel has neither holder nor monitor");
 	monitor = rfork_create(&options, &rfd);

@@ -7,8 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 
-#define WORD 0x600d600d600d600dl
-#define EVIL 0x0bad0bad0bad0badl
+#define WORD 0x600d600dl
+#define EVIL 0x0bad0badl
 
 static volatile long word = WORD;
 
@@ -138,6 +138,7 @@ static void group(int checkpoint, int dumpable)
 
 int main(void)
 {
+	need(RFORK_CAN_PROTECT_IMAGE, "POSIX does not protect a process from others of its user");
 	if (rfork_backend() == RFORK_BACKEND_KERNEL)
 		SKIP("t_ptrace has the kernel's templates");
 	need_root("another user");

@@ -68,6 +68,7 @@ static void check(void)
 
 int main(void)
 {
+	need(RFORK_CAN_KEEP_SPARE, "this backend makes nothing in advance");
 	if (rfork_backend() == RFORK_BACKEND_KERNEL)
 		SKIP("the kernel keeps the memory itself");
 	if (status_number(getpid(), "Seccomp") < 0)

@@ -5,7 +5,7 @@
 
 int main(void)
 {
-	struct rfork_options options = { .backend = RFORK_BACKEND_USER };
+	struct rfork_options options = { 0 };
 	int status, *ready = shared(sizeof *ready);
 	pid_t pid;
 

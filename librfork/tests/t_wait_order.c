@@ -58,6 +58,7 @@ int main(void)
 	int rfd;
 	pid_t pid;
 
+	need(RFORK_CAN_CHOOSE_SIGNAL, "POSIX has SIGCHLD only; with another signal the monitor is no child");
 	sigemptyset(&set);
 	sigaddset(&set, SIGRTMIN);
 	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);

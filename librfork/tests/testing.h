@@ -51,6 +51,18 @@
 		_exit(77); \
 	} while (0)
 
+/* For behaviour that a backend may lack: rfork(3) has the table. */
+__attribute__((unused)) static int can(uint64_t feature)
+{
+	return (rfork_features(RFORK_BACKEND_AUTO) & feature) == feature;
+}
+
+__attribute__((unused)) static void need(uint64_t feature, const char *reason)
+{
+	if (!can(feature))
+		SKIP(reason);
+}
+
 /* How often: few times while one works on the code, as often as it takes where run-tests has --full. */
 __attribute__((unused)) static int few_or_all(int few, int all)
 {
@@ -167,6 +179,22 @@ __attribute__((unused)) static void follow_to_exit(int rfd, int64_t restarts)
 	while (waitpid(-1, NULL, __WALL) > 0)
 		CHECK(lost--);
 	EQUAL(errno, ECHILD);
+}
+
+/* This program with two arguments, the second of which may be NULL. The host cannot execute another CPU's program by itself. */
+__attribute__((unused)) static _Noreturn void execute_itself(char *name, char *first, char *second)
+{
+	char *emulator = getenv("RFORK_TESTS_EMULATOR"), path[4096];
+	char *emulated[] = { emulator, "-0", name, path, first, second, NULL };
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+
+	CHECK(length > 0);
+	path[length] = '\0';
+	if (emulator)
+		execvp(emulator, emulated);
+	else
+		execv("/proc/self/exe", (char *[]){ name, first, second, NULL });
+	_exit(127);
 }
 
 __attribute__((unused)) static void pause_ms(long ms)

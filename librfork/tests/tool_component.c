@@ -349,6 +349,7 @@ static int act(const char *action)
 	else if (is(action, "wait")) for (;;) pause();
 	else if (is(action, "deep")) deep(atoi(value));
 	else if (is(action, "eat")) for (;;) memset(mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, 1 << 20);
+	else if (is(action, "can")) _exit(strcmp(value, "keep-spare") || !can(RFORK_CAN_KEEP_SPARE));
 	else if (is(action, "spin")) for (;;) __asm__ volatile("");
 	else if (is(action, "ignore-term")) signal(SIGTERM, SIG_IGN);
 	else if (is(action, "say")) dprintf(STDOUT_FILENO, "%s\n", value);
