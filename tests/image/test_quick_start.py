@@ -93,6 +93,7 @@ def ask_the_guest(alone: dict[str, str]) -> None:
         assert "component=gps state=ready" in done.stdout
     with SmallDev("watch", **alone) as screen:
         screen.shows("q quit")
+        screen.shows("pilot")  # the device has told its components, and there is something to select
         for keys, reply in (
             ("j" * 20 + "i", "state ready"),
             ("c", "crash records"),
