@@ -121,6 +121,7 @@ class Model:
     safe: str = ""  # why the device is in its safe state; "": it is not
     all_ready: bool = False
     all_ready_time: float = 0.0
+    _safe_time: float = 0.0  # of the last record about the safe state
     duplicates: int = 0
     given_up: int = 0
     time: float = 0.0
@@ -144,13 +145,19 @@ class Model:
         self.timeline.take(item)
         if item.event == "supervisor":
             self._supervisor(item)
-        elif item.event == "safe-state":
-            why = item.fields.get("why", "?")
-            self.safe = "" if why == "ended by operator" else why
-        elif item.event == "all-ready":
-            self.all_ready, self.all_ready_time = True, item.time
+        elif item.event in ("safe-state", "all-ready"):
+            self._about_device(item)
         elif item.component:
             self._about(item, self.components.setdefault(item.component, Component(item.component)))
+
+    def _about_device(self, record: Record) -> None:
+        """Note the safe state, unless a newer record has said otherwise; or that all is ready."""
+        if record.event == "all-ready":
+            self.all_ready, self.all_ready_time = True, record.time
+        elif record.time >= self._safe_time:
+            why = record.fields.get("why", "?")
+            self.safe = "" if why == "ended by operator" else why
+            self._safe_time = record.time
 
     def settled(self) -> bool:
         """Return whether every component is ready or has ended as intended."""
@@ -164,7 +171,7 @@ class Model:
         self.timeline = Timeline(SPANS_KEPT)
         self.boot_id, self.kernel, self.rfork = boot_id, kernel, rfork
         self.supervisor_pid = self.supervisor_starts = self.adopted = 0
-        self.all_ready, self.given_up, self.safe = False, 0, ""
+        self.all_ready, self.given_up, self.safe, self._safe_time = False, 0, "", 0.0
 
     def _supervisor(self, record: Record) -> None:
         self.supervisor_pid = record.number("pid") or 0
@@ -208,7 +215,7 @@ class Model:
             del self.components[name]
 
     def take_late(self, record: Record) -> None:
-        """Count what a record says that came after newer ones; it decides no state."""
+        """Count what a record says that came after newer ones. It decides no component's state."""
         self.events.append(record)
         self.timeline.take_late(record)
         if record.event == "boot":
@@ -219,6 +226,9 @@ class Model:
             self._supervisor(record)
         elif record.event == "given-up":
             self.given_up += 1
+        elif record.event in ("safe-state", "all-ready"):
+            self._about_device(record)
+            return
         if not record.component:
             return
         component = self.components.setdefault(record.component, Component(record.component))

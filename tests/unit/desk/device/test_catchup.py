@@ -128,6 +128,18 @@ def test_attached_in_the_middle() -> None:
     assert desk.device.decoder.counts.lost == 0
 
 
+@pytest.mark.parametrize(("whys", "safe"), [(["x"], "x"), (["x", "ended by operator"], "")])
+def test_attached_in_the_safe_state(whys: list[str], safe: str) -> None:
+    """The safe state is known from an older record too, and its end from the newest one."""
+    board = Board()
+    for why in whys:
+        board.write("safe-state", why=why)
+    desk = Desk(board)
+    desk.hear(board.write("ready", component="gps", pid=8, downtime_us=1000))
+    desk.run(3.0)
+    assert desk.device.model.safe == safe
+
+
 def test_gap_is_filled() -> None:
     """Records that the line lost are asked for; they are counted, and the newest state stays."""
     board = Board()
