@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define STOPS_MS 100		/* a process in an uninterruptible sleep never does */
-#define LOOK_MS 500		/* for all of it, on a machine that is busy */
+#define RUNS_MS 800		/* more for one that only waits for a CPU to stop on */
+#define LOOK_MS 1200		/* for all of it, on a machine that is busy */
 #define STEP_NS 500000
 #define WORD_MAX 64
 /* Linux 3.4; not in every C library. */
@@ -110,10 +111,11 @@ static void tell_thread(FILE *to, pid_t pid)
 static bool stop_it(pid_t pid)
 {
 	int status = 0;
+	bool told = ptrace(SEIZE, pid, NULL, NULL) == 0 ? ptrace(INTERRUPT, pid, NULL, NULL) == 0 :
+		    ptrace(PTRACE_ATTACH, pid, NULL, NULL) == 0;
 
-	if (ptrace(SEIZE, pid, NULL, NULL) == 0)
-		return ptrace(INTERRUPT, pid, NULL, NULL) == 0 && ended_within(pid, STOPS_MS, &status) && WIFSTOPPED(status);
-	return ptrace(PTRACE_ATTACH, pid, NULL, NULL) == 0 && ended_within(pid, STOPS_MS, &status) && WIFSTOPPED(status);
+	return told && (ended_within(pid, STOPS_MS, &status) ||
+			(state_of(pid) != 'D' && ended_within(pid, RUNS_MS, &status))) && WIFSTOPPED(status);
 }
 
 /* In a process of its own: its end lets the instance go, whatever has happened. */
