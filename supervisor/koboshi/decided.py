@@ -75,7 +75,7 @@ class Decided(Outbox):
 
     def was_oom(self, event: Event) -> bool:
         """See Traces."""
-        return self.traces.was_oom(event.integer("old"))
+        return self.traces.was_oom(event.integer("old"), event.time)
 
     def last_line(self, component: Component, event: Event) -> str:
         """Return the last line of its output."""

@@ -34,9 +34,10 @@ class Traces:
         """Read new lines of the kernel's log."""
         self.kernel.take(self.system.machine.kernel_log.messages())
 
-    def was_oom(self, pid: int) -> bool:
-        """Return whether the OOM killer has killed this process."""
+    def was_oom(self, pid: int, time: float) -> bool:
+        """Return whether the OOM killer has killed this process, which ended at that time."""
         self.look()
+        self.kernel.forget_other(pid, time)
         return pid in self.kernel.out_of_memory
 
     def site(self, component: Component, event: Event) -> str:
@@ -54,6 +55,7 @@ class Traces:
 
     def _claim(self, component: Component, event: Event) -> None:
         """Find the crash of a thread: the kernel logs the thread's ID instead of the PID."""
+        self.kernel.forget_other(event.integer("old"), event.time)
         program = component.spec.argv()[0].rpartition("/")[2] if component.spec is not None else ""
         gone = {tid for tid in self.kernel.fresh if not self.system.start_time(tid)}
         self.kernel.claim(event.integer("old"), gone, event.keys.get("status", ""), program, event.time)

@@ -341,3 +341,20 @@ def test_an_oom_kill(world: World, line: str) -> None:
     assert end(world, supervisor, "cause=signal status=signal:SIGKILL")["fault"] == "oom signal:SIGKILL"
     assert [r.keys["cause"] for r in world.records() if r.event == "restart"] == ["oom"]
     assert end(world, supervisor, "cause=signal status=signal:SIGKILL")["fault"] == "signal signal:SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("line", "keys", "fault"),
+    [
+        (LINE, "cause=error status=signal:SIGSEGV", "error signal:SIGSEGV"),
+        ("Killed process {pid} (b)", "cause=signal status=signal:SIGKILL", "signal signal:SIGKILL"),
+    ],
+)
+def test_an_older_process_of_the_same_pid(world: World, line: str, keys: str, fault: str) -> None:
+    """What the kernel told long ago is about another process, which had this PID."""
+    supervisor = boot(world, DISK)
+    world.kmsg.append(line.format(pid=world.runner("a").instance))
+    supervisor.decided.traces.look()
+    world.now += 600
+    assert end(world, supervisor, keys)["fault"] == fault
+    assert supervisor.components["a"].same == 1

@@ -108,9 +108,16 @@ def _fault(component: Component, event: Event) -> None:
     fault = " ".join(word for word in (str(component.cause), str(component.status), site) if word)
     ran = event.time - component.since if component.state == "ready" else 0.0
     good = component.spec is None or ran >= component.spec.number("ladder.good_run_s")
-    component.same = component.same + 1 if fault == component.fault and not good else 1
+    component.same = component.same + 1 if _alike(fault, component.fault) and not good else 1
     component.fault = fault
     component.out.crashed(component, event, component.level)
+
+
+def _alike(fault: str, before: object) -> bool:
+    """Whether two faults agree. An unknown place agrees with any: the kernel limits the rate of its lines."""
+    kind, place = fault.split(" ", 2)[:2], fault.split(" ", 2)[2:]
+    words = str(before).split(" ", 2)
+    return kind == words[:2] and (place == words[2:] or not place or not words[2:])
 
 
 def _status(component: Component, event: Event) -> None:

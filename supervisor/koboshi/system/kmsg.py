@@ -62,15 +62,19 @@ class Crashes:
         # Threads whose process is not known yet: name and time.
         self.fresh: dict[int, tuple[str, float]] = {}
         self.out_of_memory: dict[int, None] = {}
+        # When the kernel last told of a process; 0 for a kernel that stamps no lines.
+        self._told: dict[int, float] = {}
         # The process whose registers are being told, and for how many lines yet.
         self._owner = self._left = 0
 
     def take(self, lines: list[tuple[float, str]]) -> None:
         """More of the kernel's log."""
         for time, line in lines:
+            before = self._owner
             found = parse(line)
             if found is not None:
                 pid, site, name = found
+                self._note_time(pid, time)
                 self.sites.pop(pid, None)
                 self.sites[pid], self.lines[pid] = site, line
                 self.fresh[pid] = name, time
@@ -81,9 +85,25 @@ class Crashes:
             killed = _KILLED.match(line)
             if killed is not None:
                 self.out_of_memory[int(killed[1])] = None
+                self._note_time(int(killed[1]), time)
                 while len(self.out_of_memory) > _KEPT:
                     del self.out_of_memory[next(iter(self.out_of_memory))]
             self._take_registers(line)
+            if self._owner and self._owner != before:
+                self._note_time(self._owner, time)
+
+    def _note_time(self, pid: int, time: float) -> None:
+        self._told.pop(pid, None)
+        self._told[pid] = time
+        while len(self._told) > 3 * _KEPT:
+            del self._told[next(iter(self._told))]
+
+    def forget_other(self, pid: int, time: float) -> None:
+        """Forget what was told of another process, which had this PID long before `time`."""
+        told = self._told.get(pid, 0.0)
+        if told and abs(told - time) > _SOON_S:
+            for kept in (self.sites, self.lines, self.registers, self.fresh, self.out_of_memory, self._told):
+                kept.pop(pid, None)
 
     def claim(self, pid: int, gone: set[int], status: str, program: str, time: float) -> None:
         """Take the crash of a thread for the crash of its process, which ended with this status at this time.

@@ -233,3 +233,11 @@ def test_a_stop_while_it_is_stopped_for_a_cold_start(world: World) -> None:
     answer(supervisor, "stop", "a")
     sleep(supervisor, 30)
     assert supervisor.components["a"].state == "stopped"
+
+
+def test_a_place_that_the_kernel_did_not_tell(world: World) -> None:
+    """The kernel limits the rate of its lines: a fault without a place goes on with the row."""
+    supervisor = boot(world, MANIFEST + DISK)
+    for line in (HERE, "", HERE):
+        crash(world, supervisor, line)
+    assert rungs(world) == ["cold"]
